@@ -1,0 +1,55 @@
+import type { Bitps, LinkId, Ms, PrefixText } from '../base/units.ts';
+
+/** Where a measured value came from. */
+export type Source =
+  | 'wire'
+  | 'mirror'
+  | 'snmp'
+  | 'netflow'
+  | 'ipfix'
+  | 'sflow'
+  | 'probe'
+  | 'bgp'
+  | 'dns';
+
+/** A value with what it takes to trust it. `coverage` is the share (0 to 1) of the subject that was really measured. */
+export interface Sampled<T> {
+  readonly value: T;
+  /** Age at the observation's time. */
+  readonly ageMs: Ms;
+  readonly coverage: number;
+  readonly source: Source;
+}
+
+export interface LinkObservation {
+  readonly link: LinkId;
+  readonly isUp: boolean;
+  /** Live capacity; may be below the configured one when a bundle is degraded. */
+  readonly capacity: Bitps;
+  readonly inbound?: Sampled<Bitps>;
+  readonly outbound?: Sampled<Bitps>;
+  /** Retransmitted / data segments, 0 to 1, of losses on the provider's side of the unit. */
+  readonly retransmissionRatio?: Sampled<number>;
+  /** Packet loss from probes, 0 to 1. */
+  readonly lossRatio?: Sampled<number>;
+  /** Median round-trip time towards outside, microseconds. */
+  readonly rttUs?: Sampled<number>;
+}
+
+export interface BlockObservation {
+  readonly block: PrefixText;
+  /** Inbound rate by the link it came in by; links not named carried nothing. */
+  readonly inbound: ReadonlyArray<{ readonly link: LinkId; readonly rate: Bitps }>;
+  readonly outbound: ReadonlyArray<{ readonly link: LinkId; readonly rate: Bitps }>;
+  readonly ageMs: Ms;
+  readonly coverage: number;
+}
+
+/** All samples of one interval, merged: the only input of a decision beside policy and state. Plain JSON. */
+export interface Observation {
+  /** End of the interval, milliseconds since the Unix epoch. */
+  readonly at: Ms;
+  readonly intervalMs: Ms;
+  readonly links: readonly LinkObservation[];
+  readonly blocks: readonly BlockObservation[];
+}

@@ -1,0 +1,161 @@
+/**
+ * Runs every check of the project and prints one line for each, the output of those that failed,
+ * and last `N passed, N failed, N skipped`. Usage: run.js [--long] [--only TEXT] (a part of a path or name).
+ */
+import { spawn } from 'node:child_process';
+import { Parser } from 'tap-parser';
+import { globSync } from './glob.ts';
+
+interface Tally {
+  passed: number;
+  failed: number;
+  readonly skipped: string[];
+}
+
+interface Job {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** How the output is counted: TAP points, doctest's summary, or the exit code alone. */
+  readonly form: 'tap' | 'doctest' | 'exit';
+}
+
+/** A hung test is a failed test; the slowest suites state their own shorter deadlines. */
+const jobTimeoutMs = 420_000;
+
+const isLong = process.argv.includes('--long');
+const onlyAt = process.argv.indexOf('--only');
+const only = onlyAt < 0 ? '' : (process.argv[onlyAt + 1] ?? '');
+
+const checks: Job[] = [
+  {
+    name: 'lint',
+    command: ['npx', '--no-install', 'biome', 'check', '--error-on-warnings', '.'],
+    form: 'exit',
+  },
+  {
+    name: 'layers',
+    command: ['npx', '--no-install', 'depcruise', '--config', '.dependency-cruiser.json', 'src'],
+    form: 'exit',
+  },
+  {
+    name: 'core is pure',
+    command: ['npx', '--no-install', 'tsc', '-p', 'src/core/tsconfig.json'],
+    form: 'exit',
+  },
+  {
+    name: 'native unit tests (AddressSanitizer, UndefinedBehaviorSanitizer)',
+    command: ['make', '-s', '-C', 'native', 'test'],
+    form: 'doctest',
+  },
+];
+const testFiles = globSync('dist/test', '.test.js').map(
+  (path): Job => ({
+    name: path.slice('dist/test/'.length),
+    command: ['node', '--enable-source-maps', path],
+    form: 'tap',
+  }),
+);
+// Namespaces, real routers and shaped links want the machine to themselves.
+const isSerial = (job: Job) => /^(lab|conformance|wire)\//.test(job.name);
+
+const wanted = [...checks, ...testFiles].filter((job) => job.name.includes(only));
+const total: Tally = { passed: 0, failed: 0, skipped: [] };
+const failures: string[] = [];
+
+await runAll(
+  wanted.filter((job) => !isSerial(job)),
+  2,
+);
+await runAll(wanted.filter(isSerial), 1);
+
+for (const failure of failures) console.log(`\n${failure}`);
+if (total.skipped.length > 0)
+  console.log(`\nskipped:\n${total.skipped.map((line) => `  ${line}`).join('\n')}`);
+if (failures.length > 0)
+  console.log(`\nfailed:\n${failures.map((f) => `  ${f.split('\n')[0]}`).join('\n')}`);
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped.length} skipped`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+
+async function runAll(jobs: readonly Job[], width: number): Promise<void> {
+  const queue = [...jobs];
+  const workers = Array.from({ length: width }, async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) await run(job);
+  });
+  await Promise.all(workers);
+}
+
+async function run(job: Job): Promise<void> {
+  const started = Date.now();
+  const { output, code, timedOut } = await capture(job);
+  const tally = count(job, output, code);
+  if (timedOut) tally.failed++;
+  total.passed += tally.passed;
+  total.failed += tally.failed;
+  total.skipped.push(...tally.skipped.map((reason) => `${job.name}: ${reason}`));
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  const state = tally.failed > 0 ? 'FAILED' : 'ok';
+  console.log(
+    `${state.padEnd(6)} ${job.name} (${tally.passed} passed, ${tally.failed} failed, ${tally.skipped.length} skipped, ${seconds} s)`,
+  );
+  if (tally.failed > 0) {
+    const why = timedOut ? ` (stopped after ${jobTimeoutMs / 1000} s)` : '';
+    failures.push(`${job.name}${why}\n${output.slice(-12_000)}`);
+  }
+}
+
+function capture(job: Job): Promise<{ output: string; code: number; timedOut: boolean }> {
+  return new Promise((resolve) => {
+    const [program, ...rest] = job.command;
+    const child = spawn(program ?? '', rest, {
+      env: { ...process.env, HEADGATE_LONG: isLong ? '1' : '' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    let output = '';
+    let timedOut = false;
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const timer = setTimeout(() => {
+      timedOut = true;
+      // The group, so that what the test started goes with it.
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    }, jobTimeoutMs);
+    child.on('error', (error) => {
+      output += String(error);
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ output, code: code ?? 1, timedOut });
+    });
+  });
+}
+
+function count(job: Job, output: string, code: number): Tally {
+  const tally: Tally = { passed: 0, failed: 0, skipped: [] };
+  if (job.form === 'tap') countTap(output, tally);
+  const summary = /test cases:\s*\d+\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed/.exec(output);
+  if (job.form === 'doctest' && summary) {
+    tally.passed = Number(summary[1]);
+    tally.failed = Number(summary[2]);
+  }
+  if (job.form === 'exit' && code === 0) tally.passed = 1;
+  const ranNothing = tally.passed + tally.failed + tally.skipped.length === 0;
+  if ((code !== 0 || ranNothing) && tally.failed === 0) tally.failed = 1;
+  return tally;
+}
+
+/** Counts the top-level tests of a file: each is one behaviour, however many assertions it takes. */
+function countTap(output: string, tally: Tally): void {
+  const parser = new Parser();
+  parser.on('assert', (result) => {
+    if (result.skip || result.todo)
+      tally.skipped.push(`${result.name} (${result.skip || result.todo})`);
+    else if (result.ok) tally.passed++;
+    else tally.failed++;
+  });
+  parser.end(output);
+}
