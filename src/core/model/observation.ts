@@ -36,6 +36,16 @@ export interface LinkObservation {
   readonly rttUs?: Sampled<number>;
 }
 
+/** What the routers say about a block: the rails' view of BGP and RPKI. */
+export interface BlockRouting {
+  /** Somebody else announces it (blackhole, scrubbing, another unit): hands off. */
+  readonly isForeign?: boolean;
+  /** Whether our own announcement of it would be RPKI valid (RFC 6811). */
+  readonly roa?: 'valid' | 'invalid' | 'not_found';
+  /** Links whose routers carry the block as announced; absent when not known. */
+  readonly carriedOn?: readonly LinkId[];
+}
+
 export interface BlockObservation {
   readonly block: PrefixText;
   /** Inbound rate by the link it came in by; links not named carried nothing. */
@@ -43,6 +53,7 @@ export interface BlockObservation {
   readonly outbound: ReadonlyArray<{ readonly link: LinkId; readonly rate: Bitps }>;
   readonly ageMs: Ms;
   readonly coverage: number;
+  readonly routing?: BlockRouting;
 }
 
 /** All samples of one interval, merged: the only input of a decision beside policy and state. Plain JSON. */

@@ -17,7 +17,16 @@ export interface Plan {
   readonly blocks: readonly BlockPlan[];
 }
 
-export type MoveOutcome = 'pending' | 'approved' | 'worked' | 'escalated' | 'rolled_back';
+/** `postponed` and `refused` moves were stopped by a rail and changed nothing. */
+export type MoveOutcome =
+  | 'pending'
+  | 'approved'
+  | 'worked'
+  | 'missed'
+  | 'escalated'
+  | 'rolled_back'
+  | 'postponed'
+  | 'refused';
 
 /** One change between the plan in force and the new one. */
 export interface Move {
