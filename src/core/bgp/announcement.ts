@@ -1,0 +1,41 @@
+import type { LinkId, PrefixText, RouterId } from '../base/units.ts';
+
+/** RFC 1997: AS number and value, 16 bits each. */
+export type Community = readonly [asn: number, value: number];
+/** RFC 8092: global administrator and two values, 32 bits each. */
+export type LargeCommunity = readonly [global: number, local1: number, local2: number];
+
+/** What one router is to hear about one prefix. Plain JSON. */
+export interface Announcement {
+  readonly prefix: PrefixText;
+  /**
+   * Next hop that the router already uses for the block inside. Undefined: copied from the router's own
+   * route for the block or for the prefix that covers it; until one is known the block is not announced.
+   */
+  readonly nextHop?: string;
+  readonly communities: readonly Community[];
+  readonly largeCommunities: readonly LargeCommunity[];
+  /** Own AS number this many times more in the path itself, 0 to 10: only on a router with a single link. */
+  readonly prepend: number;
+  readonly med?: number;
+  /**
+   * Routers that must all carry the prefix for it to stay announced to anyone (those of its eligible links):
+   * when the session of one is lost, the prefix falls back to its aggregate everywhere.
+   */
+  readonly requires?: readonly RouterId[];
+}
+
+/** One desired state for the whole outbound side: what each router is to hear. */
+export type Desired = ReadonlyMap<RouterId, readonly Announcement[]>;
+
+/** A link as steering sees it. `number` is its place in the settings, from 1: it is written in communities. */
+export interface SteeredLink {
+  readonly id: LinkId;
+  readonly number: number;
+  readonly router: RouterId;
+  /** False while the link is not to be used for announcements (down, or excluded by policy). */
+  readonly isEligible: boolean;
+}
+
+export const formatCommunity = (value: Community): string => value.join(':');
+export const formatLargeCommunity = (value: LargeCommunity): string => value.join(':');

@@ -1,0 +1,123 @@
+import { formatPrefix } from '../../core/base/prefix.ts';
+import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import { floorOf, identifier, isInternal, ownPrefixes, type RouterPolicy } from './policy.ts';
+
+/**
+ * What a BIRD 2 router needs of headgate, to be included in its configuration: the filters
+ * `headgate_to_LINK` for the export towards each link's provider (they also pass the aggregates and refuse
+ * everything that is not ours), `headgate_in` and `headgate_out` for the session with the unit, and that session.
+ */
+export function renderBirdPolicy(policy: RouterPolicy): string {
+  return [
+    `# headgate policy for router ${policy.router} (BIRD 2)`,
+    `define HEADGATE_ASN = ${policy.asn};`,
+    '',
+    renderOwnership(policy),
+    renderSteering(),
+    ...policy.links.map((link) => renderLinkFilter(link.number, link.name)),
+    renderSessionFilters(),
+    renderSession(policy),
+  ].join('\n');
+}
+
+function renderOwnership(policy: RouterPolicy): string {
+  const set = (family: 4 | 6, longest: number | undefined) =>
+    ownPrefixes(policy, family)
+      .map((prefix) => {
+        const range = longest === undefined ? '' : `{${prefix.length},${longest}}`;
+        return `${formatPrefix(prefix)}${range}`;
+      })
+      .join(', ');
+  const test = (longest: (family: 4 | 6) => number | undefined) =>
+    ([4, 6] as const)
+      .filter((family) => ownPrefixes(policy, family).length > 0)
+      .map(
+        (family) =>
+          `  if (net.type = NET_IP${family} && net ~ [ ${set(family, longest(family))} ]) then return true;`,
+      )
+      .join('\n');
+  return `# The address space that is announced as a whole, always, by this router itself.
+function headgate_is_aggregate()
+{
+${test(() => undefined)}
+  return false;
+}
+
+# Blocks of it, no longer than providers accept.
+function headgate_is_ours()
+{
+${test((family) => floorOf(policy, family))}
+  return false;
+}
+`;
+}
+
+function renderSteering(): string {
+  const prepends = Array.from({ length: maxPrependByCommunity }, (_, i) => {
+    const times = i + 1;
+    return `  if ((HEADGATE_ASN, link, ${times}) ~ bgp_large_community) then { ${'bgp_path.prepend(HEADGATE_ASN); '.repeat(times)}}`;
+  });
+  return `# Carries out what headgate asks for the link of that number, and hides the asking from the provider.
+function headgate_steer(int link)
+{
+  if ((HEADGATE_ASN, link, ${withholdValue}) ~ bgp_large_community) then return false;
+${prepends.join('\n')}
+  bgp_large_community.delete([(HEADGATE_ASN, *, *)]);
+  return true;
+}
+`;
+}
+
+function renderLinkFilter(number: number, name: string): string {
+  return `# For \`export filter headgate_to_${identifier(name)};\` of the session with the provider of link "${name}".
+filter headgate_to_${identifier(name)}
+{
+  if (source = RTS_STATIC || source = RTS_DEVICE) && headgate_is_aggregate() then accept;
+  if source = RTS_BGP && headgate_is_ours() && (HEADGATE_ASN, 0, 1) ~ bgp_large_community then {
+    if headgate_steer(${number}) then accept;
+  }
+  reject;
+}
+`;
+}
+
+function renderSessionFilters(): string {
+  return `# From the unit: our own blocks, marked; nothing else, whatever goes wrong there.
+filter headgate_in
+{
+  if headgate_is_ours() && (HEADGATE_ASN, 0, 1) ~ bgp_large_community then accept;
+  reject;
+}
+
+# To the unit: the aggregates with their inside next hop, and what the providers told us.
+filter headgate_out
+{
+  if (source = RTS_STATIC || source = RTS_DEVICE) && headgate_is_aggregate() then accept;
+  if source = RTS_BGP && proto != "headgate" then accept;
+  reject;
+}
+`;
+}
+
+function renderSession(policy: RouterPolicy): string {
+  const channel = (family: 4 | 6) => `  ipv${family} {
+    import filter headgate_in;
+    import limit ${policy.maxPrefixes} action restart;
+    export filter headgate_out;${policy.addPath ? '\n    add paths tx;' : ''}
+  };`;
+  const local = policy.localAddress ? `local ${policy.localAddress} as` : 'local as';
+  const options = [
+    `  ${local} HEADGATE_ASN;`,
+    `  neighbor ${policy.unit.address} as ${policy.unit.asn};`,
+    ...(isInternal(policy) ? [] : ['  multihop;']),
+    ...(policy.md5 ? [`  password "${policy.md5}";`] : []),
+    '  graceful restart on;',
+    '  long lived graceful restart off;',
+    ...([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0).map(channel),
+  ];
+  return `protocol bgp headgate
+{
+${options.join('\n')}
+}
+`;
+}

@@ -1,0 +1,47 @@
+import { formatPrefix, type Prefix } from '../../core/base/prefix.ts';
+import type { Asn, LinkId, RouterId } from '../../core/base/units.ts';
+
+/** Everything that a router's policy for headgate depends on. */
+export interface RouterPolicy {
+  readonly router: RouterId;
+  /** The router's (our network's) AS number: the first word of every steering community. */
+  readonly asn: Asn;
+  /** headgate's end of the session; its AS equals `asn` for iBGP. */
+  readonly unit: { readonly address: string; readonly asn: Asn };
+  /** The router's own end, when the session needs it named (multihop, IPv6). */
+  readonly localAddress?: string;
+  /** Our address space: the aggregates that the router itself announces, always. */
+  readonly networks: readonly Prefix[];
+  /** The longest blocks that headgate may announce. */
+  readonly floor: { readonly ipv4: number; readonly ipv6: number };
+  /** The links of this router; `number` is the link's place in headgate's settings, from 1. */
+  readonly links: readonly PolicyLink[];
+  /** The most prefixes that headgate may announce before the router closes the session. */
+  readonly maxPrefixes: number;
+  readonly md5?: string;
+  readonly addPath: boolean;
+}
+
+export interface PolicyLink {
+  readonly number: number;
+  readonly name: LinkId;
+  /** The provider's AS number. */
+  readonly asn: Asn;
+  /** The provider's BGP neighbour addresses, where known. */
+  readonly neighbors: readonly string[];
+}
+
+export const isInternal = (policy: RouterPolicy): boolean => policy.unit.asn === policy.asn;
+
+/** A link's name as an identifier that every router's configuration language takes. */
+export const identifier = (name: string): string => name.replace(/[^A-Za-z0-9]/g, '_');
+
+export const ownPrefixes = (policy: RouterPolicy, family: 4 | 6): readonly Prefix[] =>
+  policy.networks.filter((prefix) => prefix.family === family);
+
+export const floorOf = (policy: RouterPolicy, family: 4 | 6): number =>
+  family === 4 ? policy.floor.ipv4 : policy.floor.ipv6;
+
+/** `198.51.100.0/22`-like texts of our networks of one family. */
+export const networkTexts = (policy: RouterPolicy, family: 4 | 6): readonly string[] =>
+  ownPrefixes(policy, family).map(formatPrefix);
