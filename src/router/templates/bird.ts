@@ -55,12 +55,12 @@ ${test((family) => floorOf(policy, family))}
 function renderSteering(): string {
   const prepends = Array.from({ length: maxPrependByCommunity }, (_, i) => {
     const times = i + 1;
-    return `  if ((HEADGATE_ASN, link, ${times}) ~ bgp_large_community) then { ${'bgp_path.prepend(HEADGATE_ASN); '.repeat(times)}}`;
+    return `  if ((HEADGATE_ASN, toward, ${times}) ~ bgp_large_community) then { ${'bgp_path.prepend(HEADGATE_ASN); '.repeat(times)}}`;
   });
   return `# Carries out what headgate asks for the link of that number, and hides the asking from the provider.
-function headgate_steer(int link)
+function headgate_steer(int toward)
 {
-  if ((HEADGATE_ASN, link, ${withholdValue}) ~ bgp_large_community) then return false;
+  if ((HEADGATE_ASN, toward, ${withholdValue}) ~ bgp_large_community) then return false;
 ${prepends.join('\n')}
   bgp_large_community.delete([(HEADGATE_ASN, *, *)]);
   return true;
