@@ -1,0 +1,237 @@
+#include "drivers/port.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <fstream>
+
+namespace headgate {
+namespace {
+
+// A socket only to carry ioctls.
+class ControlSocket {
+ public:
+  ControlSocket() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {}
+  ~ControlSocket() {
+    if (fd_ >= 0) close(fd_);
+  }
+  ControlSocket(const ControlSocket&) = delete;
+  ControlSocket& operator=(const ControlSocket&) = delete;
+
+  bool call(unsigned long request, ifreq* ask) const { return ioctl(fd_, request, ask) == 0; }
+
+  template <typename Command>
+  bool ethtool(const std::string& name, Command* command) const {
+    ifreq ask = {};
+    name.copy(ask.ifr_name, IFNAMSIZ - 1);
+    ask.ifr_data = reinterpret_cast<char*>(command);
+    return call(SIOCETHTOOL, &ask);
+  }
+
+ private:
+  int fd_;
+};
+
+// The first address that makes an interface somebody's: IPv6 link-local ones go away with disable_ipv6.
+std::string address_of(const std::string& name) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return "";
+  std::string found;
+  for (const ifaddrs* each = list; each != nullptr && found.empty(); each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || name != each->ifa_name) continue;
+    std::array<char, INET6_ADDRSTRLEN> text = {};
+    if (each->ifa_addr->sa_family == AF_INET) {
+      const auto* address = reinterpret_cast<const sockaddr_in*>(each->ifa_addr);
+      found = inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size());
+    } else if (each->ifa_addr->sa_family == AF_INET6) {
+      const auto* address = reinterpret_cast<const sockaddr_in6*>(each->ifa_addr);
+      if (!IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr))
+        found = inet_ntop(AF_INET6, &address->sin6_addr, text.data(), text.size());
+    }
+  }
+  freeifaddrs(list);
+  return found;
+}
+
+// Index of the bridge, bond or VRF that owns the interface; 0 for none. By netlink, because /sys may show another
+// network namespace.
+int master_of(int index) {
+  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return 0;
+  struct {
+    nlmsghdr head;
+    ifinfomsg link;
+  } ask = {};
+  ask.head.nlmsg_len = sizeof ask;
+  ask.head.nlmsg_type = RTM_GETLINK;
+  ask.head.nlmsg_flags = NLM_F_REQUEST;
+  ask.link.ifi_index = index;
+  int master = 0;
+  alignas(nlmsghdr) std::array<char, 32768> answer;
+  if (send(fd, &ask, sizeof ask, 0) == static_cast<ssize_t>(sizeof ask)) {
+    const ssize_t size = recv(fd, answer.data(), answer.size(), 0);
+    const auto* head = reinterpret_cast<const nlmsghdr*>(answer.data());
+    if (size > 0 && NLMSG_OK(head, static_cast<uint32_t>(size)) && head->nlmsg_type == RTM_NEWLINK) {
+      const auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(head));
+      int left = static_cast<int>(IFLA_PAYLOAD(head));
+      for (const rtattr* each = IFLA_RTA(link); RTA_OK(each, left); each = RTA_NEXT(each, left)) {
+        if (each->rta_type == IFLA_MASTER) memcpy(&master, RTA_DATA(each), sizeof master);
+      }
+    }
+  }
+  close(fd);
+  return master;
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  std::string text;
+  std::getline(file, text);
+  return text;
+}
+
+bool write_text(const std::string& path, const std::string& value) {
+  std::ofstream file(path);
+  file << value;
+  file.flush();
+  return file.good();
+}
+
+}  // namespace
+
+std::optional<Failure> read_port(const std::string& name, PortFacts* facts) {
+  const ControlSocket control;
+  ifreq ask = {};
+  if (name.empty() || name.size() >= IFNAMSIZ)
+    return Failure{"interface_missing", "interface name '" + name + "' is empty or longer than 15 characters"};
+  name.copy(ask.ifr_name, IFNAMSIZ - 1);
+  if (!control.call(SIOCGIFINDEX, &ask))
+    return Failure{"interface_missing", "interface " + name + " does not exist: `ip link` lists those that do"};
+  facts->index = ask.ifr_ifindex;
+  if (control.call(SIOCGIFMTU, &ask)) facts->mtu = static_cast<uint32_t>(ask.ifr_mtu);
+  if (control.call(SIOCGIFHWADDR, &ask)) facts->is_ethernet = ask.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+  if (control.call(SIOCGIFFLAGS, &ask)) {
+    facts->is_up = (ask.ifr_flags & IFF_UP) != 0;
+    facts->has_carrier = (ask.ifr_flags & IFF_RUNNING) != 0;
+  }
+  ethtool_drvinfo driver = {};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  if (control.ethtool(name, &driver)) facts->driver = driver.driver;
+  return std::nullopt;
+}
+
+std::optional<Failure> check_port(const std::string& name, const PortFacts& facts) {
+  if (!facts.is_ethernet)
+    return Failure{"driver_unfit", "interface " + name + " is not Ethernet: a wire needs two Ethernet interfaces"};
+  if (!facts.is_up)
+    return Failure{"interface_down", "interface " + name + " is down: `ip link set " + name + " up` first"};
+  if (const std::string address = address_of(name); !address.empty())
+    return Failure{"interface_in_use", "interface " + name + " has the address " + address +
+                                           ": a port of a wire has none; remove it (`ip addr flush dev " + name +
+                                           "`) or name another interface"};
+  if (const int master = master_of(facts.index); master != 0) {
+    std::array<char, IFNAMSIZ> owner = {};
+    const char* text = if_indextoname(static_cast<unsigned>(master), owner.data());
+    return Failure{"interface_in_use", "interface " + name + " belongs to " + (text ? text : "a bridge or bond") +
+                                           ": `ip link set " + name + " nomaster` first"};
+  }
+  return std::nullopt;
+}
+
+PortClaim::~PortClaim() { release(); }
+
+std::optional<Failure> PortClaim::take(const std::string& name, const PortFacts& facts) {
+  name_ = name;
+  lock_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  const std::string key = "headgate-port-" + std::to_string(facts.index);
+  key.copy(address.sun_path + 1, sizeof address.sun_path - 2);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + key.size());
+  if (lock_ < 0 || bind(lock_, reinterpret_cast<const sockaddr*>(&address), size) != 0)
+    return Failure{"interface_in_use",
+                   "interface " + name + " is a port of another running headgate: stop that one first"};
+
+  // A port speaks for nobody: without these our own stack would take a link-local address, send router
+  // solicitations and answer ARP requests for the management address.
+  set_sysctl("net/ipv6/conf/" + name + "/disable_ipv6", "1");
+  set_sysctl("net/ipv4/conf/" + name + "/arp_ignore", "8");
+  set_sysctl("net/ipv4/conf/" + name + "/forwarding", "0");
+  // A virtual Ethernet merges nothing that it cannot split again; a card's LRO does.
+  if (facts.driver != "veth") {
+    switch_off("lro");
+    switch_off("gro");
+  }
+  if (!facts.has_carrier) findings_.push_back("interface " + name + " has no carrier: nothing passes until it has");
+  return std::nullopt;
+}
+
+void PortClaim::release() {
+  const ControlSocket control;
+  for (auto each = saved_.rbegin(); each != saved_.rend(); ++each) {
+    if (each->path == "gro") {
+      ethtool_value gro = {ETHTOOL_SGRO, 1};
+      control.ethtool(name_, &gro);
+    } else if (each->path == "lro") {
+      ethtool_value flags = {ETHTOOL_GFLAGS, 0};
+      control.ethtool(name_, &flags);
+      flags = {ETHTOOL_SFLAGS, flags.data | ETH_FLAG_LRO};
+      control.ethtool(name_, &flags);
+    } else {
+      write_text("/proc/sys/" + each->path, each->value);
+    }
+  }
+  saved_.clear();
+  if (lock_ >= 0) close(lock_);
+  lock_ = -1;
+}
+
+void PortClaim::set_sysctl(const std::string& path, const std::string& value) {
+  const std::string before = read_text("/proc/sys/" + path);
+  if (before.empty() || before == value) return;  // empty: this kernel has no IPv6
+  if (write_text("/proc/sys/" + path, value))
+    saved_.push_back({path, before});
+  else
+    findings_.push_back("could not set " + path + " to " + value + ": " + strerror(errno));
+}
+
+void PortClaim::switch_off(const char* offload) {
+  const ControlSocket control;
+  bool was_on = false;
+  bool is_off = false;
+  if (strcmp(offload, "gro") == 0) {
+    ethtool_value gro = {ETHTOOL_GGRO, 0};
+    was_on = control.ethtool(name_, &gro) && gro.data != 0;
+    gro = {ETHTOOL_SGRO, 0};
+    is_off = was_on && control.ethtool(name_, &gro);
+  } else {
+    ethtool_value flags = {ETHTOOL_GFLAGS, 0};
+    was_on = control.ethtool(name_, &flags) && (flags.data & ETH_FLAG_LRO) != 0;
+    flags = {ETHTOOL_SFLAGS, flags.data & ~static_cast<uint32_t>(ETH_FLAG_LRO)};
+    is_off = was_on && control.ethtool(name_, &flags);
+  }
+  if (!was_on) return;
+  if (is_off) {
+    saved_.push_back({offload, "on"});
+    findings_.push_back("interface " + name_ + ": " + offload + " switched off, restored at exit");
+  } else {
+    findings_.push_back("interface " + name_ + ": " + offload + " is on and cannot be switched off: `ethtool -K " +
+                        name_ + " " + offload + " off`");
+  }
+}
+
+}  // namespace headgate
