@@ -82,17 +82,21 @@ filter headgate_to_${identifier(name)}
 }
 
 function renderSessionFilters(): string {
-  return `# From the unit: our own blocks, marked; nothing else, whatever goes wrong there.
+  return `# From the unit: our own blocks, marked; nothing else, whatever goes wrong there. Preferred to the block's inside
+# route (static 200, OSPF 150), whose next hop it repeats: else BIRD would not announce it to the providers.
 filter headgate_in
 {
-  if headgate_is_ours() && (HEADGATE_ASN, 0, 1) ~ bgp_large_community then accept;
+  if headgate_is_ours() && (HEADGATE_ASN, 0, 1) ~ bgp_large_community then {
+    preference = 250;
+    accept;
+  }
   reject;
 }
 
-# To the unit: the aggregates with their inside next hop, and what the providers told us.
+# To the unit: our own prefixes with their inside next hops, and what the providers told us.
 filter headgate_out
 {
-  if (source = RTS_STATIC || source = RTS_DEVICE) && headgate_is_aggregate() then accept;
+  if source != RTS_BGP && headgate_is_ours() then accept;
   if source = RTS_BGP && proto != "headgate" then accept;
   reject;
 }

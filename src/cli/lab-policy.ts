@@ -1,0 +1,35 @@
+import { parsePrefix } from '../core/base/prefix.ts';
+import { assert } from '../core/base/result.ts';
+import { asn, linkId, routerId } from '../core/base/units.ts';
+import type { BorderRouter, Topology } from '../lab/topology.ts';
+import { renderBirdPolicy } from '../router/templates/bird.ts';
+import type { RouterPolicy } from '../router/templates/policy.ts';
+
+/** The policy of a lab's border router: the same text that `headgate router-config --kind bird` prints. */
+export function birdPolicy(topology: Topology, router: BorderRouter): string {
+  return renderBirdPolicy(routerPolicy(topology, router));
+}
+
+export function routerPolicy(topology: Topology, router: BorderRouter): RouterPolicy {
+  return {
+    router: routerId(router.name),
+    asn: asn(topology.asn),
+    unit: { address: topology.unit, asn: asn(topology.asn) },
+    networks: topology.networks.map((text) => {
+      const prefix = parsePrefix(text);
+      assert(prefix.ok, `the lab's network ${text} is a prefix`);
+      return prefix.value;
+    }),
+    floor: { ipv4: 24, ipv6: 48 },
+    links: topology.providers
+      .filter((provider) => provider.router === router.name)
+      .map((provider) => ({
+        number: provider.index,
+        name: linkId(provider.name),
+        asn: asn(provider.asn),
+        neighbors: [provider.addresses.provider],
+      })),
+    maxPrefixes: 100,
+    addPath: true,
+  };
+}

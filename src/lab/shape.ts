@@ -1,0 +1,23 @@
+/** Where the unit's wires sit: on each provider's link, or between the border and our hosts. */
+export type Place = 'link' | 'inside';
+
+/** What a lab can be asked to be. */
+export interface LabShape {
+  readonly place: Place;
+  /** One border router with both links, or two with one link each. */
+  readonly routers: 1 | 2;
+  /** What runs on the border routers. */
+  readonly kind: 'bird' | 'frr';
+  /** Capacity of north and south at layer 2, bit/s. */
+  readonly capacitiesBitps: readonly [number, number];
+}
+
+/** All traffic first comes in by north, which is too small for it; together they are not. */
+export function defaultShape(place: Place): LabShape {
+  return {
+    place,
+    routers: place === 'inside' ? 2 : 1,
+    kind: 'bird',
+    capacitiesBitps: [40_000_000, 60_000_000],
+  };
+}
