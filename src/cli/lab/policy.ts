@@ -1,9 +1,9 @@
-import { parsePrefix } from '../core/base/prefix.ts';
-import { assert } from '../core/base/result.ts';
-import { asn, linkId, routerId } from '../core/base/units.ts';
-import type { BorderRouter, Topology } from '../lab/topology.ts';
-import { renderBirdPolicy } from '../router/templates/bird.ts';
-import type { RouterPolicy } from '../router/templates/policy.ts';
+import { parsePrefix } from '../../core/base/prefix.ts';
+import { assert } from '../../core/base/result.ts';
+import { asn, linkId, routerId } from '../../core/base/units.ts';
+import type { BorderRouter, Topology } from '../../lab/topology.ts';
+import { renderBirdPolicy } from '../../router/templates/bird.ts';
+import type { RouterPolicy } from '../../router/templates/policy.ts';
 
 /** The policy of a lab's border router: the same text that `headgate router-config --kind bird` prints. */
 export function birdPolicy(topology: Topology, router: BorderRouter): string {
