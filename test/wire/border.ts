@@ -1,0 +1,240 @@
+/**
+ * The smallest border, in network namespaces:
+ *
+ *   TAGi [ i0 ]──────[ in0  TAGu  out0 ]──────[ o0 ] TAGo
+ *    our host            the unit              the Internet
+ *    10.77.0.1                                 10.77.0.2
+ *    2001:db8:77::1                            2001:db8:77::2
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { EngineOptions, EngineSnapshot, EngineTables } from '../../src/engine/index.ts';
+
+export const insideAddress = '10.77.0.1';
+export const outsideAddress = '10.77.0.2';
+export const insideAddress6 = '2001:db8:77::1';
+export const outsideAddress6 = '2001:db8:77::2';
+
+export type Side = 'inside' | 'outside';
+
+/** Why this machine cannot run wire tests, or false. */
+export const unfit: string | false = (() => {
+  if (process.getuid?.() !== 0) return 'needs root';
+  for (const tool of ['ip', 'ethtool', 'iperf3', 'tcpdump', 'tcpreplay', 'ping']) {
+    try {
+      execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' });
+    } catch {
+      return `${tool} is not installed`;
+    }
+  }
+  return false;
+})();
+
+export class Border {
+  readonly #tag: string;
+  readonly #children = new Set<ChildProcess>();
+
+  /** `tag` names the namespaces: unique among tests that may run at once. A crashed run's leftovers are removed. */
+  constructor(
+    tag: string,
+    options: { readonly mtu?: number; readonly hasAddresses?: boolean } = {},
+  ) {
+    this.#tag = tag;
+    this.#deleteNamespaces();
+    for (const role of ['i', 'u', 'o']) ip('netns', 'add', `${tag}${role}`);
+    const mtu = String(options.mtu ?? 1500);
+    const pairs = [
+      ['i', 'i0', 'in0', insideAddress, insideAddress6],
+      ['o', 'o0', 'out0', outsideAddress, outsideAddress6],
+    ] as const;
+    for (const [role, host, port, address, address6] of pairs) {
+      const unit = `${tag}u`;
+      ip(
+        '-n',
+        `${tag}${role}`,
+        'link',
+        'add',
+        host,
+        'mtu',
+        mtu,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        port,
+        'mtu',
+        mtu,
+        'netns',
+        unit,
+      );
+      if (options.hasAddresses ?? true) {
+        ip('-n', `${tag}${role}`, 'address', 'add', `${address}/24`, 'dev', host);
+        ip('-n', `${tag}${role}`, 'address', 'add', `${address6}/64`, 'dev', host, 'nodad');
+      } else {
+        this.run(
+          role === 'i' ? 'inside' : 'outside',
+          'sysctl',
+          '-qw',
+          `net.ipv6.conf.${host}.disable_ipv6=1`,
+        );
+      }
+      ip('-n', `${tag}${role}`, 'link', 'set', host, 'up');
+      ip('-n', `${tag}${role}`, 'link', 'set', 'lo', 'up');
+      ip('-n', unit, 'link', 'set', port, 'up');
+    }
+  }
+
+  /** Runs a program on a host to its end; its stdout. */
+  run(side: Side | 'unit', ...command: readonly string[]): string {
+    return execFileSync('ip', ['netns', 'exec', this.namespace(side), ...command], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+    });
+  }
+
+  /** Runs a program on a host without blocking this process; its stdout, whatever its exit code. */
+  async runAside(side: Side | 'unit', ...command: readonly string[]): Promise<string> {
+    const child = this.start(side, ...command);
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await once(child, 'close');
+    return output;
+  }
+
+  /** Starts a program on a host; it ends with the border at the latest. */
+  start(side: Side | 'unit', ...command: readonly string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.namespace(side), ...command], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    this.#children.add(child);
+    child.once('close', () => this.#children.delete(child));
+    return child;
+  }
+
+  /** Segmentation and checksum offloads of both far ends, the way a card without them would look. */
+  setOffloads(state: 'on' | 'off'): void {
+    for (const [side, port] of [
+      ['inside', 'i0'],
+      ['outside', 'o0'],
+    ] as const) {
+      this.run(side, 'ethtool', '-K', port, 'tso', state, 'gso', state, 'gro', state, 'tx', state);
+    }
+  }
+
+  /** What an interface has counted: the kernel's own truth. */
+  interfaceBytes(
+    side: Side | 'unit',
+    name: string,
+  ): { rxBytes: number; txBytes: number; rxPackets: number; txPackets: number } {
+    const [link] = JSON.parse(this.run(side, 'ip', '-s', '-j', 'link', 'show', 'dev', name));
+    const { rx, tx } = link.stats64;
+    return { rxBytes: rx.bytes, txBytes: tx.bytes, rxPackets: rx.packets, txPackets: tx.packets };
+  }
+
+  namespace(side: Side | 'unit'): string {
+    return `${this.#tag}${side[0]}`;
+  }
+
+  /** Starts the engine in the unit's namespace, in a process of its own, as the daemon would be. */
+  async openUnit(options: Partial<EngineOptions> = {}): Promise<Unit> {
+    const program = fileURLToPath(new URL('./unit.js', import.meta.url));
+    const child = this.start('unit', process.execPath, '--enable-source-maps', program);
+    const unit = new Unit(child);
+    await unit.open({
+      wires: [{ name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver: 'af_packet' }],
+      tables: { blocks: [], links: [] },
+      ...options,
+    });
+    return unit;
+  }
+
+  close(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    this.#deleteNamespaces();
+  }
+
+  #deleteNamespaces(): void {
+    for (const role of ['i', 'u', 'o']) {
+      try {
+        ip('netns', 'del', `${this.#tag}${role}`);
+      } catch {
+        // Not there: the usual case.
+      }
+    }
+  }
+}
+
+/** The far side of `unit.ts`: one JSON value per line each way. */
+export class Unit {
+  readonly process: ChildProcess;
+  #errors = '';
+  readonly #answers: AsyncIterator<string>;
+  findings: readonly string[] = [];
+
+  constructor(child: ChildProcess) {
+    this.process = child;
+    if (!child.stdout) throw new Error('the unit was started without pipes');
+    this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errors += chunk.toString();
+    });
+  }
+
+  async open(options: EngineOptions): Promise<void> {
+    // The answer of the unit program to `open`.
+    this.findings = (await this.#ask({ open: options })) as readonly string[];
+  }
+
+  async snapshot(): Promise<EngineSnapshot> {
+    // The answer of the unit program to `snapshot`.
+    return (await this.#ask({ snapshot: true })) as EngineSnapshot;
+  }
+
+  async publish(tables: EngineTables): Promise<void> {
+    await this.#ask({ publish: tables });
+  }
+
+  /** Ends the process as a service manager does; its exit code. */
+  async terminate(): Promise<number | null> {
+    const closed = once(this.process, 'close');
+    this.process.kill('SIGTERM');
+    const [code] = await closed;
+    return code;
+  }
+
+  async #ask(request: unknown): Promise<unknown> {
+    this.process.stdin?.write(`${JSON.stringify(request)}\n`);
+    const line = await this.#answers.next();
+    if (line.done) throw new Error(`the unit ended: ${this.#errors}`);
+    const answer = JSON.parse(line.value);
+    if (answer.error)
+      throw Object.assign(new Error(answer.error.message), { code: answer.error.code });
+    return answer.value;
+  }
+}
+
+/** Waits until `isSo` holds; the last value that it saw is in the error. */
+export async function until<T>(
+  what: string,
+  read: () => T | Promise<T>,
+  isSo: (value: T) => boolean,
+  deadlineMs = 20_000,
+): Promise<T> {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const value = await read();
+    if (isSo(value)) return value;
+    if (Date.now() > end)
+      throw new Error(`${what}: not within ${deadlineMs} ms; last seen ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function ip(...args: readonly string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
