@@ -1,0 +1,221 @@
+/**
+ * Three units over a NATS of three nodes, all on loopback:
+ *
+ *   west ── n1 ─┐
+ *   mid  ── n2 ─┼─ JetStream, three replicas
+ *   east ── n3 ─┘
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import t from 'tap';
+import { type Cluster, openCluster, type StoredPlan } from '../../../src/cluster/index.ts';
+
+const hasNats = spawnSync('nats-server', ['--version']).status === 0;
+const base = 20_000 + (process.pid % 20_000);
+const leaseMs = 3000;
+const names = ['west', 'mid', 'east'] as const;
+
+interface Node {
+  readonly process: ChildProcess;
+  readonly port: number;
+}
+
+function startNode(index: number, folder: string): Node {
+  const port = base + index * 2;
+  const routes = names.map((_, i) => `nats-route://127.0.0.1:${base + i * 2 + 1}`).join(',');
+  const options = [
+    '-a',
+    '127.0.0.1',
+    '-p',
+    String(port),
+    '-n',
+    `n${index}`,
+    '-js',
+    '-sd',
+    join(folder, `n${index}`),
+  ];
+  const cluster = [
+    '--cluster_name',
+    'hg',
+    '--cluster',
+    `nats://127.0.0.1:${port + 1}`,
+    '--routes',
+    routes,
+  ];
+  return { process: spawn('nats-server', [...options, ...cluster], { stdio: 'ignore' }), port };
+}
+
+async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = 30_000,
+): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const accepts = (port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connectTcp(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+
+t.test(
+  'three units over three nodes',
+  { skip: hasNats ? false : 'nats-server is not installed' },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'hgcluster-'));
+    const nodes = names.map((_, index) => startNode(index, folder));
+    const clusters = new Map<string, Cluster>();
+    const plans = new Map<string, StoredPlan[]>();
+    t.teardown(async () => {
+      for (const cluster of clusters.values()) await cluster.stop();
+      for (const node of nodes) node.process.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    });
+    for (const node of nodes) await until(`node at ${node.port}`, () => accepts(node.port));
+
+    const open = async (name: string, index: number) => {
+      plans.set(name, []);
+      // JetStream elects its own leader first; until then it refuses buckets.
+      await until(
+        `${name} joins`,
+        async () => {
+          try {
+            const cluster = await openCluster({
+              network: 'lab',
+              unit: name,
+              servers: [`nats://127.0.0.1:${nodes[index]?.port}`],
+              leaseMs,
+              silentMs: 1000,
+              holdMs: 3000,
+              replicas: 3,
+              clock: () => performance.now(),
+              onPlan: (plan) => plans.get(name)?.push(plan),
+              onCommand: async (body) => ({ unit: name, asked: body }),
+              onEvent: () => {},
+            });
+            clusters.set(name, cluster);
+            return true;
+          } catch {
+            return false;
+          }
+        },
+        60_000,
+      );
+    };
+    for (const [index, name] of names.entries()) await open(name, index);
+    const leaders = () =>
+      [...clusters].filter(([, cluster]) => cluster.isLeader()).map(([name]) => name);
+    const leader = () => clusters.get(leaders()[0] ?? '');
+
+    await t.test('one of them leads', async (t) => {
+      await until('a leader', () => leaders().length === 1);
+      t.equal(leaders().length, 1);
+    });
+
+    await t.test('the leader hears every unit, in parts when a report is large', async (t) => {
+      const large = {
+        blocks: Array.from({ length: 25_000 }, (_, i) => ({ i, noise: Math.sin(i) })),
+      };
+      for (const cluster of clusters.values()) cluster.report(large);
+      await until('three reports', () => (leader()?.reports().length ?? 0) === 3);
+      t.same(leader()?.membership().live, ['east', 'mid', 'west']);
+      for (const report of leader()?.reports() ?? []) t.same(report.body, large);
+    });
+
+    await t.test('a plan reaches every unit whole', async (t) => {
+      const body = {
+        blocks: Array.from({ length: 20_000 }, (_, i) => ({
+          block: `b${i}`,
+          link: `l${Math.sin(i)}`,
+        })),
+      };
+      const written = await leader()?.publishPlan(body);
+      t.ok(written?.ok);
+      await until('the plan everywhere', () =>
+        [...plans.values()].every((list) => list.length > 0),
+      );
+      for (const list of plans.values()) t.same(list.at(-1)?.body, body);
+    });
+
+    await t.test('a follower may not publish', async (t) => {
+      const follower = [...clusters.values()].find((cluster) => !cluster.isLeader());
+      t.match(await follower?.publishPlan({}), { ok: false, error: { code: 'superseded' } });
+    });
+
+    await t.test('any unit can ask any other', async (t) => {
+      t.same(await clusters.get('west')?.ask('east', { command: 'status' }, 5000), {
+        ok: true,
+        value: { unit: 'east', asked: { command: 'status' } },
+      });
+      t.match(await clusters.get('west')?.ask('nobody', {}, 500), { ok: false });
+    });
+
+    await t.test('when the leader goes another takes over with a higher fence', async (t) => {
+      const [gone] = leaders();
+      const before = plans.get('west')?.at(-1)?.fence ?? 0;
+      const [gone] = leaders();
+      await clusters.get(gone ?? '')?.stop();
+      clusters.delete(gone ?? '');
+      await until('a new leader', () => leaders().length === 1);
+      await until(
+        'its plan is published',
+        async () => (await leader()?.publishPlan({ after: 'takeover' }))?.ok === true,
+      );
+      const rest = [...clusters.keys()];
+      await until('its plan', () =>
+        rest.every((name) => (plans.get(name)?.at(-1)?.fence ?? 0) > before),
+      );
+      t.not(leaders()[0], gone);
+    });
+
+    await t.test('without a quorum nobody leads; with it back somebody does', async (t) => {
+      const [, second, third] = nodes;
+      // Stopped, not killed: a node that comes back has its state.
+      second?.process.kill('SIGSTOP');
+      third?.process.kill('SIGSTOP');
+      await until('no leader', () => leaders().length === 0);
+      t.equal(leaders().length, 0);
+      const [one] = clusters.values();
+      await until('the units say that they are on their own', () => one?.standing() !== 'led');
+      second?.process.kill('SIGCONT');
+      third?.process.kill('SIGCONT');
+      await until('a leader again', () => leaders().length === 1, 60_000);
+      t.equal(leaders().length, 1);
+    });
+  },
+);
+
+t.test('nothing unauthenticated is accepted outside loopback', async (t) => {
+  const options = {
+    network: 'lab',
+    unit: 'x',
+    leaseMs,
+    silentMs: 1,
+    holdMs: 1,
+    replicas: 1,
+    clock: () => 0,
+    onPlan: () => {},
+    onCommand: async () => ({}),
+    onEvent: () => {},
+  };
+  await t.rejects(
+    openCluster({ ...options, servers: ['nats://192.0.2.1:4222'] }),
+    /need tls and credentials/,
+  );
+  await t.rejects(
+    openCluster({ ...options, servers: ['nats://127.0.0.1.example:4222'] }),
+    /need tls/,
+  );
+});
