@@ -165,7 +165,6 @@ t.test(
     await t.test('when the leader goes another takes over with a higher fence', async (t) => {
       const [gone] = leaders();
       const before = plans.get('west')?.at(-1)?.fence ?? 0;
-      const [gone] = leaders();
       await clusters.get(gone ?? '')?.stop();
       clusters.delete(gone ?? '');
       await until('a new leader', () => leaders().length === 1);
