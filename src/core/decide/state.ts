@@ -19,9 +19,13 @@ export interface BlockState {
   /** Where the Internet sent the block while its announcement was unbiased. */
   readonly baseline?: Shares;
   /** By target link: the highest rung tried, and the share that it brought. */
-  readonly tried: Readonly<Record<string, { readonly rung: number; readonly moved: number }>>;
+  readonly tried: Readonly<
+    Record<string, { readonly rung: number; readonly moved: number; readonly at: Ms }>
+  >;
   /** Dwell is multiplied by this; grows when the block goes back and forth. */
   readonly dwellFactor: number;
+  /** Somebody else steered it, or not all routers carried it: not announced by us before this time. */
+  readonly handsOffUntil?: Ms;
 }
 
 /** A move whose effect has not been judged yet. */

@@ -9,7 +9,10 @@ export interface BlockPlan {
   readonly reason: string;
 }
 
-/** The output of a decision. Plain JSON. */
+/**
+ * The output of a decision. Plain JSON. A block that is absent is not announced by us:
+ * the routers' own aggregate carries it.
+ */
 export interface Plan {
   /** Counts decisions that changed something. */
   readonly generation: number;

@@ -1,0 +1,184 @@
+import { type LinkId, type Ms, ms, type PrefixText } from '../base/units.ts';
+import type { Observation } from '../model/observation.ts';
+import type { BlockPlan, Plan } from '../model/plan.ts';
+import { sharesFromArray } from './effects.ts';
+import { describeMove } from './explain.ts';
+import type { Network } from './network.ts';
+import type { Policy } from './policy.ts';
+import type { RailContext } from './rails/rail.ts';
+import { type Judged, sourceOf } from './search.ts';
+import {
+  type BlockState,
+  type DecidedMove,
+  emptyBlockState,
+  type Pending,
+  type State,
+  type Verification,
+} from './state.ts';
+
+/** Blocks that must not be announced by us now, whatever their dwell: somebody else's, or not carried everywhere. */
+export function release(
+  observation: Observation,
+  policy: Policy,
+  state: State,
+  network: Network,
+): { state: State; moves: DecidedMove[] } {
+  const routing = new Map(
+    observation.blocks.map((block) => [block.block as string, block.routing]),
+  );
+  const isMissing = (entry: BlockPlan): boolean => {
+    const changed = state.blocks[entry.block]?.changes.at(-1);
+    const isSettled = changed === undefined || observation.at - changed >= policy.rails.settleMs;
+    const carried = routing.get(entry.block)?.carriedOn;
+    const up = network.links.filter((_, i) => network.isUp[i]);
+    return isSettled && carried !== undefined && up.some((link) => !carried.includes(link));
+  };
+  const foreign = state.plan.blocks.filter((entry) => routing.get(entry.block)?.isForeign);
+  const missing = state.plan.blocks.filter(
+    (entry) => entry.link !== undefined && !foreign.includes(entry) && isMissing(entry),
+  );
+  const until = ms(observation.at + policy.rails.holdMs);
+  const blocks = { ...state.blocks };
+  const named = observation.blocks.filter((block) => block.routing?.isForeign);
+  for (const { block } of [...named, ...missing])
+    blocks[block] = { ...(blocks[block] ?? emptyBlockState), handsOffUntil: until };
+  const first = withdraw(
+    { ...state, blocks },
+    foreign,
+    observation.at,
+    'somebody else announces it: hands off',
+  );
+  const second = withdraw(
+    first.state,
+    missing,
+    observation.at,
+    'not all routers carry it: left to the aggregate',
+  );
+  return { state: second.state, moves: [...first.moves, ...second.moves] };
+}
+
+export function withdraw(
+  state: State,
+  entries: readonly BlockPlan[],
+  at: Ms,
+  reason: string,
+): { state: State; moves: DecidedMove[] } {
+  if (entries.length === 0) return { state, moves: [] };
+  const gone = new Set<string>(entries.map((entry) => entry.block));
+  const blocks = { ...state.blocks };
+  const moves: DecidedMove[] = [];
+  for (const { block, link } of [...entries].sort((a, b) => (a.block < b.block ? -1 : 1))) {
+    if (link === undefined) continue;
+    blocks[block] = changed(blocks[block] ?? emptyBlockState, at, link);
+    moves.push({
+      at,
+      block,
+      from: link,
+      to: undefined,
+      rung: 0,
+      reason,
+      predictedShiftBitps: 0,
+      verdicts: [],
+      outcome: 'pending',
+    });
+  }
+  const plan: Plan = {
+    generation: state.plan.generation + 1,
+    at,
+    blocks: state.plan.blocks.filter((entry) => !gone.has(entry.block)),
+  };
+  const pending = state.pending.filter((entry) => !gone.has(entry.block));
+  return {
+    state: { ...state, plan, blocks, pending, recent: [...state.recent, ...moves.map(() => at)] },
+    moves,
+  };
+}
+
+/** The state with the accepted proposals in force. */
+export function carryOut(
+  observation: Observation,
+  state: State,
+  round: readonly Judged[],
+  context: RailContext,
+  verifications: readonly Verification[],
+): State {
+  const { network } = context;
+  const { at } = observation;
+  const accepted = round.filter((entry) => entry.isAccepted);
+  const blocks = { ...state.blocks };
+  const pending = [...state.pending];
+  const recent = [...state.recent];
+  const planned: BlockPlan[] = [];
+  for (const entry of accepted) {
+    const { group, target, rung } = entry.proposal;
+    const to = network.links[target];
+    const from = network.links[sourceOf(entry.proposal)];
+    const reason = describeMove(entry.proposal, context, verifications);
+    for (const block of group.blocks) {
+      planned.push({ block, link: to, rung, reason });
+      recent.push(at);
+      const left = to !== from ? from : undefined;
+      blocks[block] = changed(blocks[block] ?? emptyBlockState, at, left, to);
+      if (to !== undefined) pending.push(pendingMove(entry, block, at, from, to, network));
+    }
+  }
+  const newcomers = withNewcomers(state, observation, planned);
+  const isSame = accepted.length === 0 && newcomers.length === state.plan.blocks.length;
+  const plan: Plan = isSame
+    ? state.plan
+    : { generation: state.plan.generation + 1, at, blocks: newcomers };
+  return { ...state, plan, blocks, pending, recent };
+}
+
+/** The plan in force with `planned` in it, and every observed block that is nobody else's, unbiased at first. */
+export function withNewcomers(
+  state: State,
+  observation: Observation,
+  planned: readonly BlockPlan[],
+): BlockPlan[] {
+  const all = new Map<string, BlockPlan>();
+  for (const { block, routing } of observation.blocks) {
+    const isHandsOff = (state.blocks[block]?.handsOffUntil ?? 0) > observation.at;
+    if (isHandsOff || routing?.roa === 'invalid') continue;
+    all.set(block, { block, link: undefined, rung: 0, reason: 'announced alike on all links' });
+  }
+  for (const entry of state.plan.blocks) all.set(entry.block, entry);
+  for (const entry of planned) all.set(entry.block, entry);
+  return [...all.values()].sort((a, b) => (a.block < b.block ? -1 : 1));
+}
+
+function pendingMove(
+  { proposal }: Judged,
+  block: PrefixText,
+  at: Ms,
+  from: LinkId | undefined,
+  to: LinkId,
+  network: Network,
+): Pending {
+  const { group, target, rung, shares, shiftBitps } = proposal;
+  return {
+    block,
+    at,
+    from,
+    to,
+    rung,
+    shareBefore: group.shares[target] ?? 0,
+    sharePredicted: shares[target] ?? 0,
+    shares: sharesFromArray(network, shares),
+    shiftBitps: shiftBitps / group.blocks.length,
+  };
+}
+
+/** Notes a change; one that returns to a link it left doubles the dwell, up to eight times. */
+function changed(block: BlockState, at: Ms, left?: LinkId, to?: LinkId): BlockState {
+  const isReturn = to !== undefined && block.left.some((entry) => entry.link === to);
+  return {
+    ...block,
+    changes: [...block.changes, at],
+    left:
+      left === undefined
+        ? block.left
+        : [...block.left.filter((entry) => entry.link !== left), { link: left, at }],
+    dwellFactor: isReturn ? Math.min(8, block.dwellFactor * 2) : block.dwellFactor,
+  };
+}

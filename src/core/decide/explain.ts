@@ -1,0 +1,171 @@
+import type { PrefixText } from '../base/units.ts';
+import type { Observation } from '../model/observation.ts';
+import { makeContext } from './context.ts';
+import type { Group } from './group.ts';
+import { buildNetwork, type Network, utilisation } from './network.ts';
+import type { Policy } from './policy.ts';
+import { freezeReasons } from './rails/freeze.ts';
+import { judge } from './rails/index.ts';
+import { type Proposal, percent, type RailContext } from './rails/rail.ts';
+import { scoreTerms, sumTerms } from './score.ts';
+import { candidatesOf, type Judged, sourceOf } from './search.ts';
+import type { Candidate, Explanation, State, Verification } from './state.ts';
+
+/** 12,345,678 → `12.3 Mb/s`. */
+export function formatRate(bitps: number): string {
+  if (bitps >= 1e9) return `${(bitps / 1e9).toFixed(2)} Gb/s`;
+  if (bitps >= 1e6) return `${(bitps / 1e6).toFixed(1)} Mb/s`;
+  return `${(bitps / 1e3).toFixed(1)} kb/s`;
+}
+
+/** Why a change is proposed, in one sentence with its figures. */
+export function describeMove(
+  proposal: Proposal,
+  context: RailContext,
+  verifications: readonly Verification[],
+): string {
+  const { network, loads } = context;
+  const { group, target, kind, rung, shiftBitps } = proposal;
+  const to = network.links[target] ?? 'no link';
+  const source = sourceOf(proposal);
+  const from = network.links[source] ?? 'no link';
+  const load = (link: number) => percent(utilisation(network, loads, link));
+  const last = verifications.find((entry) => group.blocks.includes(entry.block));
+  const shift = `${formatRate(shiftBitps)} expected to shift`;
+  switch (kind) {
+    case 'pin':
+      return `pinned to ${to} by the operator`;
+    case 'roll_back':
+      return `${rung === 0 ? 'rolled back' : 'changed'}: prepending did not bring it to ${from}${last ? ` (${last.reason})` : ''}`;
+    case 'escalate':
+      return `${prepends(rung)} towards ${to}: ${percent(group.shares[target] ?? 0)} of it comes in there; ${shift}`;
+    case 'steer':
+      if (target < 0) return `no longer needed on ${from} (${load(source)}): unbiased; ${shift}`;
+      if (group.best)
+        return `best ${group.best}: ${to} before ${from}; ${prepends(rung)} elsewhere, ${shift}`;
+      return `${from} is at ${load(source)}, ${to} at ${load(target)}; ${prepends(rung)} on the others, ${shift}`;
+  }
+}
+
+/** The explanation of one proposal as a round judged it. */
+export function explainProposal({ proposal, verdicts, isAccepted }: Judged, context: RailContext) {
+  const { group } = proposal;
+  const stopped = verdicts.find((verdict) => verdict.result !== 'pass');
+  const what = describeMove(proposal, context, []);
+  const text = isAccepted
+    ? what
+    : `${stopped?.result === 'refuse' ? 'refused' : 'postponed'} by ${stopped?.rail}: ${stopped?.reason}; wanted: ${what}`;
+  return explanation(group, group.blocks[0], text, [], verdicts);
+}
+
+/**
+ * All that can be said of one block now: every candidate with each term of its score, what stops it, and how old
+ * and complete its inputs are. Recomputed from the recorded input, so it can be asked of any past decision.
+ */
+export function explain(
+  block: PrefixText,
+  observation: Observation,
+  policy: Policy,
+  state: State,
+): Explanation | undefined {
+  const network = buildNetwork(observation, policy);
+  const context = makeContext(observation, policy, state, network);
+  const group = context.groups.find((candidate) => candidate.blocks.includes(block));
+  if (!group) return undefined;
+  const stay: Candidate = {
+    ...score(context, group, group.shares),
+    link: network.links[group.link],
+    rung: group.rung,
+    share: group.link < 0 ? 1 : (group.shares[group.link] ?? 0),
+  };
+  const proposals = candidatesOf(group, context);
+  const judged = proposals.map((proposal) => ({ proposal, verdicts: judge(proposal, context) }));
+  const others = judged.map(({ proposal, verdicts }): Candidate => {
+    const stopped = verdicts.find((verdict) => verdict.result !== 'pass');
+    return {
+      ...score(context, group, proposal.shares),
+      link: network.links[proposal.target],
+      rung: proposal.rung,
+      share: proposal.target < 0 ? 1 : (proposal.shares[proposal.target] ?? 0),
+      ...(stopped ? { rejectedBy: `${stopped.rail}: ${stopped.reason}` } : {}),
+    };
+  });
+  const candidates = [stay, ...others].sort((a, b) => a.score - b.score);
+  const frozen = freezeReasons(observation, policy);
+  const best = judged.reduce<(typeof judged)[number] | undefined>(
+    (a, b) => (!a || b.proposal.gain > a.proposal.gain ? b : a),
+    undefined,
+  );
+  const text = [
+    whereItIs(group, network),
+    inputs(group),
+    frozen.length > 0 ? `Nothing is changed: ${frozen[0]}.` : verdictOf(best, network),
+    experience(group, network),
+  ].filter((line) => line !== '');
+  return explanation(group, block, text.join(' '), candidates, best?.verdicts ?? []);
+}
+
+function whereItIs(group: Group, network: Network): string {
+  const shares = network.links
+    .map((link, i) => ({ link, share: group.seen[i] ?? 0 }))
+    .filter(({ share }) => share >= 0.005)
+    .map(({ link, share }) => `${percent(share)} by ${link}`)
+    .join(', ');
+  const plan =
+    group.link < 0
+      ? 'announced alike on all links'
+      : `biased to ${network.links[group.link]} with ${prepends(group.rung)} on the others`;
+  return `${group.name} is ${plan}; ${formatRate(group.rate)} come in, ${shares}.`;
+}
+
+const inputs = (group: Group): string =>
+  `Measured ${(group.ageMs / 1000).toFixed(0)} s ago, coverage ${percent(group.coverage)}.`;
+
+function verdictOf(
+  best: { proposal: Proposal; verdicts: Explanation['verdicts'] } | undefined,
+  network: Network,
+): string {
+  if (!best) return 'There is nowhere else for it to go.';
+  const to = network.links[best.proposal.target] ?? 'no bias';
+  if (best.proposal.gain <= 0 && best.proposal.kind !== 'pin')
+    return `It stays: the next best, ${to}, would make the whole worse by ${(-best.proposal.gain).toFixed(4)}.`;
+  const stopped = best.verdicts.filter((verdict) => verdict.result !== 'pass');
+  const gain = `${to} would better the whole by ${best.proposal.gain.toFixed(4)}`;
+  if (stopped.length === 0) return `${gain}, and no rail stops it.`;
+  return `${gain}; stopped by ${stopped.map((v) => `${v.rail} (${v.reason})`).join(', ')}.`;
+}
+
+function experience(group: Group, network: Network): string {
+  const parts = network.links.flatMap((link) => {
+    const tried = group.state.tried[link];
+    return tried ? [`${prepends(tried.rung)} towards ${link} moved ${percent(tried.moved)}`] : [];
+  });
+  return parts.length > 0 ? `Learned: ${parts.join(', ')}.` : '';
+}
+
+function score(
+  context: RailContext,
+  group: Group,
+  shares: readonly number[],
+): Pick<Candidate, 'terms' | 'score'> {
+  const { network, policy, total } = context;
+  const loads = context.loads.map((load, link) =>
+    Math.max(0, load + group.rate * ((shares[link] ?? 0) - (group.shares[link] ?? 0))),
+  );
+  const terms = scoreTerms(network, loads, group.weights, policy.rails.high, total);
+  return { terms, score: sumTerms(terms) };
+}
+
+function explanation(
+  group: Group,
+  block: PrefixText | undefined,
+  text: string,
+  candidates: readonly Candidate[],
+  verdicts: Explanation['verdicts'],
+): Explanation {
+  const { ageMs, coverage, name } = group;
+  // A group has at least one block; its name stands in only to satisfy the type.
+  return { block: block ?? (name as PrefixText), text, candidates, verdicts, ageMs, coverage };
+}
+
+const prepends = (rung: number): string => (rung === 1 ? '1 prepend' : `${rung} prepends`);

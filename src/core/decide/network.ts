@@ -1,0 +1,100 @@
+import { assert } from '../base/result.ts';
+import type { LinkId } from '../base/units.ts';
+import type { Observation } from '../model/observation.ts';
+import type { Policy, Quality } from './policy.ts';
+
+/**
+ * The links of one decision as arrays indexed alike, in the order of their names, so that the order of the input
+ * cannot matter. Load is limited per port: links of one port share the largest capacity among them.
+ */
+export interface Network {
+  readonly links: readonly LinkId[];
+  readonly indexOf: ReadonlyMap<string, number>;
+  readonly port: readonly number[];
+  /** Bit/s, by port. */
+  readonly portCapacity: readonly number[];
+  readonly isUp: readonly boolean[];
+  /** Under maintenance: usable, but to be emptied. */
+  readonly isDrained: readonly boolean[];
+  /** Loss as 0 to 1, response and price as 0 (best) to 1 (worst of the links). */
+  readonly loss: readonly number[];
+  readonly response: readonly number[];
+  readonly price: readonly number[];
+  /** Bit/s that a link's own counter saw, undefined where it was not read. */
+  readonly measured: ReadonlyArray<number | undefined>;
+}
+
+export function buildNetwork(observation: Observation, policy: Policy): Network {
+  const sorted = [...policy.links].sort((a, b) => (a.link < b.link ? -1 : 1));
+  const links = sorted.map((link) => link.link);
+  assert(new Set(links).size === links.length, 'a link is named once');
+  const seen = new Map(observation.links.map((link) => [link.link as string, link]));
+  const ports = sorted.map((link) => (link.port === undefined ? `link ${link.link}` : link.port));
+  const portNames = [...new Set(ports)].sort();
+  const port = ports.map((name) => portNames.indexOf(name));
+  const capacity = sorted.map((link) => {
+    const live = seen.get(link.link)?.capacity ?? link.capacity;
+    return Math.max(1, Math.min(link.capacity, live));
+  });
+  const isDrained = links.map((link) =>
+    policy.maintenance.some(
+      (window) =>
+        window.link === link && window.from <= observation.at && observation.at < window.to,
+    ),
+  );
+  return {
+    links,
+    indexOf: new Map(links.map((link, i) => [link as string, i])),
+    port,
+    portCapacity: portNames.map((_, p) =>
+      Math.max(...capacity.filter((_, link) => port[link] === p)),
+    ),
+    isUp: links.map((link) => seen.get(link)?.isUp ?? false),
+    isDrained,
+    loss: links.map((link) => lossOf(seen.get(link))),
+    response: normalise(links.map((link) => seen.get(link)?.rttUs?.value)),
+    price: normalise(sorted.map((link) => link.pricePerMbps ?? 0)),
+    measured: links.map((link) => seen.get(link)?.inbound?.value),
+  };
+}
+
+/** Utilisation of a link: that of its port. */
+export function utilisation(network: Network, loads: readonly number[], link: number): number {
+  const port = network.port[link] ?? 0;
+  let load = 0;
+  for (let i = 0; i < loads.length; i++) if (network.port[i] === port) load += loads[i] ?? 0;
+  return load / (network.portCapacity[port] ?? 1);
+}
+
+/** What a group that always takes the best link pays for a bit on each link, 0 (best) to 1. */
+export function qualityCosts(
+  network: Network,
+  loads: readonly number[],
+  quality: Quality,
+): readonly number[] {
+  switch (quality) {
+    case 'congestion':
+      return normalise(network.loss);
+    case 'load':
+      return network.links.map((_, link) => Math.min(1, utilisation(network, loads, link)));
+    case 'capacity': {
+      const capacities = network.port.map((port) => network.portCapacity[port] ?? 1);
+      const largest = Math.max(...capacities);
+      return capacities.map((capacity) => 1 - capacity / largest);
+    }
+    case 'price':
+      return network.price;
+    case 'proximity':
+      return network.response;
+  }
+}
+
+function lossOf(link: Observation['links'][number] | undefined): number {
+  return Math.max(link?.lossRatio?.value ?? 0, link?.retransmissionRatio?.value ?? 0);
+}
+
+/** Scales to 0..1 by the largest; what is not known counts as the worst that is. */
+function normalise(values: ReadonlyArray<number | undefined>): number[] {
+  const largest = Math.max(0, ...values.map((value) => value ?? 0));
+  return values.map((value) => (largest === 0 ? 0 : (value ?? largest) / largest));
+}

@@ -1,0 +1,26 @@
+import { effectOf, uncertaintyOf } from '../effects.ts';
+import { pass, percent, type Rail, refuse } from './rail.ts';
+
+/** The target keeps free capacity even if more comes than expected, by the uncertainty of the link's effects. */
+export const headroom: Rail = {
+  name: 'headroom',
+  judge: ({ group, target, rung, shares }, { policy, network, loads, effects }) => {
+    const link = network.links[target];
+    if (link === undefined) return pass('headroom', 'no single target');
+    const port = network.port[target] ?? 0;
+    let before = 0;
+    let after = 0;
+    for (let i = 0; i < loads.length; i++) {
+      if (network.port[i] !== port) continue;
+      before += loads[i] ?? 0;
+      after += (loads[i] ?? 0) + group.rate * ((shares[i] ?? 0) - (group.shares[i] ?? 0));
+    }
+    const room = Math.max(0, 1 - (shares[target] ?? 0));
+    after += group.rate * Math.min(room, uncertaintyOf(effectOf(effects, link, rung)));
+    const used = after / (network.portCapacity[port] ?? 1);
+    const text = `${link} would be at up to ${percent(used)}, limit ${percent(policy.rails.headroom)}`;
+    return after <= before || used <= policy.rails.headroom
+      ? pass('headroom', text)
+      : refuse('headroom', text);
+  },
+};

@@ -1,0 +1,20 @@
+import { duration, pass, postpone, type Rail } from './rail.ts';
+
+/** A block does not return to a link that it left a short while ago, unless where it is now is down. */
+export const oscillation: Rail = {
+  name: 'oscillation',
+  judge: ({ group, target, kind, shares }, { now, policy, network }) => {
+    if (kind === 'pin' || kind === 'roll_back') return pass('oscillation', `waived: ${kind}`);
+    const to = target < 0 ? largest(shares) : target;
+    const left = group.state.left.findLast((entry) => entry.link === network.links[to]);
+    if (!left) return pass('oscillation', 'was not there before');
+    if (group.link >= 0 && !network.isUp[group.link])
+      return pass('oscillation', `waived: ${network.links[group.link]} is down`);
+    const window = policy.rails.oscillationDwells * policy.rails.dwellMs;
+    const text = `left ${left.link} ${duration(now - left.at)} ago, may return after ${duration(window)}`;
+    return now - left.at >= window ? pass('oscillation', text) : postpone('oscillation', text);
+  },
+};
+
+/** Where most of an unbiased group would come in. */
+const largest = (shares: readonly number[]): number => shares.indexOf(Math.max(...shares));

@@ -1,0 +1,167 @@
+import type { RailVerdict } from '../model/plan.ts';
+import { expectedShare, spreadShares } from './effects.ts';
+import { dominantLink, type Group } from './group.ts';
+import { type Network, qualityCosts } from './network.ts';
+import { judge } from './rails/index.ts';
+import type { Proposal, RailContext } from './rails/rail.ts';
+import { scoreGain } from './score.ts';
+
+export interface Judged {
+  readonly proposal: Proposal;
+  readonly verdicts: readonly RailVerdict[];
+  readonly isAccepted: boolean;
+}
+
+/** Proposals per round that rails may stop before the search gives up: bounds the work of a frozen network. */
+const patience = 256;
+/** Weight of a `best` group's quality against nothing else. */
+const qualityWeight = 4;
+/** A group that keeps less than this share of what its target should bring has not moved. */
+const deadMove = 0.05;
+
+/**
+ * The moves of one round: again and again the change of one group that lowers the objective most, as far as the
+ * rails let it, each judged with the moves before it in place. Stopped proposals are returned with their reasons.
+ */
+export function searchMoves(start: RailContext): readonly Judged[] {
+  const judged: Judged[] = [];
+  const closed = new Set<string>();
+  let context = start;
+  for (;;) {
+    const proposals = bestProposals(context, closed);
+    let accepted: Proposal | undefined;
+    for (const proposal of proposals) {
+      if (judged.length >= patience) break;
+      const verdicts = judge(proposal, context);
+      const isAccepted = verdicts.every((verdict) => verdict.result === 'pass');
+      judged.push({ proposal, verdicts, isAccepted });
+      closed.add(closingKey(proposal, verdicts));
+      if (isAccepted) {
+        accepted = proposal;
+        break;
+      }
+    }
+    if (!accepted) return judged;
+    context = afterMove(context, accepted);
+  }
+}
+
+/** Every change that could be proposed for a group, whether it gains or not. */
+export function candidatesOf(group: Group, context: RailContext): Proposal[] {
+  const { network, policy, effects, state } = context;
+  const proposals: Proposal[] = [];
+  for (let target = 0; target < network.links.length; target++) {
+    const link = network.links[target];
+    if (link === undefined || !group.mayUse[target]) continue;
+    if (group.pin !== undefined && group.pin !== link) continue;
+    const isHere = group.link === target;
+    const tried = group.state.tried[link];
+    const rung = isHere ? group.rung + 1 : tried ? firstUseful(tried) : 1;
+    if (rung > policy.rungs) continue;
+    const baselineShare = group.baseline[target] ?? 0;
+    const share = expectedShare(effects, group.state, baselineShare, link, rung);
+    const from = isHere ? group.shares : group.baseline;
+    const kind = group.pin !== undefined ? 'pin' : isHere ? 'escalate' : 'steer';
+    const expected = isHere ? Math.max(share, group.shares[target] ?? 0) : share;
+    proposals.push(
+      propose(context, group, kind, target, rung, spreadShares(from, target, expected)),
+    );
+  }
+  if (group.link >= 0 && group.pin === undefined) {
+    const link = network.links[group.link] ?? '';
+    const tried = group.state.tried[link];
+    const isDead =
+      tried !== undefined &&
+      tried.moved < deadMove &&
+      (group.rung >= policy.rungs || !state.isEngaged) &&
+      !group.isPending;
+    proposals.push(propose(context, group, isDead ? 'roll_back' : 'steer', -1, 0, group.baseline));
+  }
+  return proposals;
+}
+
+/** The best proposal of each group that has one, best first. */
+function bestProposals(context: RailContext, closed: ReadonlySet<string>): Proposal[] {
+  const best: Proposal[] = [];
+  for (const group of context.groups) {
+    if (closed.has(group.name) || group.isPending || group.rate <= 0) continue;
+    let chosen: Proposal | undefined;
+    for (const proposal of candidatesOf(group, context)) {
+      if (closed.has(targetKey(proposal))) continue;
+      if (proposal.kind === 'pin' && isPinned(group, context.network)) continue;
+      const isForced = proposal.kind === 'roll_back' || proposal.kind === 'pin';
+      if (!isForced && proposal.gain <= least(proposal, context)) continue;
+      if (!chosen || rank(proposal) > rank(chosen)) chosen = proposal;
+    }
+    if (chosen) best.push(chosen);
+  }
+  return best.sort((a, b) => {
+    const difference = rank(b) - rank(a);
+    if (difference !== 0) return difference;
+    return a.group.name < b.group.name ? -1 : 1;
+  });
+}
+
+/** Rails that speak of the target: the same group may still go elsewhere in this round. */
+const targetRails = new Set(['path', 'maintenance', 'oscillation', 'headroom', 'trial']);
+
+const targetKey = ({ group, target }: Proposal): string => `${group.name} to ${target}`;
+
+function closingKey(proposal: Proposal, verdicts: readonly RailVerdict[]): string {
+  const stopped = verdicts.filter((verdict) => verdict.result !== 'pass');
+  const isOnlyTarget =
+    stopped.length > 0 && stopped.every((verdict) => targetRails.has(verdict.rail));
+  return isOnlyTarget ? targetKey(proposal) : proposal.group.name;
+}
+
+/** A rung that was tried and brought something is used again; one that did not is passed over. */
+function firstUseful(tried: { readonly rung: number; readonly moved: number }): number {
+  return tried.moved >= deadMove ? tried.rung : tried.rung + 1;
+}
+
+const isPinned = (group: Group, network: Network): boolean =>
+  group.link >= 0 && network.links[group.link] === group.pin;
+
+/** What the operator ordered and what failed come before what gains. */
+const rank = (proposal: Proposal): number =>
+  proposal.kind === 'pin' ? 2000 : proposal.kind === 'roll_back' ? 1000 : proposal.gain;
+
+const least = (proposal: Proposal, { policy, total }: RailContext): number =>
+  policy.moveCost * (proposal.shiftBitps / Math.max(1, total));
+
+function propose(
+  context: RailContext,
+  group: Group,
+  kind: Proposal['kind'],
+  target: number,
+  rung: number,
+  shares: readonly number[],
+): Proposal {
+  const change = shares.map((share, link) => group.rate * (share - (group.shares[link] ?? 0)));
+  const shiftBitps = change.reduce((sum, value) => sum + Math.abs(value), 0) / 2;
+  return { group, kind, target, rung, shares, shiftBitps, gain: gainOf(context, group, change) };
+}
+
+function gainOf(context: RailContext, group: Group, change: readonly number[]): number {
+  const { network, loads, policy, total } = context;
+  if (!group.best)
+    return scoreGain(network, loads, change, group.weights, policy.rails.high, total);
+  const costs = qualityCosts(network, loads, group.best);
+  let gain = 0;
+  for (let link = 0; link < change.length; link++)
+    gain -= (change[link] ?? 0) * (costs[link] ?? 0) * qualityWeight;
+  return total > 0 ? gain / total : 0;
+}
+
+function afterMove(context: RailContext, accepted: Proposal): RailContext {
+  const { group, shares } = accepted;
+  const loads = context.loads.map((load, link) =>
+    Math.max(0, load + group.rate * ((shares[link] ?? 0) - (group.shares[link] ?? 0))),
+  );
+  return { ...context, loads, accepted: [...context.accepted, accepted] };
+}
+
+/** The link that a proposal takes traffic from: where the group is biased to, else where most of it comes in. */
+export function sourceOf(proposal: Proposal): number {
+  return proposal.group.link >= 0 ? proposal.group.link : dominantLink(proposal.group);
+}
