@@ -1,0 +1,207 @@
+#include "kernel/gate.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "drivers/port.h"
+
+namespace headgate {
+namespace {
+
+constexpr const char* kFileSystem = "/sys/fs/bpf";
+constexpr long kFileSystemMagic = 0xcafe4a11;
+// One program at ingress, found again by these.
+constexpr uint32_t kHandle = 1;
+constexpr uint32_t kPriority = 1;
+
+struct ObjectCloser {
+  void operator()(bpf_object* object) const { bpf_object__close(object); }
+};
+
+// Wires of the same name in different network namespaces are different wires.
+std::string directory_of(const std::string& wire) {
+  struct stat space = {};
+  stat("/proc/self/ns/net", &space);
+  return std::string(kFileSystem) + "/headgate/" + wire + "@" + std::to_string(space.st_ino);
+}
+
+Failure failed(const std::string& what, int error) {
+  if (error == EPERM || error == EACCES)
+    return {"no_capability", what + " is not allowed: run as root, or with CAP_BPF and CAP_NET_ADMIN"};
+  return {"driver_unfit", what + " failed: " + strerror(error)};
+}
+
+std::optional<Failure> make_directory(const std::string& directory) {
+  struct statfs kind = {};
+  if (statfs(kFileSystem, &kind) != 0 || kind.f_type != kFileSystemMagic) {
+    if (mount("bpf", kFileSystem, "bpf", 0, "mode=0700") != 0)
+      return failed(std::string("mounting the BPF file system at ") + kFileSystem, errno);
+  }
+  const std::string parent = std::string(kFileSystem) + "/headgate";
+  if (mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) return failed("creating " + parent, errno);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return failed("creating " + directory, errno);
+  return std::nullopt;
+}
+
+// Sets or clears promiscuous mode; whether that changed anything.
+bool set_promiscuous(const std::string& name, bool on) {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ifreq ask = {};
+  name.copy(ask.ifr_name, IFNAMSIZ - 1);
+  bool changed = false;
+  if (ioctl(fd, SIOCGIFFLAGS, &ask) == 0 && ((ask.ifr_flags & IFF_PROMISC) != 0) != on) {
+    ask.ifr_flags = static_cast<short>(ask.ifr_flags ^ IFF_PROMISC);
+    changed = ioctl(fd, SIOCSIFFLAGS, &ask) == 0;
+  }
+  close(fd);
+  return changed;
+}
+
+bpf_tc_hook hook_of(uint32_t interface) {
+  bpf_tc_hook hook = {};
+  hook.sz = sizeof hook;
+  hook.ifindex = static_cast<int>(interface);
+  hook.attach_point = BPF_TC_INGRESS;
+  return hook;
+}
+
+int attach(uint32_t interface, int program, bool* added_qdisc) {
+  bpf_tc_hook hook = hook_of(interface);
+  const int created = bpf_tc_hook_create(&hook);
+  if (created != 0 && created != -EEXIST) return created;
+  *added_qdisc = created == 0;
+  bpf_tc_opts options = {};
+  options.sz = sizeof options;
+  options.prog_fd = program;
+  options.handle = kHandle;
+  options.priority = kPriority;
+  options.flags = BPF_TC_F_REPLACE;
+  return bpf_tc_attach(&hook, &options);
+}
+
+void detach(uint32_t interface, bool with_qdisc) {
+  bpf_tc_hook hook = hook_of(interface);
+  bpf_tc_opts options = {};
+  options.sz = sizeof options;
+  options.handle = kHandle;
+  options.priority = kPriority;
+  bpf_tc_detach(&hook, &options);
+  if (!with_qdisc) return;
+  hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
+  bpf_tc_hook_destroy(&hook);
+}
+
+hg_gate* map_page(int map) {
+  void* page = mmap(nullptr, static_cast<size_t>(getpagesize()), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+  return page == MAP_FAILED ? nullptr : static_cast<hg_gate*>(page);
+}
+
+}  // namespace
+
+std::optional<Failure> install_gate(const GateOptions& options) {
+  std::array<PortFacts, 2> entry;  // by direction
+  if (auto failure = read_port(options.inside, &entry[HG_OUTBOUND])) return failure;
+  if (auto failure = read_port(options.outside, &entry[HG_INBOUND])) return failure;
+  const std::string directory = directory_of(options.wire);
+  if (auto failure = make_directory(directory)) return failure;
+
+  libbpf_set_print(nullptr);
+  const std::unique_ptr<bpf_object, ObjectCloser> object(bpf_object__open_file(options.object.c_str(), nullptr));
+  if (!object) return failed("reading " + options.object, errno);
+  // Maps that are pinned already are used again, so that a running packet loop keeps its heartbeat.
+  for (const char* name : {"gate", "bypassed"}) {
+    bpf_map* map = bpf_object__find_map_by_name(object.get(), name);
+    if (map == nullptr) return failed("finding the map " + std::string(name), ENOENT);
+    bpf_map__set_pin_path(map, (directory + "/" + name).c_str());
+  }
+  if (const int error = bpf_object__load(object.get()); error != 0) return failed("loading the gate", -error);
+
+  hg_gate* const page = map_page(bpf_map__fd(bpf_object__find_map_by_name(object.get(), "gate")));
+  if (page == nullptr) return failed("mapping the gate", errno);
+  page->stale_ns = options.stale_ns;
+  page->exit[HG_OUTBOUND] = static_cast<hg_u32>(entry[HG_INBOUND].index);
+  page->exit[HG_INBOUND] = static_cast<hg_u32>(entry[HG_OUTBOUND].index);
+  const std::array<const char*, 2> programs = {"gate_outside", "gate_inside"};
+  const std::array<const std::string*, 2> names = {&options.outside, &options.inside};
+  std::optional<Failure> failure;
+  for (uint32_t direction = 0; direction < 2 && !failure; direction++) {
+    bool added_qdisc = false;
+    const bpf_program* program = bpf_object__find_program_by_name(object.get(), programs[direction]);
+    const int error = attach(static_cast<uint32_t>(entry[direction].index), bpf_program__fd(program), &added_qdisc);
+    if (error != 0) failure = failed("attaching the gate to " + *names[direction], -error);
+    if (added_qdisc) page->changed[direction] |= HG_GATE_ADDED_QDISC;
+    if (set_promiscuous(*names[direction], true)) page->changed[direction] |= HG_GATE_SET_PROMISCUOUS;
+  }
+  munmap(page, static_cast<size_t>(getpagesize()));
+  if (failure) release_gate(options.wire);
+  return failure;
+}
+
+std::optional<Failure> release_gate(const std::string& wire) {
+  const std::string directory = directory_of(wire);
+  Gate gate;
+  if (auto failure = gate.open(wire)) return failure;
+  for (uint32_t direction = 0; direction < 2; direction++) {
+    const uint32_t interface = gate.state()->exit[1 - direction];
+    const uint32_t changed = gate.state()->changed[direction];
+    detach(interface, (changed & HG_GATE_ADDED_QDISC) != 0);
+    std::array<char, IFNAMSIZ> name = {};
+    if ((changed & HG_GATE_SET_PROMISCUOUS) != 0 && if_indextoname(interface, name.data()) != nullptr)
+      set_promiscuous(name.data(), false);
+  }
+  gate.close();
+  for (const char* map : {"/gate", "/bypassed"}) unlink((directory + map).c_str());
+  rmdir(directory.c_str());
+  return std::nullopt;
+}
+
+Gate::~Gate() { close(); }
+
+std::optional<Failure> Gate::open(const std::string& wire) {
+  const std::string directory = directory_of(wire);
+  const int map = bpf_obj_get((directory + "/gate").c_str());
+  if (map < 0) {
+    if (errno == EPERM || errno == EACCES) return failed("opening the gate of wire " + wire, errno);
+    return Failure{"not_installed", "wire " + wire + " has no gate: `headgate wire install` puts it in place"};
+  }
+  page_ = map_page(map);
+  ::close(map);
+  bypassed_ = bpf_obj_get((directory + "/bypassed").c_str());
+  if (page_ == nullptr || bypassed_ < 0) return failed("mapping the gate of wire " + wire, errno);
+  return std::nullopt;
+}
+
+void Gate::close() {
+  if (page_ != nullptr) munmap(page_, static_cast<size_t>(getpagesize()));
+  if (bypassed_ >= 0) ::close(bypassed_);
+  page_ = nullptr;
+  bypassed_ = -1;
+}
+
+hg_bypassed Gate::bypassed(uint32_t direction) const {
+  const int processors = libbpf_num_possible_cpus();
+  std::vector<hg_bypassed> each(processors > 0 ? static_cast<size_t>(processors) : 1);
+  hg_bypassed sum = {};
+  if (bypassed_ < 0 || bpf_map_lookup_elem(bypassed_, &direction, each.data()) != 0) return sum;
+  for (const hg_bypassed& part : each) {
+    sum.frames += part.frames;
+    sum.packets += part.packets;
+    sum.bytes += part.bytes;
+  }
+  return sum;
+}
+
+}  // namespace headgate

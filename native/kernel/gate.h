@@ -1,0 +1,51 @@
+// Puts the fail-open gate on a wire's ports, takes it off, and lets the packet loop beat its heart.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "abi/gate.h"
+#include "drivers/failure.h"
+
+namespace headgate {
+
+struct GateOptions {
+  std::string wire;
+  std::string inside;
+  std::string outside;
+  std::string object;  // path of the compiled gate.bpf.o
+  uint64_t stale_ns = 20'000'000;
+};
+
+// Attaches the gate to both ports and pins its maps. From then on the kernel forwards until a packet loop beats.
+// Doing it again replaces the program without a gap and keeps the heartbeat.
+std::optional<Failure> install_gate(const GateOptions& options);
+
+// Takes everything off that install put on. `not_installed` when there is nothing.
+std::optional<Failure> release_gate(const std::string& wire);
+
+// An installed gate, mapped. Closing it leaves it installed.
+class Gate {
+ public:
+  Gate() = default;
+  ~Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
+  // `not_installed` when no gate is pinned for this wire in this network namespace; `driver_unfit` when it joins
+  // other interfaces than those of the wire.
+  std::optional<Failure> open(const std::string& wire);
+  void close();
+
+  bool is_open() const { return page_ != nullptr; }
+  hg_gate* state() const { return page_; }
+  // Counted since it was installed, all CPUs together.
+  hg_bypassed bypassed(uint32_t direction) const;
+
+ private:
+  hg_gate* page_ = nullptr;
+  int bypassed_ = -1;
+};
+
+}  // namespace headgate
