@@ -46,7 +46,15 @@ export interface Lab {
   forwarding(router: string): Promise<string>;
   /** Resolves when every source has a path to our networks by every provider; needs forwarding wires. */
   waitForRoutes(deadlineMs: number): Promise<void>;
+  /** By which provider each source reaches each block now, as its kernel forwards. */
+  waysIn(): Promise<readonly WaysIn[]>;
   close(): Promise<void>;
+}
+
+export interface WaysIn {
+  readonly source: string;
+  /** Provider by block prefix; `none` where the source has no path. */
+  readonly blocks: Readonly<Record<string, string>>;
 }
 
 export const defaultPrefix = 'hglab';
@@ -136,6 +144,7 @@ function labOf(prefix: string, folder: string, topology: Topology): Lab {
         .join('\n');
     },
     waitForRoutes: (deadlineMs) => waitForRoutes(topology, birdc, deadlineMs),
+    waysIn: () => Promise.all(topology.sources.map(({ name }) => waysInOf(topology, name, runIn))),
     close: () => closeLab(prefix),
   };
 }
@@ -279,4 +288,15 @@ async function waitForRoutes(
       );
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
+}
+
+async function waysInOf(topology: Topology, source: string, runIn: Lab['run']): Promise<WaysIn> {
+  const entries = await Promise.all(
+    topology.blocks.map(async (block) => {
+      const family = block.host.includes(':') ? '-6' : '-4';
+      const route = await runIn(source, ['ip', family, 'route', 'get', block.host]).catch(() => '');
+      return [block.prefix, /dev (\S+)/.exec(route)?.[1] ?? 'none'] as const;
+    }),
+  );
+  return { source, blocks: Object.fromEntries(entries) };
 }

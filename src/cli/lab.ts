@@ -1,0 +1,112 @@
+/** `headgate lab`: a border in network namespaces with real routers, to try headgate without a network of one's own. */
+import { writeFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import {
+  closeLab,
+  defaultPrefix,
+  defaultShape,
+  findLab,
+  type LabShape,
+  openLab,
+  type Place,
+  renderSettings,
+} from '../lab/index.ts';
+import { exitCodes, UseError } from './face/exit.ts';
+import { birdPolicy } from './lab/policy.ts';
+
+interface UpOptions {
+  readonly prefix: string;
+  readonly place: Place;
+  readonly routers?: string;
+  readonly bridge?: boolean;
+}
+
+const prefixOption = () =>
+  new Option(
+    '--prefix <name>',
+    'tells this lab from another; its namespaces are called NAME-…',
+  ).default(defaultPrefix);
+const placeOption = () =>
+  new Option('--place <place>', 'where the wires sit').choices(['link', 'inside']).default('link');
+
+export function register(program: Command): void {
+  const lab = program
+    .command('lab')
+    .description('a border in network namespaces with real routers, to try and to test');
+  lab
+    .command('up')
+    .description('raises the lab and prints how to run a unit in it')
+    .addOption(prefixOption())
+    .addOption(placeOption())
+    .addOption(new Option('--routers <count>', 'border routers').choices(['1', '2']))
+    .option('--bridge', 'plain Linux bridges in place of the wires, to see the lab without a unit')
+    .action(up);
+  lab
+    .command('down')
+    .description('removes the lab, whatever state it is in')
+    .addOption(prefixOption())
+    .action(async ({ prefix }: { readonly prefix: string }) => closeLab(checked(prefix)));
+  lab
+    .command('status')
+    .description('shows who hears of our blocks by which provider')
+    .addOption(prefixOption())
+    .option('--json', 'one JSON value on stdout')
+    .action(status);
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const shape: LabShape = {
+    ...defaultShape(options.place),
+    ...(options.routers === undefined ? {} : { routers: options.routers === '1' ? 1 : 2 }),
+  };
+  const lab = await openLab({
+    shape,
+    policy: birdPolicy,
+    prefix: checked(options.prefix),
+    wires: options.bridge ? 'bridge' : 'unit',
+    isOwned: false,
+  });
+  const settings = `${lab.folder}/headgate.yaml`;
+  writeFileSync(settings, renderSettings(lab.topology, lab.folder, 'observe'));
+  if (options.bridge) await lab.waitForRoutes(30_000);
+  const lines = [
+    `The lab is up: namespaces ${lab.topology.nodes.map(lab.namespace).join(' ')}.`,
+    options.bridge
+      ? 'Plain bridges stand in for the wires; every source hears of us.'
+      : `Nothing passes its wires until a unit runs: ip netns exec ${lab.namespace('unit')} scripts/headgate run --config ${settings}`,
+    `A router's view: birdc -s ${lab.folder}/br1.ctl show route`,
+    'Remove it with: scripts/headgate lab down',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function status(options: {
+  readonly prefix: string;
+  readonly json?: boolean;
+}): Promise<void> {
+  const lab = findLab(checked(options.prefix));
+  if (!lab) {
+    process.stderr.write('headgate: no lab is up: raise one with `headgate lab up`\n');
+    process.exitCode = exitCodes.failed;
+    return;
+  }
+  const sources = await lab.waysIn();
+  if (options.json) {
+    process.stdout.write(
+      `${JSON.stringify({ prefix: lab.prefix, shape: lab.topology.shape, sources })}\n`,
+    );
+    return;
+  }
+  const names = lab.topology.sources.map((s) => s.name.padEnd(6));
+  process.stdout.write(`${'block'.padEnd(22)}${names.join('  ')}\n`);
+  for (const { prefix } of lab.topology.blocks) {
+    const cells = sources.map((view) => (view.blocks[prefix] ?? 'none').padEnd(6));
+    process.stdout.write(`${prefix.padEnd(22)}${cells.join('  ')}\n`);
+  }
+}
+
+function checked(prefix: string): string {
+  if (!/^[a-z][a-z0-9-]{0,30}$/.test(prefix))
+    throw new UseError('--prefix takes small letters, digits and hyphens, a letter first');
+  return prefix;
+}
