@@ -1,4 +1,4 @@
-import { err, ok, type Result } from './result.ts';
+import { assert, err, ok, type Result } from './result.ts';
 import { type PrefixText, prefixText } from './units.ts';
 
 export type Family = 4 | 6;
@@ -37,6 +37,13 @@ export function parsePrefix(text: string): Result<Prefix, PrefixError> {
   const cleared = clearHostBits(bytes, length);
   if (cleared.some((octet, i) => octet !== bytes[i])) return err({ code: 'host_bits_set', text });
   return ok({ family, length, bytes: cleared });
+}
+
+/** The prefix of a canonical text, which is valid by its type. */
+export function prefixOf(text: PrefixText): Prefix {
+  const parsed = parsePrefix(text);
+  assert(parsed.ok, `${text} is canonical prefix text`);
+  return parsed.value;
 }
 
 /** Parses an IPv4 address in dotted decimal or an IPv6 address (RFC 4291 section 2.2, without zone). */

@@ -1,0 +1,255 @@
+/** What no single key can know: names that must exist, and settings that contradict each other. */
+import { covers, prefixOf } from '../base/prefix.ts';
+import type { BlockSettings } from './blocks.ts';
+import type { LinkSettings, ParsedSettings } from './schema.ts';
+import { nearest } from './section.ts';
+
+/** A mistake at a path of the settings; `load` finds its line and column. */
+export interface Complaint {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+export function crossCheck(
+  settings: ParsedSettings,
+  blocks: readonly BlockSettings[],
+): readonly Complaint[] {
+  return [
+    ...uniqueNames(settings),
+    ...wireComplaints(settings),
+    ...settings.links.flatMap((link, i) => linkComplaints(settings, link, i)),
+    ...routerComplaints(settings),
+    ...blockComplaints(settings, blocks),
+    ...policyComplaints(settings, blocks),
+  ];
+}
+
+function uniqueNames(settings: ParsedSettings): Complaint[] {
+  const complaints: Complaint[] = [];
+  for (const key of ['wires', 'links', 'routers', 'groups'] as const) {
+    const seen = new Set<string>();
+    for (const [i, { name }] of settings[key].entries()) {
+      if (seen.has(name)) {
+        complaints.push({
+          path: [key, i, 'name'],
+          message: `"${name}" is taken; expected a name of its own`,
+        });
+      }
+      seen.add(name);
+    }
+  }
+  return complaints;
+}
+
+function wireComplaints({ wires, links }: ParsedSettings): Complaint[] {
+  const complaints: Complaint[] = [];
+  const ports = new Map<string, string>();
+  for (const [i, wire] of wires.entries()) {
+    if (wire.driver === 'mirror' && wire.outside !== undefined) {
+      complaints.push({
+        path: ['wires', i, 'outside'],
+        message: 'a mirror has one interface: leave outside away',
+      });
+    }
+    if (wire.driver !== 'mirror' && wire.outside === undefined) {
+      complaints.push({
+        path: ['wires', i],
+        message: 'expected outside: the interface towards the border',
+      });
+    }
+    for (const key of ['inside', 'outside'] as const) {
+      const port = wire[key];
+      if (port === undefined) continue;
+      const taken = ports.get(port);
+      if (taken !== undefined) {
+        complaints.push({
+          path: ['wires', i, key],
+          message: `${port} is already a port of wire ${taken}`,
+        });
+      }
+      ports.set(port, wire.name);
+    }
+    const users = links.filter((link) => link.attribute?.wire === wire.name);
+    if (wire.place === 'link' && users.length !== 1) {
+      complaints.push({
+        path: ['wires', i],
+        message: `a wire of place link carries one link, but ${users.length} links name it in attribute`,
+      });
+    }
+  }
+  return complaints;
+}
+
+function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number): Complaint[] {
+  const complaints: Complaint[] = [];
+  const at = (...rest: PropertyKey[]) => ['links', i, ...rest];
+  const { attribute, mark, router } = link;
+  if (router !== undefined && !settings.routers.some((r) => r.name === router)) {
+    complaints.push({
+      path: at('router'),
+      message: unknownName('router', router, settings.routers),
+    });
+  }
+  const wire = attribute && settings.wires.find((w) => w.name === attribute.wire);
+  if (attribute && !wire) {
+    complaints.push({
+      path: at('attribute', 'wire'),
+      message: unknownName('wire', attribute.wire, settings.wires),
+    });
+  }
+  if (attribute && wire) {
+    const ways = (['mac', 'vlan', 'dscp'] as const).filter((key) => attribute[key] !== undefined);
+    if (wire.place === 'link' && ways.length > 0) {
+      complaints.push({
+        path: at('attribute'),
+        message: `wire ${wire.name} is of place link and is this link: leave ${ways.join(', ')} away`,
+      });
+    }
+    if (wire.place === 'inside' && ways.length !== 1) {
+      complaints.push({
+        path: at('attribute'),
+        message: `expected one of mac, vlan, dscp: how packets of this link are known on wire ${wire.name}`,
+      });
+    }
+  }
+  if (mark && wire?.place !== 'inside') {
+    complaints.push({
+      path: at('mark'),
+      message: 'marks work only on a wire of place inside: behind it a router still chooses',
+    });
+  }
+  for (const [j, other] of settings.links.entries()) {
+    if (j >= i) break;
+    if (mark && JSON.stringify(other.mark) === JSON.stringify(mark)) {
+      complaints.push({
+        path: at('mark'),
+        message: `the same mark as link ${other.name}; expected one of its own`,
+      });
+    }
+    if (
+      attribute &&
+      wire?.place === 'inside' &&
+      JSON.stringify(other.attribute) === JSON.stringify(attribute)
+    ) {
+      complaints.push({
+        path: at('attribute'),
+        message: `the same attribute as link ${other.name}; packets could not be told apart`,
+      });
+    }
+  }
+  return complaints;
+}
+
+function routerComplaints(settings: ParsedSettings): Complaint[] {
+  const complaints: Complaint[] = [];
+  for (const [i, { bgp }] of settings.routers.entries()) {
+    if (bgp?.md5 !== undefined && bgp.md5File !== undefined) {
+      complaints.push({
+        path: ['routers', i, 'bgp', 'md5_file'],
+        message: 'expected md5 or md5_file, not both',
+      });
+    }
+  }
+  const speaks = settings.routers.some((router) => router.bgp !== undefined);
+  if (settings.mode === 'control' && !speaks) {
+    complaints.push({
+      path: ['mode'],
+      message: 'control needs a router with bgp: {}; without one use observe or advise',
+    });
+  }
+  const { address, routerId } = settings.management;
+  if (speaks && routerId === undefined && (address === undefined || address.includes(':'))) {
+    complaints.push({
+      path: ['management'],
+      message: 'BGP needs management.router_id, or an IPv4 management.address',
+    });
+  }
+  return complaints;
+}
+
+function blockComplaints(settings: ParsedSettings, blocks: readonly BlockSettings[]): Complaint[] {
+  const complaints: Complaint[] = [];
+  if (settings.networks.length === 0) {
+    complaints.push({
+      path: ['networks'],
+      message: 'expected at least one prefix: our own address space',
+    });
+  }
+  const networks = settings.networks.map(prefixOf);
+  const { blocks: given } = settings;
+  const listed = 'ipv4' in given ? undefined : given;
+  const { floor } = settings.steering;
+  for (const { prefix: text } of blocks) {
+    const prefix = prefixOf(text);
+    const index = listed?.findIndex((b) => b.prefix === text) ?? -1;
+    const path = index >= 0 ? ['blocks', index] : ['blocks'];
+    if (!networks.some((network) => covers(network, prefix))) {
+      complaints.push({
+        path,
+        message: `${text} is in none of networks; only own space is counted and announced`,
+      });
+    }
+    const longest = prefix.family === 4 ? floor.ipv4 : floor.ipv6;
+    if (prefix.length > longest) {
+      complaints.push({
+        path,
+        message: `${text} is longer than /${longest}, the longest that may be announced (steering.floor)`,
+      });
+      if (!listed) break;
+    }
+  }
+  return complaints;
+}
+
+function policyComplaints(settings: ParsedSettings, blocks: readonly BlockSettings[]): Complaint[] {
+  const complaints: Complaint[] = [];
+  const known = new Set<string>(blocks.map((block) => block.prefix));
+  const checkLink = (name: string, path: readonly PropertyKey[]) => {
+    if (!settings.links.some((link) => link.name === name)) {
+      complaints.push({ path, message: unknownName('link', name, settings.links) });
+    }
+  };
+  const checkBlock = (block: string, path: readonly PropertyKey[]) => {
+    if (blocks.length > 0 && !known.has(block)) {
+      complaints.push({ path, message: `${block} is none of the blocks` });
+    }
+  };
+  const groupNames = new Set(settings.groups.map((group) => group.name));
+  if (groupNames.size > 0 && !('ipv4' in settings.blocks)) {
+    for (const [i, block] of settings.blocks.entries()) {
+      if (block.group !== undefined && !groupNames.has(block.group)) {
+        complaints.push({
+          path: ['blocks', i, 'group'],
+          message: unknownName('group', block.group, settings.groups),
+        });
+      }
+    }
+  }
+  for (const [i, group] of settings.groups.entries()) {
+    for (const [j, link] of (group.links ?? []).entries())
+      checkLink(link, ['groups', i, 'links', j]);
+    for (const [j, block] of group.blocks.entries()) checkBlock(block, ['groups', i, 'blocks', j]);
+  }
+  for (const [i, pin] of settings.pins.entries()) {
+    checkLink(pin.link, ['pins', i, 'link']);
+    checkBlock(pin.block, ['pins', i, 'block']);
+  }
+  for (const [i, window] of settings.maintenance.entries()) {
+    checkLink(window.link, ['maintenance', i, 'link']);
+    if (window.to <= window.from) {
+      complaints.push({ path: ['maintenance', i, 'to'], message: 'expected a time after from' });
+    }
+  }
+  return complaints;
+}
+
+function unknownName(
+  kind: string,
+  name: string,
+  known: ReadonlyArray<{ readonly name: string }>,
+): string {
+  const names = known.map((entry) => entry.name);
+  const near = nearest(name, names);
+  if (near !== undefined) return `there is no ${kind} "${name}"; did you mean "${near}"?`;
+  return `there is no ${kind} "${name}"; there ${names.length === 1 ? 'is' : 'are'} ${names.join(', ') || 'none'}`;
+}

@@ -1,0 +1,140 @@
+/** Wires, links and routers: what the unit is connected to. */
+import { z } from 'zod';
+import type { PrefixText } from '../base/units.ts';
+import { price } from './price.ts';
+import {
+  address,
+  asn,
+  duration,
+  interfaceName,
+  ipv4,
+  ipv6,
+  linkName,
+  mac,
+  name,
+  prefix,
+  rate,
+  routerName,
+  whole,
+} from './scalars.ts';
+import { list, section } from './section.ts';
+
+/** How networks are divided, or the blocks themselves. */
+export const blocks = z.union(
+  [
+    section({
+      /** Length of IPv4 blocks, 8 to 32. */
+      ipv4: whole(8, 32).default(24),
+      /** Length of IPv6 blocks, 16 to 64. */
+      ipv6: whole(16, 64).default(40),
+    }),
+    list(
+      z.union([
+        prefix.transform((text): { readonly prefix: PrefixText; readonly group?: string } => ({
+          prefix: text,
+        })),
+        section({ prefix, group: name.exactOptional() }),
+      ]),
+      'prefixes, or of { prefix, group }',
+    ),
+  ],
+  { error: 'expected { ipv4: 24, ipv6: 40 }, or a list of prefixes' },
+);
+
+export const management = section({
+  /** Where BGP, probes, DNS and NATS live. */
+  interface: interfaceName.exactOptional(),
+  /** Our address there: the source of BGP sessions, and the BGP identifier unless `router_id` is set. */
+  address: address.exactOptional(),
+  /** BGP identifier (RFC 6286): dotted decimal, unique within the AS. */
+  router_id: ipv4.exactOptional(),
+});
+
+export const wire = section({
+  name,
+  /** `inside`: between our hosts and the border router; `link`: between the border router and a provider. */
+  place: z.enum(['inside', 'link'], { error: 'expected inside or link' }),
+  /** Interface towards our network. */
+  inside: interfaceName,
+  /** Interface towards the border; none with `driver: mirror`. */
+  outside: interfaceName.exactOptional(),
+  driver: z
+    .enum(['auto', 'af_packet', 'tc', 'xdp', 'mirror'], {
+      error: 'expected auto, af_packet, tc, xdp or mirror',
+    })
+    .default('auto'),
+});
+
+const vlan = whole(1, 4094);
+const dscp = whole(0, 63);
+
+/** How a packet is known to have used the link. On a wire of place `link` the wire alone says it. */
+export const attribute = section({
+  wire: name,
+  mac: mac.exactOptional(),
+  vlan: vlan.exactOptional(),
+  dscp: dscp.exactOptional(),
+});
+
+const mark = z.union([section({ dscp }), section({ vlan })], {
+  error: 'expected { dscp: 0…63 } or { vlan: 1…4094 }',
+});
+
+export const link = section({
+  name: linkName,
+  /** The provider's AS number. */
+  asn,
+  capacity: rate,
+  price: price.exactOptional(),
+  attribute: attribute.exactOptional(),
+  mark: mark.exactOptional(),
+  router: routerName.exactOptional(),
+  /** Links that share one port share its capacity. */
+  port: name.exactOptional(),
+  /** Addresses routed to us by this link alone: probes leave with them and their answers return by it. */
+  source: z
+    .union([address.transform((text) => [text]), list(address, 'addresses', 2)])
+    .exactOptional(),
+  /** Name or alias of the router's interface for this link (IF-MIB ifName or ifAlias), for SNMP and flows. */
+  interface: name.exactOptional(),
+});
+
+const bgp = section({
+  /** TCP MD5 key (RFC 2385); better kept in a file of its own, see `md5_file`. */
+  md5: z.string().min(1).max(80).exactOptional(),
+  /** A file whose first line is the TCP MD5 key. */
+  md5_file: z.string().min(1).exactOptional(),
+  port: whole(1, 65535).exactOptional(),
+  /** Our end; the management address unless set. */
+  local_address: address.exactOptional(),
+  /** GTSM (RFC 5082): the router is at most this many hops away. */
+  ttl_security_hops: whole(1, 254).exactOptional(),
+  /** Wait for the router to connect. */
+  passive: z.boolean().exactOptional(),
+  /** 0 or 3 s to 65535 s (RFC 4271 section 4.2). */
+  hold_time: duration
+    .refine((value) => value === 0 || (value >= 3000 && value <= 65_535_000), {
+      error: 'expected 0s, or 3s to 65535s',
+    })
+    .exactOptional(),
+  /** Several paths per prefix (RFC 7911). */
+  add_path: z.boolean().exactOptional(),
+  /** How long the router keeps our routes when our process dies (RFC 4724); 0s turns it off. */
+  graceful_restart: duration.exactOptional(),
+  /** Our role towards the neighbour (RFC 9234), for eBGP. */
+  role: z.enum(['provider', 'rs', 'rs_client', 'customer', 'peer']).exactOptional(),
+  /** Next hops for blocks of a router that does not tell its own. Never the unit. */
+  next_hop: section({ ipv4: ipv4.exactOptional(), ipv6: ipv6.exactOptional() }).exactOptional(),
+  announce_delay: duration.exactOptional(),
+  mrai: duration.exactOptional(),
+  max_prefixes: whole(1, 10_000_000).exactOptional(),
+});
+
+export const router = section({
+  name: routerName,
+  address,
+  /** The unit's own AS number unless set. */
+  asn: asn.exactOptional(),
+  /** Present: the unit holds a BGP session with this router. */
+  bgp: bgp.exactOptional(),
+});

@@ -1,0 +1,77 @@
+/** The whole of `headgate.yaml` (DESIGN.md section 9), and what it becomes. */
+import { z } from 'zod';
+import { type attribute, blocks, link, management, router, wire } from './network.ts';
+import { group, maintenance, objective, pin, rails } from './policy.ts';
+import { asn, duration, listenAddress, prefix, size, weight, whole } from './scalars.ts';
+import { list, section } from './section.ts';
+
+const path = z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' });
+
+export const settingsSchema = section({
+  asn,
+  /** `observe` never announces; `advise` plans and waits for `headgate approve`; `control` acts. */
+  mode: z
+    .enum(['observe', 'advise', 'control'], { error: 'expected observe, advise or control' })
+    .default('observe'),
+  networks: list(prefix, 'prefixes', 1000),
+  blocks: blocks.prefault({}),
+  management: management.prefault({}),
+  wires: list(wire, 'wires', 64).default([]),
+  links: list(link, 'links', 64),
+  routers: list(router, 'routers', 64).default([]),
+  objective: objective.exactOptional(),
+  groups: list(group, 'groups').default([]),
+  pins: list(pin, '{ block, link }').default([]),
+  maintenance: list(maintenance, '{ link, from, to }').default([]),
+  rails: rails.prefault({}),
+  /** How announcements bias inbound traffic. */
+  steering: section({
+    /** The most prepends that a block gets on the links it should leave. */
+    rungs: whole(0, 5).default(3),
+    /** The longest prefixes that may be announced; longer than 24 and 48 few networks accept. */
+    floor: section({
+      ipv4: whole(8, 32).default(24),
+      ipv6: whole(16, 64).default(48),
+    }).prefault({}),
+  }).prefault({}),
+  /** The loop measure → decide → act → verify. */
+  cycle: section({
+    interval: duration.exactOptional(),
+    /** Rates are averages over this time. */
+    average: duration.exactOptional(),
+  }).prefault({}),
+  /** Divides every default time of the loop and the rails: for laboratories, 1 in production. */
+  time_scale: weight
+    .refine((value) => value >= 1 && value <= 1000, { error: 'expected a number from 1 to 1000' })
+    .default(1),
+  control: section({
+    /** Unix socket of the commands. */
+    socket: path.default('/run/headgate/control.sock'),
+    /** Group that may open the socket, beside the unit's own user. */
+    group: z.string().min(1).exactOptional(),
+  }).prefault({}),
+  metrics: section({
+    /** Where Prometheus reads `/metrics`; without authentication, so loopback or the management address. */
+    listen: listenAddress.exactOptional(),
+  }).prefault({}),
+  history: section({
+    path: path.default('/var/lib/headgate/history.db'),
+    keep: duration.default(duration.parse('400d')),
+    /** The oldest decisions go when the file would grow beyond this; billing samples stay. */
+    max_size: size.default(2e9),
+  }).prefault({}),
+  /** Writes every cycle's observation, policy and state in the format that tests and replay read. */
+  record: section({ path, max_size: size.default(1e9) }).exactOptional(),
+  log: section({
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  }).prefault({}),
+});
+
+export type ParsedSettings = z.output<typeof settingsSchema>;
+export type Mode = ParsedSettings['mode'];
+export type WireSettings = z.output<typeof wire>;
+export type LinkSettings = z.output<typeof link>;
+export type AttributeSettings = z.output<typeof attribute>;
+export type RouterSettings = z.output<typeof router>;
+export type RailsSettings = z.output<typeof rails>;
+export type GroupSettings = z.output<typeof group>;
