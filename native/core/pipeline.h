@@ -1,0 +1,153 @@
+// The pipeline: what happens to every packet of a wire or a capture file.
+//
+// One Pipeline belongs to one worker thread, which calls `process`; both directions of a session must come
+// to the same worker. Another thread may `publish` tables and read the counters at any time: counters are
+// written by one thread only and read with relaxed loads, so a reader sees each of them whole, though not
+// all of one instant. Nothing is allocated after construction: memory is handed in.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "../abi/records.h"
+#include "attribute.h"
+#include "histogram.h"
+#include "mark.h"
+#include "packet.h"
+#include "parse.h"
+#include "prefix_table.h"
+#include "resolver.h"
+#include "session.h"
+#include "tcp.h"
+
+namespace headgate {
+
+// All that decides about a packet. Immutable once published; replaced whole.
+struct Tables {
+  uint64_t generation = 0;
+  PrefixTable blocks;        // own address -> block index, below PipelineSettings::blocks
+  PrefixTable destinations;  // foreign address -> destination index, below PipelineSettings::destinations
+  std::vector<uint8_t> destination_link;  // by destination index: link of the plan, or HG_LINK_UNKNOWN
+  hg_mark_table marks{};                  // `enabled` 0: nothing is marked
+  WireRules wires[kWiresMax];
+};
+
+struct PipelineSettings {
+  uint32_t session_slots = 1 << 16;  // power of two
+  uint32_t resolver_slots = 1 << 12;  // power of two
+  uint32_t blocks = 0;        // block indices there may ever be
+  uint32_t destinations = 0;  // destination indices there may ever be
+  uint32_t links = 0;         // up to HG_LINKS_MAX
+  // Capture files know no direction: a packet is outbound when its source is in a block, inbound when its
+  // destination is, and counts as both when both are.
+  bool direction_by_address = false;
+  HashKey hash_key{};
+};
+
+struct PipelineCounts {
+  uint64_t packets;      // as handed in
+  uint64_t frame_bytes;  // their lengths on the wire
+  uint64_t network[3];   // by outermost network header: IPv4, IPv6, other
+  uint64_t unparsed[kUnparsedReasons];
+  uint64_t tcp_segments;
+  uint64_t sessions;            // ever begun
+  uint64_t sessions_refused;    // segments of sessions for which the table had no slot
+  uint64_t resyncs;
+  uint64_t resolvers_refused;   // queries of sources for which the table had no slot
+  uint64_t marked;
+  uint64_t cleared;             // reserved DSCP taken off packets of hosts that may not set it
+};
+
+struct DestinationTraffic {
+  uint64_t packets;
+  uint64_t l2_bytes;
+};
+
+// One classified segment, for who wants to see them singly. Only classes from LostBeyond on.
+struct TcpEvent {
+  uint64_t frame;
+  SegmentClass segment_class;
+  Direction direction;
+  uint8_t link;
+};
+struct TcpEvents {
+  TcpEvent* items;
+  size_t capacity;
+  size_t count;   // the consumer sets it back to 0
+  uint64_t lost;  // events for which there was no room
+};
+
+class Pipeline {
+ public:
+  // Bytes that `memory` must have: zeroed, aligned to 64, outliving the pipeline.
+  static size_t bytes(const PipelineSettings& settings);
+  Pipeline(const PipelineSettings& settings, void* memory);
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  // Tables are in force from the next batch on. The previous ones may be freed once `generation_in_use`
+  // has reached the new generation (or no worker is running).
+  void publish(const Tables* tables) { tables_.store(tables, std::memory_order_release); }
+  uint64_t generation_in_use() const { return in_use_.load(std::memory_order_acquire); }
+
+  // Sets `verdict` of every packet and rewrites those that are marked. Any `n`.
+  void process(Packet* packets, size_t n);
+
+  void set_events(TcpEvents* events) { events_ = events; }
+
+  const PipelineSettings& settings() const { return settings_; }
+  const PipelineCounts& counts() const { return *counts_; }
+  // `block` may be settings().blocks: what belongs to no block. `link` may be HG_LINK_UNKNOWN.
+  const hg_traffic& traffic(uint32_t block, uint32_t link, Direction direction) const {
+    return traffic_[traffic_index(block, link, direction)];
+  }
+  // All of them as they lie: [block 0..blocks][link 0..links, the last is unknown][inbound, outbound].
+  const hg_traffic* traffic() const { return traffic_; }
+  size_t traffic_count() const { return (settings_.blocks + 1ull) * links() * 2; }
+  const hg_tcp_counts& tcp(uint32_t link, Direction direction) const { return tcp_[link_index(link, direction)]; }
+  const hg_tcp_counts* tcp() const { return tcp_; }
+  // Round trips between the unit and that end of the wire where `direction` leads.
+  const RttHistogram& rtt(uint32_t link, Direction towards) const { return rtt_[link_index(link, towards)]; }
+  const BlockRtt& block_rtt(uint32_t block) const { return block_rtt_[block]; }
+  const DestinationTraffic& destination(uint32_t index) const { return destination_[index]; }
+  SessionTable& sessions() { return sessions_; }
+  ResolverTable& resolvers() { return resolvers_; }
+
+ private:
+  struct Work;
+  struct Regions;
+  static Regions layout(const PipelineSettings& settings);
+
+  uint32_t links() const { return settings_.links + 1; }
+  size_t link_index(uint32_t link, Direction direction) const {
+    const uint32_t column = link < settings_.links ? link : settings_.links;
+    return column * 2ull + static_cast<unsigned>(direction);
+  }
+  size_t traffic_index(uint32_t block, uint32_t link, Direction direction) const {
+    const uint32_t row = block < settings_.blocks ? block : settings_.blocks;
+    return static_cast<size_t>(row) * links() * 2 + link_index(link, direction);
+  }
+
+  void process_batch(Packet* packets, unsigned n, const Tables& tables);
+  void read(Packet& packet, Work& work, const Tables& tables);
+  void count(const Packet& packet, Work& work);
+  void follow_tcp(const Packet& packet, Work& work);
+  void record(const Packet& packet, const Work& work, const Session& session, const Tracked& tracked);
+  void mark(Packet& packet, const Work& work, const Tables& tables);
+
+  const PipelineSettings settings_;
+  std::atomic<const Tables*> tables_;
+  std::atomic<uint64_t> in_use_{0};
+  SessionTable sessions_;
+  ResolverTable resolvers_;
+  PipelineCounts* counts_;
+  hg_traffic* traffic_;
+  hg_tcp_counts* tcp_;
+  RttHistogram* rtt_;
+  BlockRtt* block_rtt_;
+  DestinationTraffic* destination_;
+  TcpEvents* events_ = nullptr;
+};
+
+}  // namespace headgate

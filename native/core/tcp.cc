@@ -1,0 +1,353 @@
+#include "tcp.h"
+
+namespace headgate {
+namespace {
+
+constexpr int32_t kJumpMax = 1 << 30;  // a larger step is no loss but another session or damage
+constexpr uint32_t kSampleMaxUs = 60'000'000;
+
+// Sequence numbers are compared as signed differences (RFC 9293 section 3.4).
+inline int32_t ahead(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b); }
+
+// Without timestamps and identifications, a segment that fills a hole sooner than this was reordered: a
+// retransmission takes a whole round trip at least. Bounds for paths whose round trip is not known.
+uint32_t reordering_us(const Session& session) {
+  const uint32_t rtt_us = (session.side[0].rtt_min + session.side[1].rtt_min) * 32u;
+  const uint32_t most = rtt_us / 4 * 3;
+  return most < 3'000 ? 3'000 : most > 50'000 ? 50'000 : most;
+}
+
+void remove_hole(Side& own, Hole* holes, unsigned index) {
+  for (unsigned i = index + 1; i < own.holes; i++) holes[i - 1] = holes[i];
+  own.holes = (own.holes - 1) & 7;
+}
+
+// Holes stay in sequence order. When all are taken, the two with the least between them become one: then
+// a segment in either is still judged by its age, and only bytes between them could be misjudged.
+void add_hole(Side& own, Hole* holes, const Hole& hole) {
+  if (own.holes == kHoles) {
+    unsigned best = 0;
+    for (unsigned i = 1; i + 1 < kHoles; i++) {
+      if (ahead(holes[i + 1].start, holes[i].end) < ahead(holes[best + 1].start, holes[best].end)) best = i;
+    }
+    const uint32_t start = holes[best].start;
+    remove_hole(own, holes, best);
+    holes[best].start = start;
+  }
+  holes[own.holes] = hole;
+  own.holes = (own.holes + 1) & 7;
+}
+
+// Takes [start, end) out of the holes. True, and the first hole as it was, when they overlapped.
+bool fill_holes(Side& own, Hole* holes, uint32_t start, uint32_t end, Hole& first) {
+  bool filled = false;
+  for (unsigned i = 0; i < own.holes;) {
+    Hole& hole = holes[i];
+    if (ahead(start, hole.end) >= 0 || ahead(end, hole.start) <= 0) {
+      i++;
+      continue;
+    }
+    if (!filled) first = hole;
+    filled = true;
+    const bool keeps_head = ahead(start, hole.start) > 0, keeps_tail = ahead(hole.end, end) > 0;
+    if (keeps_head && keeps_tail) {
+      if (own.holes < kHoles) {
+        for (unsigned j = own.holes; j > i; j--) holes[j] = holes[j - 1];
+        own.holes = (own.holes + 1) & 7;
+        holes[i].end = start;
+        holes[i + 1].start = end;
+        return true;
+      }
+      // No room for two parts: the larger one stays.
+      if (start - hole.start >= hole.end - end) {
+        hole.end = start;
+      } else {
+        hole.start = end;
+      }
+      return true;
+    }
+    if (keeps_head) {
+      hole.end = start;
+    } else if (keeps_tail) {
+      hole.start = end;
+    } else {
+      remove_hole(own, holes, i);
+      continue;
+    }
+    i++;
+  }
+  return filled;
+}
+
+void drop_holes_below(Side& own, Hole* holes, uint32_t ack) {
+  while (own.holes > 0 && ahead(ack, holes[0].end) >= 0) remove_hole(own, holes, 0);
+  if (own.holes > 0 && ahead(ack, holes[0].start) > 0) holes[0].start = ack;
+}
+
+uint16_t fingerprint(const Parsed& parsed) {
+  uint32_t h = parsed.seq * 0x9e3779b1u ^ parsed.ack * 0x85ebca6bu;
+  h ^= (parsed.tsval * 0xc2b2ae35u) ^ (parsed.payload_bytes * 0x27d4eb2fu) ^ (parsed.ip_id * 0x165667b1u);
+  return static_cast<uint16_t>((h ^ h >> 15) * 0x2c1b3c6du >> 16);
+}
+
+bool is_copy(const Session& session, const Side& own, const Parsed& parsed, uint32_t now_ms) {
+  const uint16_t print = fingerprint(parsed);
+  if (parsed.ip_id != 0 || parsed.has_timestamps) {
+    for (unsigned i = 0; i < kRecent; i++) {
+      if (own.recent[i] == print) return true;
+    }
+    return false;
+  }
+  // Nothing but its time tells a copy from a retransmission.
+  const unsigned newest = (own.recent_at + kRecent - 1) % kRecent;
+  return own.recent[newest] == print && now_ms - session.last_seen_ms <= 1;
+}
+
+void remember(Side& own, const Parsed& parsed) {
+  own.recent[own.recent_at] = fingerprint(parsed);
+  own.recent_at = own.recent_at + 1u == kRecent ? 0 : (own.recent_at + 1) & 3;
+}
+
+// Follows identifications that count up per session, as most systems send them.
+void follow_id(Side& own, const Parsed& parsed) {
+  if (parsed.ip_id == 0) return;
+  const int16_t step = static_cast<int16_t>(parsed.ip_id - own.ip_id);
+  if (step > 0 && step <= 64) {
+    if (own.id_steps < 15) own.id_steps = (own.id_steps + 1) & 15;
+    own.ip_id = parsed.ip_id;
+  } else if (step > 64 || step < -64) {
+    own.id_steps = 0;
+    own.ip_id = parsed.ip_id;
+  }
+}
+
+// Whether a segment that fills `hole` was sent before the one that left it.
+bool was_sent_before(const Session& session, const Side& own, const Hole& hole, const Parsed& parsed,
+                     uint32_t now_us) {
+  if (own.id_steps >= 3 && parsed.ip_id != 0 && hole.ip_id != 0)
+    return static_cast<int16_t>(parsed.ip_id - hole.ip_id) < 0;
+  if (parsed.has_timestamps) {
+    const int16_t newer = static_cast<int16_t>(static_cast<uint16_t>(parsed.tsval) - hole.tsval);
+    if (newer != 0) return newer < 0;
+  }
+  return now_us - hole.time_us < reordering_us(session);
+}
+
+SegmentClass classify_old(Session& session, unsigned side, const Parsed& parsed, uint32_t end, uint32_t now_us,
+                          uint32_t now_ms) {
+  Side& own = session.side[side];
+  if (is_copy(session, own, parsed, now_ms)) return SegmentClass::Duplicate;
+  Hole hole;
+  if (fill_holes(own, session.hole[side], parsed.seq, end, hole)) {
+    return was_sent_before(session, own, hole, parsed, now_us) ? SegmentClass::Reordered
+                                                                : SegmentClass::LostBefore;
+  }
+  return ahead(end, session.acked[side]) <= 0 ? SegmentClass::Spurious : SegmentClass::LostBeyond;
+}
+
+uint32_t segments_in(uint32_t bytes, const Side& own, const Parsed& parsed, uint32_t segment_bytes) {
+  if (bytes == 0) return 0;
+  if (segment_bytes == 0) {
+    // Offload that left no trace but its size: RFC 9293 counts options against the MSS.
+    segment_bytes = own.mss > 100 ? own.mss - (parsed.has_timestamps ? 12u : 0u) : 1448u;
+    const bool is_credible = own.mss > 100 ? bytes <= segment_bytes : parsed.ip_bytes <= 9216;
+    if (is_credible) return 1;
+  }
+  return (bytes + segment_bytes - 1) / segment_bytes;
+}
+
+void restart(Session& session) {
+  session.next[0] = session.next[1] = session.acked[0] = session.acked[1] = 0;
+  session.side[0] = session.side[1] = Side{};
+  session.state = SessionState::HalfOpen;
+}
+
+void begin_sample(Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t end, uint32_t now_us) {
+  if (own.sample != 0 && now_us - own.sample_us < kSampleMaxUs) return;
+  if (parsed.has_timestamps && parsed.tsval != 0) {
+    // Only the first segment of a tick: the echo of a tick cannot tell which of its segments it answers.
+    if (!tsval_is_new) return;
+    own.sample = static_cast<uint8_t>(Sample::Timestamp) & 3;
+    own.sample_key = parsed.tsval;
+  } else {
+    own.sample = static_cast<uint8_t>(Sample::Sequence) & 3;
+    own.sample_key = end;
+  }
+  own.sample_us = now_us;
+}
+
+// Ends the other side's sample by this packet's acknowledgement or echo.
+void end_sample(Side& other, const Parsed& parsed, uint32_t now_us, Tracked& result) {
+  int32_t beyond;
+  if (other.sample == static_cast<uint8_t>(Sample::Timestamp)) {
+    if (!parsed.has_timestamps) return;
+    beyond = ahead(parsed.tsecr, other.sample_key);
+    if (beyond < 0) return;
+    // The tick was skipped by a delayed acknowledgement: its time is not known.
+    if (beyond > 0) {
+      other.sample = 0;
+      return;
+    }
+  } else {
+    beyond = ahead(parsed.ack, other.sample_key);
+    if (beyond < 0) return;
+  }
+  other.sample = 0;
+  const uint32_t rtt_us = now_us - other.sample_us;
+  if (rtt_us >= kSampleMaxUs) return;
+  result.has_rtt = true;
+  result.rtt_us = rtt_us;
+  const uint32_t units = rtt_us / 32 == 0 ? 1 : rtt_us / 32 > 65535 ? 65535 : rtt_us / 32;
+  if (other.rtt_min == 0 || units < other.rtt_min) other.rtt_min = static_cast<uint16_t>(units);
+}
+
+void follow_ack(Session& session, unsigned side, const Parsed& parsed, uint32_t now_us, Tracked& result) {
+  const unsigned peer = side ^ 1;
+  Side& other = session.side[peer];
+  if (other.sample != 0) end_sample(other, parsed, now_us, result);
+  if (!other.is_seeded) return;
+  if (other.probed && parsed.ack == session.next[peer] + 1) {
+    // The probe's byte was taken after all.
+    session.next[peer] = parsed.ack;
+    other.probed = 0;
+  }
+  if (ahead(parsed.ack, session.acked[peer]) > 0 && ahead(parsed.ack, session.next[peer]) <= 0) {
+    session.acked[peer] = parsed.ack;
+    if (other.holes != 0) drop_holes_below(other, session.hole[peer], parsed.ack);
+  }
+}
+
+void follow_state(Session& session, unsigned side, const Parsed& parsed) {
+  Side& own = session.side[side];
+  own.is_closed_window = parsed.window == 0 && !(parsed.tcp_flags & (kTcpSyn | kTcpFin | kTcpRst));
+  if (parsed.tcp_flags & kTcpFin) own.has_fin = 1;
+  if ((parsed.tcp_flags & kTcpRst) || (own.has_fin && session.side[side ^ 1].has_fin)) {
+    session.state = SessionState::Closed;
+  } else if (session.state == SessionState::Established || session.state == SessionState::Closed) {
+    return;
+  } else if (session.side[side ^ 1].is_seeded) {
+    // A handshake counts when its third segment is there, so that a scanned host's answers hold no slot.
+    const bool in_handshake = (parsed.tcp_flags & kTcpSyn) != 0;
+    session.state = in_handshake ? SessionState::HalfOpen : SessionState::Established;
+  } else {
+    session.state = (parsed.tcp_flags & kTcpSyn) ? SessionState::HalfOpen : SessionState::OneSided;
+  }
+}
+
+}  // namespace
+
+Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t segment_bytes, uint32_t now_us,
+              uint32_t now_ms) {
+  Tracked result{};
+  const bool is_syn = (parsed.tcp_flags & kTcpSyn) != 0;
+  const bool is_fin = (parsed.tcp_flags & kTcpFin) != 0;
+  const uint32_t end = parsed.seq + parsed.payload_bytes + (is_syn ? 1 : 0) + (is_fin ? 1 : 0);
+
+  // A port that is used again: a new initial sequence number, or any SYN after the end.
+  if (is_syn && session.side[side].is_seeded) {
+    const int32_t behind = ahead(session.next[side], parsed.seq + 1);
+    if (session.state == SessionState::Closed || behind < 0 || behind > (1 << 20)) restart(session);
+  }
+  Side& own = session.side[side];
+  if (parsed.mss != 0) session.side[side ^ 1].mss = parsed.mss;
+  if (parsed.tcp_flags & kTcpAck) follow_ack(session, side, parsed, now_us, result);
+  if (parsed.tcp_flags & kTcpRst) {
+    follow_state(session, side, parsed);
+    session.last_seen_ms = now_ms;
+    return result;
+  }
+
+  bool tsval_is_new = false;
+  if (parsed.has_timestamps && (!own.is_seeded || ahead(parsed.tsval, own.tsval) > 0)) {
+    own.tsval = parsed.tsval;
+    tsval_is_new = true;
+  }
+  result.segments = segments_in(parsed.payload_bytes, own, parsed, segment_bytes);
+
+  const int32_t skipped = ahead(parsed.seq, session.next[side]);
+  if (!own.is_seeded || skipped > kJumpMax || skipped < -kJumpMax) {
+    result.is_resync = own.is_seeded;
+    own.is_seeded = 1;
+    own.holes = 0;
+    own.sample = 0;
+    session.next[side] = end;
+    session.acked[side] = parsed.seq;
+    if (end != parsed.seq) {
+      result.segment_class = SegmentClass::New;
+      result.new_bytes = parsed.payload_bytes;
+      begin_sample(own, parsed, tsval_is_new, end, now_us);
+      remember(own, parsed);
+    }
+  } else if (skipped < 0 && parsed.payload_bytes <= 1 && skipped == -1 && !is_syn && !is_fin &&
+             (parsed.payload_bytes == 0 || ahead(session.acked[side], parsed.seq) > 0)) {
+    // A lone last byte that is not acknowledged yet is a retransmission, not a keep-alive.
+    result.segment_class = SegmentClass::KeepAlive;
+  } else if (skipped == 0 && parsed.payload_bytes == 1 && session.side[side ^ 1].is_closed_window && !is_fin) {
+    result.segment_class = SegmentClass::WindowProbe;
+    own.probed = 1;
+  } else if (skipped >= 0) {
+    if (skipped > 0) {
+      add_hole(own, session.hole[side],
+               {session.next[side], parsed.seq, now_us, static_cast<uint16_t>(parsed.tsval), parsed.ip_id});
+    }
+    session.next[side] = end;
+    if (end != parsed.seq) {
+      result.segment_class = SegmentClass::New;
+      result.new_bytes = parsed.payload_bytes;
+      begin_sample(own, parsed, tsval_is_new, end, now_us);
+      remember(own, parsed);
+    }
+  } else if (end != parsed.seq) {
+    const int32_t tail = ahead(end, session.next[side]);
+    const uint32_t new_part = tail > 0 ? static_cast<uint32_t>(tail) : 0;
+    result.segment_class =
+        classify_old(session, side, parsed, tail > 0 ? session.next[side] : end, now_us, now_ms);
+    result.new_bytes = new_part < parsed.payload_bytes ? new_part : parsed.payload_bytes;
+    result.old_bytes = parsed.payload_bytes - result.new_bytes;
+    result.old_segments = segments_in(result.old_bytes, own, parsed, segment_bytes);
+    if (result.old_segments == 0) result.old_segments = 1;  // a SYN or FIN alone
+    if (tail > 0) session.next[side] = end;
+    if (is_retransmission(result.segment_class)) {
+      const uint32_t sum = own.retransmitted + result.old_segments;
+      own.retransmitted = static_cast<uint16_t>(sum > 65535 ? 65535 : sum);
+      // Karn: which copy an acknowledgement answers is not known (RFC 6298 section 3).
+      if (own.sample == static_cast<uint8_t>(Sample::Sequence) && ahead(parsed.seq, own.sample_key) < 0)
+        own.sample = 0;
+    }
+    if (result.segment_class != SegmentClass::Duplicate) remember(own, parsed);
+  }
+  if (is_syn) own.has_syn = 1;
+  own.segments += result.segments;
+  follow_id(own, parsed);
+  follow_state(session, side, parsed);
+  session.last_seen_ms = now_ms;
+  return result;
+}
+
+const char* name_of(SegmentClass segment_class) {
+  switch (segment_class) {
+    case SegmentClass::NoData:
+      return "no_data";
+    case SegmentClass::New:
+      return "new";
+    case SegmentClass::LostBeyond:
+      return "lost_beyond";
+    case SegmentClass::LostBefore:
+      return "lost_before";
+    case SegmentClass::Spurious:
+      return "spurious";
+    case SegmentClass::Reordered:
+      return "reordered";
+    case SegmentClass::Duplicate:
+      return "duplicate";
+    case SegmentClass::KeepAlive:
+      return "keep_alive";
+    case SegmentClass::WindowProbe:
+      return "window_probe";
+    case SegmentClass::Count:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace headgate
