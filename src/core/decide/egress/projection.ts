@@ -1,0 +1,52 @@
+import { type Bitps, bitps, type LinkId } from '../../base/units.ts';
+import type {
+  DestinationObservation,
+  EgressLink,
+  EgressObservation,
+  EgressRoute,
+} from './types.ts';
+
+/** What the links would carry while destinations are put on them; nothing here is what they carry now. */
+export class Projection {
+  readonly #links: ReadonlyMap<LinkId, EgressLink>;
+  readonly #load = new Map<LinkId, number>();
+
+  /** Starts with the traffic that no destination accounts for. */
+  constructor(observation: EgressObservation) {
+    this.#links = new Map(observation.links.map((link) => [link.link, link]));
+    for (const link of observation.links) this.#load.set(link.link, link.unattributed);
+  }
+
+  /** Adds `rate` to a link; a negative one takes it off. */
+  put(link: LinkId, rate: number): void {
+    this.#load.set(link, (this.#load.get(link) ?? 0) + rate);
+  }
+
+  move(from: LinkId, to: LinkId, rate: number): void {
+    this.put(from, -rate);
+    this.put(to, rate);
+  }
+
+  load(link: LinkId): Bitps {
+    return bitps(this.#load.get(link) ?? 0);
+  }
+
+  /** How much more the link could carry up to `share` of its capacity; negative when it is above. */
+  room(link: LinkId, share: number): number {
+    const { capacity = 0, isUp = false } = this.#links.get(link) ?? {};
+    return (isUp ? capacity * share : 0) - this.load(link);
+  }
+
+  isUp(link: LinkId): boolean {
+    return this.#links.get(link)?.isUp ?? false;
+  }
+
+  price(link: LinkId): number {
+    return this.#links.get(link)?.pricePerMbps ?? 0;
+  }
+
+  /** The route that plain BGP would use now. */
+  preferred(destination: DestinationObservation): EgressRoute | undefined {
+    return destination.routes.find((route) => this.isUp(route.link));
+  }
+}

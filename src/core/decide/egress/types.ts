@@ -1,0 +1,91 @@
+import type { Bitps, LinkId, Ms, PrefixText } from '../../base/units.ts';
+
+/** One way to a destination that a router really received. */
+export interface EgressRoute {
+  readonly link: LinkId;
+  /** As received: an override announces this and nothing invented. */
+  readonly nextHop: string;
+}
+
+export interface DestinationObservation {
+  readonly destination: PrefixText;
+  readonly rate: Bitps;
+  /** In the order of plain BGP: the first one whose link is up carries the traffic when nobody overrides. */
+  readonly routes: readonly EgressRoute[];
+  /** Median round-trip time by link, microseconds, with the number of samples behind it. */
+  readonly rtt?: Readonly<Record<string, { readonly us: number; readonly samples: number }>>;
+}
+
+export interface EgressLink {
+  readonly link: LinkId;
+  readonly isUp: boolean;
+  readonly capacity: Bitps;
+  /** Outbound traffic of the link that no destination accounts for. */
+  readonly unattributed: Bitps;
+  /** Price of the next Mb/s, any one currency; cheaper alternates are taken first among equally preferred ones. */
+  readonly pricePerMbps?: number;
+}
+
+export interface EgressObservation {
+  readonly at: Ms;
+  readonly links: readonly EgressLink[];
+  readonly destinations: readonly DestinationObservation[];
+}
+
+/** Shares are 0 to 1 of a link's capacity unless said otherwise; `release` < `target` < `threshold`. */
+export interface EgressPolicy {
+  /** Projected load at which a link sheds destinations. */
+  readonly threshold: number;
+  /** Load down to which it sheds, and up to which other links are filled. */
+  readonly target: number;
+  /** A detour ends when the preferred link would stay below this with it. */
+  readonly release: number;
+  readonly overridesMax: number;
+  readonly performance?: PerformancePolicy;
+}
+
+export interface PerformancePolicy {
+  /** An alternate must be faster by this much, and by this share, to be worth leaving BGP's choice. */
+  readonly gainUs: number;
+  readonly gainShare: number;
+  readonly samplesMin: number;
+  /** Share of all traffic that may change its way for performance in one round. */
+  readonly sharePerRound: number;
+  /** Share of destinations that always stays on BGP's choice, to compare against. */
+  readonly controlShare: number;
+}
+
+export type OverrideReason = 'overload' | 'performance';
+
+/** A destination sent by another link than plain BGP would. Plain JSON, kept in history. */
+export interface Override {
+  readonly destination: PrefixText;
+  readonly link: LinkId;
+  readonly nextHop: string;
+  /** The link that plain BGP prefers. */
+  readonly from: LinkId;
+  readonly since: Ms;
+  readonly because: OverrideReason;
+  readonly text: string;
+}
+
+export interface LinkProjection {
+  readonly link: LinkId;
+  readonly capacity: Bitps;
+  /** What the link would carry without us, and with the overrides of this plan. */
+  readonly plain: Bitps;
+  readonly planned: Bitps;
+}
+
+export interface EgressPlan {
+  readonly overrides: readonly Override[];
+  readonly added: readonly Override[];
+  readonly removed: ReadonlyArray<Override & { readonly removedBecause: string }>;
+  readonly projection: readonly LinkProjection[];
+  /** Load above a threshold that no other link had room for. */
+  readonly unplaced: ReadonlyArray<{
+    readonly link: LinkId;
+    readonly excess: Bitps;
+    readonly text: string;
+  }>;
+}
