@@ -1,0 +1,219 @@
+import type { Family, Prefix } from '../../core/base/prefix.ts';
+import { formatAddress, formatPrefix } from '../../core/base/prefix.ts';
+import { PrefixRanges } from '../../core/base/ranges.ts';
+import { type LinkId, type PrefixText, prefixText } from '../../core/base/units.ts';
+import type { Direction } from '../../core/model/link.ts';
+import type { FlowRecord } from '../../core/wire/flow/index.ts';
+import { CounterTable, type Volume } from './counter-table.ts';
+import type { ExporterView } from './exporter-view.ts';
+
+/** Why a record was left out of the counts. */
+export const accountSkips = [
+  'internal',
+  'foreign',
+  'unknown_link',
+  'metered_twice',
+  'too_old',
+  'destination_table_full',
+] as const;
+export type AccountSkip = (typeof accountSkips)[number];
+
+/** Maps an address to a foreign prefix of the routing table, as `PrefixRanges` does. */
+export interface RouteTable {
+  match(family: Family, bytes: Uint8Array, at: number): number;
+  prefix(index: number): PrefixText;
+}
+
+export interface AccountPolicy {
+  readonly links: readonly LinkId[];
+  readonly blocks: readonly Prefix[];
+  /** All our own address space: tells inbound from outbound. */
+  readonly networks: readonly Prefix[];
+  /** How foreign prefixes are cut where no route is known. */
+  readonly destinationLength: { readonly ipv4: number; readonly ipv6: number };
+  /** At most this many (foreign prefix, link, direction) in one interval. */
+  readonly destinationsMax: number;
+  /** A record whose last packet is older than this says nothing of now. */
+  readonly recordAgeMsMax: number;
+}
+
+export interface BlockVolume extends Volume {
+  readonly block: PrefixText;
+  readonly link: LinkId;
+  readonly direction: Direction;
+}
+/** Outbound: a destination of ours. Inbound: where traffic comes from. */
+export interface ForeignVolume extends Volume {
+  readonly prefix: PrefixText;
+  readonly link: LinkId;
+  readonly direction: Direction;
+  /** Some hosts seen there: candidates for probes. */
+  readonly hosts: readonly string[];
+}
+export interface LinkVolume extends Volume {
+  readonly link: LinkId;
+  readonly direction: Direction;
+}
+
+export interface Volumes {
+  readonly blocks: readonly BlockVolume[];
+  readonly foreign: readonly ForeignVolume[];
+  readonly links: readonly LinkVolume[];
+}
+
+const directions = ['inbound', 'outbound'] as const;
+const hostsMax = 4;
+
+/** Adds records up by block, foreign prefix and link. Pure: no socket, no clock. */
+export class FlowAccount {
+  readonly skipped: Record<AccountSkip, number> = {
+    internal: 0,
+    foreign: 0,
+    unknown_link: 0,
+    metered_twice: 0,
+    too_old: 0,
+    destination_table_full: 0,
+  };
+  readonly #policy: AccountPolicy;
+  readonly #blocks: PrefixRanges;
+  readonly #networks: PrefixRanges;
+  readonly #byBlock = new CounterTable();
+  readonly #byForeign = new CounterTable();
+  readonly #byLink = new CounterTable();
+  readonly #hosts = new Map<number, string[]>();
+  #routes: RouteTable | undefined;
+
+  constructor(policy: AccountPolicy) {
+    this.#policy = policy;
+    this.#blocks = new PrefixRanges(policy.blocks);
+    this.#networks = new PrefixRanges([...policy.networks, ...policy.blocks]);
+  }
+
+  /** From the next interval on; `undefined` cuts by length alone. */
+  setRoutes(routes: RouteTable | undefined): void {
+    this.#routes = routes;
+    // Keys of the old table mean other prefixes in the new one.
+    this.#byForeign.clear();
+    this.#hosts.clear();
+  }
+
+  add(record: FlowRecord, exporter: ExporterView, nowMs: number): void {
+    const { family, bytes, sourceAt, destinationAt } = record;
+    if (family === 0) return;
+    const isFromUs = this.#networks.match(family, bytes, sourceAt) >= 0;
+    const isToUs = this.#networks.match(family, bytes, destinationAt) >= 0;
+    if (isFromUs === isToUs) {
+      this.skipped[isToUs ? 'internal' : 'foreign']++;
+      return;
+    }
+    if (record.lastMs > 0 && nowMs - record.lastMs > this.#policy.recordAgeMsMax) {
+      this.skipped.too_old++;
+      return;
+    }
+    if (!exporter.counts(record)) {
+      this.skipped.metered_twice++;
+      return;
+    }
+    const link = isToUs ? exporter.inboundLink(record) : exporter.outboundLink(record);
+    if (link < 0) {
+      this.skipped.unknown_link++;
+      return;
+    }
+    const scale = exporter.scale(record);
+    const side = link * 2 + (isToUs ? 0 : 1);
+    const ipBytes = exporter.ipBytes(record);
+    const l2Bytes = exporter.l2Bytes(record);
+    const { packets } = record;
+    this.#byLink.add(side, ipBytes, l2Bytes, packets, scale);
+    const sides = this.#policy.links.length * 2;
+    const block = this.#blocks.match(family, bytes, isToUs ? destinationAt : sourceAt);
+    if (block >= 0) this.#byBlock.add(block * sides + side, ipBytes, l2Bytes, packets, scale);
+    const foreignAt = isToUs ? sourceAt : destinationAt;
+    const key = this.#foreignKey(family, bytes, foreignAt) * sides + side;
+    if (this.#byForeign.size >= this.#policy.destinationsMax && !this.#byForeign.has(key)) {
+      this.skipped.destination_table_full++;
+      return;
+    }
+    const seen = this.#byForeign.add(key, ipBytes, l2Bytes, packets, scale);
+    // At the 1st, 2nd, 4th, 8th record: hosts from all over the interval at next to no cost.
+    if ((seen & (seen - 1)) === 0) this.#noteHost(key, family, bytes, foreignAt);
+  }
+
+  /** What came in since the last call, and begins anew. */
+  drain(): Volumes {
+    const { links, blocks } = this.#policy;
+    const sides = links.length * 2;
+    const sideOf = (key: number) => {
+      const side = key % sides;
+      // The key was made of an index into `links` and `directions`.
+      return {
+        link: links[side >> 1] as LinkId,
+        direction: directions[side & 1] as Direction,
+      };
+    };
+    const byBlock = this.#byBlock.drain((key, volume) => ({
+      block: formatPrefix(blocks[Math.floor(key / sides)] as Prefix),
+      ...sideOf(key),
+      ...volume,
+    }));
+    const foreign = this.#byForeign.drain((key, volume) => ({
+      prefix: this.#foreignPrefix(Math.floor(key / sides)),
+      ...sideOf(key),
+      hosts: this.#hosts.get(key) ?? [],
+      ...volume,
+    }));
+    this.#hosts.clear();
+    const byLink = this.#byLink.drain((key, volume) => ({ ...sideOf(key), ...volume }));
+    return { blocks: byBlock, foreign, links: byLink };
+  }
+
+  /** Numbers below 2^33 are IPv4 prefixes, then routes, then IPv6: all exact in a double. */
+  #foreignKey(family: Family, bytes: Uint8Array, at: number): number {
+    const route = this.#routes?.match(family, bytes, at) ?? -1;
+    if (route >= 0) return routeBase + route;
+    const { ipv4, ipv6 } = this.#policy.destinationLength;
+    if (family === 4) return highBits(bytes, at, ipv4);
+    return ipv6Base + highBits(bytes, at, ipv6);
+  }
+
+  #foreignPrefix(key: number): PrefixText {
+    const { ipv4, ipv6 } = this.#policy.destinationLength;
+    if (key >= ipv6Base) return prefixOf(key - ipv6Base, 16, ipv6);
+    if (key < routeBase) return prefixOf(key, 4, ipv4);
+    return this.#routes?.prefix(key - routeBase) ?? prefixText('::/0');
+  }
+
+  #noteHost(key: number, family: Family, bytes: Uint8Array, at: number): void {
+    const host = formatAddress(bytes.subarray(at, at + (family === 4 ? 4 : 16)));
+    const hosts = this.#hosts.get(key);
+    if (!hosts) this.#hosts.set(key, [host]);
+    else if (!hosts.includes(host)) {
+      if (hosts.length >= hostsMax) hosts.shift();
+      hosts.push(host);
+    }
+  }
+}
+
+const routeBase = 2 ** 33;
+const ipv6Base = 2 ** 34;
+
+/** The first `length` (at most 48) bits as an integer. */
+function highBits(bytes: Uint8Array, at: number, length: number): number {
+  let value = 0;
+  let left = length;
+  for (let i = at; left > 0; i++, left -= 8) {
+    const octet = bytes[i] ?? 0;
+    value = left >= 8 ? value * 256 + octet : value * 2 ** left + (octet >> (8 - left));
+  }
+  return value;
+}
+
+function prefixOf(bits: number, size: 4 | 16, length: number): PrefixText {
+  const bytes = new Uint8Array(size);
+  let rest = bits * 2 ** ((8 - (length % 8)) % 8);
+  for (let i = Math.ceil(length / 8) - 1; i >= 0; i--) {
+    bytes[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  return prefixText(`${formatAddress(bytes)}/${length}`);
+}

@@ -1,0 +1,18 @@
+export type {
+  AccountPolicy,
+  AccountSkip,
+  BlockVolume,
+  ForeignVolume,
+  LinkVolume,
+  RouteTable,
+  Volumes,
+} from './account.ts';
+export {
+  createFlowCollector,
+  type ExporterState,
+  type FlowCollector,
+  type FlowCollectorOptions,
+  type FlowSamples,
+} from './collector.ts';
+export type { Volume } from './counter-table.ts';
+export type { ExporterPolicy, LinkSign } from './exporter-view.ts';
