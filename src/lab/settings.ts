@@ -3,8 +3,9 @@ import type { Provider, Topology } from './topology.ts';
 
 export type Mode = 'observe' | 'advise' | 'control';
 
-/** What a person in front of a lab waits for, in place of production's minutes. */
-export const labTimers = { cycleS: 1, averageS: 2, settleS: 4, dwellS: 20 } as const;
+/** Production's minutes become what a person in front of a lab waits for: 30 minutes of dwell are 18 seconds. */
+export const timeScale = 100;
+export const dwellMs = 18_000;
 
 export function renderSettings(topology: Topology, folder: string, mode: Mode): string {
   return [
@@ -12,7 +13,7 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
     `mode: ${mode}`,
     `networks: [${topology.networks.map(quote).join(', ')}]`,
     'blocks: { ipv4: 24, ipv6: 40 }',
-    'management: { interface: mgmt }',
+    `management: { interface: mgmt, address: ${topology.unit} }`,
     'wires:',
     ...topology.wires.map(
       (wire) =>
@@ -32,8 +33,13 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
         `  - { name: ${router.name}, address: ${router.management}, asn: ${topology.asn}, bgp: { add_path: true } }`,
     ),
     'objective: { balance: 1, congestion: 4 }',
-    `rails: { dwell: ${labTimers.dwellS}s, moves_per_hour: 1000, share_per_round: 40% }`,
+    // A change shows within seconds here, but TCP needs some to fill a link and the average to follow.
+    'cycle: { interval: 1s, average: 3s }',
+    `time_scale: ${timeScale}`,
+    `rails: { dwell: ${dwellMs / 1000}s, settle: 6s, share_per_round: 50% }`,
     `control: { socket: ${folder}/unit.sock }`,
+    `history: { path: ${folder}/history.db }`,
+    `metrics: { listen: '${topology.unit}:9469' }`,
     '',
   ].join('\n');
 }
