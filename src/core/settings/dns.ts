@@ -82,7 +82,7 @@ export const dns = section({
   rate_limit: section({
     responses_per_second: whole(0, 1_000_000).default(200),
     slip: whole(0, 10).default(2),
-  }).default({ responses_per_second: 200, slip: 2 }),
+  }).default({ responsesPerSecond: 200, slip: 2 }),
 });
 
 export type DnsSettings = z.output<typeof dns>;
