@@ -1,0 +1,86 @@
+import { connect, type Socket } from 'node:net';
+import { HeadgateError } from '../core/base/error.ts';
+import type { Result } from '../core/base/result.ts';
+import { err, ok } from '../core/base/result.ts';
+import { LineCutter } from './lines.ts';
+import { type ControlError, parseResponse, protocolVersion, type Response } from './protocol.ts';
+
+export interface ControlClient {
+  /** Sends one command and waits for its answer. Throws HeadgateError when the unit goes away. */
+  ask(
+    command: string,
+    args?: Readonly<Record<string, unknown>>,
+  ): Promise<Result<unknown, ControlError>>;
+  close(): void;
+}
+
+/** Connects to a running unit. Throws HeadgateError `no_unit` or `no_permission`, with what to do. */
+export async function openControlClient(path: string): Promise<ControlClient> {
+  const socket = await open(path);
+  const waiting = new Map<number, (response: Response | HeadgateError) => void>();
+  const cutter = new LineCutter();
+  let nextId = 1;
+
+  const abandon = (error: HeadgateError) => {
+    for (const settle of waiting.values()) settle(error);
+    waiting.clear();
+  };
+  socket.on('data', (chunk) => {
+    for (const line of cutter.push(chunk)) {
+      const response = line === undefined ? undefined : parseResponse(line);
+      // Id 0: the server could not read a request and cannot say which; with one client it is the oldest.
+      const id = response?.id === 0 ? waiting.keys().next().value : response?.id;
+      if (!response || id === undefined) continue;
+      waiting.get(id)?.(response);
+      waiting.delete(id);
+    }
+  });
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () =>
+    abandon(new HeadgateError('unit_gone', 'the unit closed the connection', { retryable: true })),
+  );
+
+  return {
+    ask: (command, args = {}) =>
+      new Promise((resolve, reject) => {
+        const id = nextId++;
+        waiting.set(id, (response) => {
+          if (response instanceof HeadgateError) reject(response);
+          else resolve(response.ok ? ok(response.value) : err(response.error));
+        });
+        if (socket.destroyed) {
+          abandon(
+            new HeadgateError('unit_gone', 'the unit closed the connection', { retryable: true }),
+          );
+          return;
+        }
+        socket.write(`${JSON.stringify({ v: protocolVersion, id, command, args })}\n`);
+      }),
+    close: () => socket.destroy(),
+  };
+}
+
+function open(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+    socket.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(
+        cause.code === 'EACCES'
+          ? new HeadgateError(
+              'no_permission',
+              `no permission for ${path}: run as root or as a member of control.group`,
+              { cause },
+            )
+          : new HeadgateError(
+              'no_unit',
+              `no unit answers at ${path}: start it with headgate run, or name its socket with --socket`,
+              { cause, retryable: true },
+            ),
+      );
+    });
+  });
+}

@@ -1,0 +1,118 @@
+/** What the commands answer: the JSON that `--json` prints as it is. Rates in bit/s at layer 2, times in ms since the epoch. */
+import type { Mode } from '../core/settings/index.ts';
+
+export interface StatusView {
+  readonly mode: Mode;
+  /** `ok`: all measures and acts as set; `attention`: see `reasons`. */
+  readonly state: 'ok' | 'attention';
+  readonly reasons: ReadonlyArray<{ readonly what: string; readonly since: number }>;
+  readonly started: number;
+  readonly at: number;
+  readonly cycles: number;
+  /** Announcements are taken back until `headgate resume`. */
+  readonly is_withdrawn: boolean;
+  readonly wires: readonly WireView[];
+  readonly routers: readonly RouterView[];
+  readonly plan: {
+    readonly generation: number;
+    readonly at: number;
+    readonly steered: number;
+    readonly blocks: number;
+  };
+  /** A plan that waits for `headgate approve` (mode `advise`). */
+  readonly proposal?: { readonly id: string; readonly moves: number };
+}
+
+export interface WireView {
+  readonly name: string;
+  readonly driver: string;
+  readonly driver_reason: string;
+  readonly state: 'forwarding' | 'bypass' | 'down';
+  readonly inbound_packets: number;
+  readonly outbound_packets: number;
+  readonly lost: Readonly<Record<string, number>>;
+}
+
+export interface RouterView {
+  readonly name: string;
+  readonly address: string;
+  readonly asn: number;
+  readonly phase: string;
+  readonly phase_ms: number;
+  readonly paths_received: number;
+  readonly prefixes_announced: number;
+  readonly last_error?: string;
+}
+
+export interface LinkView {
+  readonly name: string;
+  readonly asn: number;
+  readonly router?: string;
+  readonly is_up: boolean;
+  readonly capacity_bitps: number;
+  /** Absent while nothing was measured. */
+  readonly inbound_bitps?: number;
+  readonly outbound_bitps?: number;
+  /** The larger direction over capacity, 0 to 1 and above. */
+  readonly utilisation?: number;
+  /** 0 to 1, of losses on the provider's side. */
+  readonly retransmission_ratio?: number;
+  readonly loss_ratio?: number;
+  readonly rtt_us?: number;
+  readonly age_ms?: number;
+  readonly coverage?: number;
+  /** Counted since the start, layer 2. */
+  readonly inbound_bytes: number;
+  readonly outbound_bytes: number;
+}
+
+export interface BlockView {
+  readonly prefix: string;
+  readonly group?: string;
+  /** The link that the plan prefers; null is unbiased. */
+  readonly link: string | null;
+  readonly rung: number;
+  readonly reason: string;
+  readonly inbound_bitps: number;
+  readonly outbound_bitps: number;
+  readonly inbound: ReadonlyArray<{ readonly link: string; readonly bitps: number }>;
+  readonly outbound: ReadonlyArray<{ readonly link: string; readonly bitps: number }>;
+  readonly coverage?: number;
+  /** Counted since the start, layer 2. */
+  readonly inbound_bytes: number;
+  readonly outbound_bytes: number;
+}
+
+export interface MoveView {
+  readonly at: number;
+  readonly block: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly rung: number;
+  readonly outcome: string;
+  readonly reason: string;
+  readonly predicted_shift_bitps: number;
+  /** The rail that stopped it, where one did. */
+  readonly rail?: string;
+  readonly rail_reason?: string;
+}
+
+export interface PlanView {
+  readonly mode: Mode;
+  readonly generation: number;
+  readonly at: number;
+  readonly is_withdrawn: boolean;
+  readonly frozen?: { readonly since: number; readonly reasons: readonly string[] };
+  readonly blocks: ReadonlyArray<{
+    readonly prefix: string;
+    readonly link: string | null;
+    readonly rung: number;
+    readonly reason: string;
+  }>;
+  /** Of the last decision: carried out, or (mode `advise`) waiting for approval under `id`. */
+  readonly proposal?: { readonly id: string; readonly moves: readonly MoveView[] };
+  /** The latest moves that were carried out, newest first. */
+  readonly moves: readonly MoveView[];
+  /** Moves that a rail stopped in the last cycle. */
+  readonly stopped: readonly MoveView[];
+}
