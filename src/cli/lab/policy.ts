@@ -2,12 +2,16 @@ import { parsePrefix } from '../../core/base/prefix.ts';
 import { assert } from '../../core/base/result.ts';
 import { asn, linkId, routerId } from '../../core/base/units.ts';
 import type { BorderRouter, Topology } from '../../lab/topology.ts';
+import { beginMark, endMark } from '../../router/section.ts';
 import { renderBirdPolicy } from '../../router/templates/bird.ts';
 import type { RouterPolicy } from '../../router/templates/policy.ts';
 
-/** The policy of a lab's border router: the same text that `headgate router-config --kind bird` prints. */
+/**
+ * The policy of a lab's border router: the same text that `headgate router-config --kind bird` prints, and the
+ * marks of the section that a router driver may write.
+ */
 export function birdPolicy(topology: Topology, router: BorderRouter): string {
-  return renderBirdPolicy(routerPolicy(topology, router));
+  return [renderBirdPolicy(routerPolicy(topology, router)), beginMark, endMark, ''].join('\n');
 }
 
 export function routerPolicy(topology: Topology, router: BorderRouter): RouterPolicy {

@@ -73,7 +73,7 @@ function renderLinkFilter(number: number, name: string): string {
 filter headgate_to_${identifier(name)}
 {
   if (source = RTS_STATIC || source = RTS_DEVICE) && headgate_is_aggregate() then accept;
-  if source = RTS_BGP && headgate_is_ours() && (HEADGATE_ASN, 0, 1) ~ bgp_large_community then {
+  if headgate_is_ours() && (HEADGATE_ASN, 0, 1) ~ bgp_large_community then {
     if headgate_steer(${number}) then accept;
   }
   reject;

@@ -1,0 +1,100 @@
+/**
+ * BIRD 2 by `birdc` and its configuration file. The changed file is tried from beside the real one with
+ * `configure … timeout`, which BIRD undoes by itself, and takes the real one's place only when confirmed: whatever
+ * happens in between, the next start of the router loads a configuration that has worked.
+ */
+import { HeadgateError } from '../../core/base/error.ts';
+import type { Result } from '../../core/base/result.ts';
+import type { RouterDialect, RouterShell } from '../driver.ts';
+import { familyOf, type RouterIntent } from '../intent.ts';
+import { readSection, replaceSection, type SectionError } from '../section.ts';
+import { renderBirdSection } from './render.ts';
+
+export interface BirdOptions {
+  readonly shell: RouterShell;
+  /** The router's configuration file, which holds the marks of our section. */
+  readonly file: string;
+  /** BIRD's control socket; its default place unless set. */
+  readonly socket?: string;
+}
+
+export function birdDialect(options: BirdOptions): RouterDialect {
+  const { shell, file } = options;
+  const candidate = `${file}.headgate`;
+  const birdc = (command: string) =>
+    shell.run([
+      'birdc',
+      ...(options.socket === undefined ? [] : ['-s', options.socket]),
+      ...command.split(' '),
+    ]);
+  const configure = async (command: string, expected: RegExp) => {
+    const said = await birdc(command);
+    // birdc ends with 0 also when BIRD refuses.
+    if (!expected.test(said)) {
+      const why = said.trim().split('\n').slice(1).join('; ');
+      throw new HeadgateError('router_refused', `BIRD refused the configuration: ${why}`);
+    }
+  };
+  return {
+    render: renderBirdSection,
+    read: async () => unwrap(readSection(await shell.run(['cat', file])), file),
+    async stage(section, _intent, undoAfterS) {
+      const text = unwrap(replaceSection(await shell.run(['cat', file]), section), file);
+      await shell.run(['tee', candidate], text);
+      await configure(`configure check "${candidate}"`, /Configuration OK/);
+      await configure(
+        `configure "${candidate}" timeout ${undoAfterS}`,
+        /Reconfigured|Reconfiguration in progress/,
+      );
+    },
+    verify: (intent) => firstMissing(intent, birdc),
+    async confirm() {
+      await configure('configure confirm', /Reconfiguration confirmed|confirmed/);
+      await shell.run(['mv', candidate, file]);
+    },
+    async undo() {
+      await configure('configure undo', /Undo|Reconfigured|Nothing to do|undo/i);
+      await shell.run(['rm', '-f', candidate]);
+    },
+  };
+}
+
+async function firstMissing(
+  intent: RouterIntent,
+  birdc: (command: string) => Promise<string>,
+): Promise<string | undefined> {
+  for (const block of intent.blocks) {
+    const best = await birdc(`show route primary for ${hostOf(block.prefix)} all`);
+    if (!best.includes(`headgate_blocks${familyOf(block.prefix)}`))
+      return `${block.prefix} is not routed by our section`;
+    const missing = block.largeCommunities.find((c) => !best.includes(`(${c.join(', ')})`));
+    if (missing) return `${block.prefix} lacks the community ${missing.join(':')}`;
+  }
+  for (const destination of intent.destinations) {
+    const best = await birdc(`show route primary for ${hostOf(destination.prefix)} all`);
+    if (!best.includes(`via ${destination.gateway} `))
+      return `${destination.prefix} is not routed by ${destination.gateway}`;
+  }
+  // A route that stayed behind would steer on, unseen.
+  const held = await Promise.all(
+    ['blocks4', 'blocks6', 'destinations4', 'destinations6'].map((name) =>
+      birdc(`show route protocol headgate_${name} count`),
+    ),
+  );
+  const count = held
+    .flatMap((said) => [...said.matchAll(/^(\d+) of \d+ routes/gm)])
+    .reduce((sum, match) => sum + Number(match[1]), 0);
+  const wanted = intent.blocks.length + intent.destinations.length;
+  return count === wanted ? undefined : `${count} routes in our section, ${wanted} wanted`;
+}
+
+const hostOf = (prefix: string): string => prefix;
+
+function unwrap<T>(result: Result<T, SectionError>, file: string): T {
+  if (result.ok) return result.value;
+  const { code, line } = result.error;
+  throw new HeadgateError(
+    code,
+    `${file}${line > 0 ? `:${line}` : ''}: needs exactly one pair of the marks "# headgate begin…" and "# headgate end"`,
+  );
+}

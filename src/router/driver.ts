@@ -1,0 +1,108 @@
+/**
+ * What every driver does, once: render → diff → stage → verify → confirm, or undo. The drivers differ in how a
+ * router takes a change that undoes itself unless confirmed.
+ */
+import { HeadgateError } from '../core/base/error.ts';
+import type { RouterIntent } from './intent.ts';
+import { diffSections, type SectionDiff } from './section.ts';
+
+/** Runs programs on the router: over ssh, or where the router is this machine, at once. */
+export interface RouterShell {
+  /** Gives stdout; rejects with a `HeadgateError` when the program fails or the router is out of reach. */
+  run(argv: readonly string[], input?: string): Promise<string>;
+}
+
+/** How one kind of router is changed. */
+export interface RouterDialect {
+  /** Our section as the router would load it at its next start. */
+  read(): Promise<string>;
+  render(intent: RouterIntent): string;
+  /** Puts a section in force; the router itself goes back after `undoAfterS` unless `confirm` comes. */
+  stage(section: string, intent: RouterIntent, undoAfterS: number): Promise<void>;
+  /** Why the router does not yet do what is wanted; undefined when it does. */
+  verify(intent: RouterIntent): Promise<string | undefined>;
+  /** Makes what is in force permanent. */
+  confirm(): Promise<void>;
+  /** Goes back at once to what was in force before `stage`. */
+  undo(): Promise<void>;
+}
+
+export interface RouterDriver {
+  /** What `apply` would change. */
+  diff(intent: RouterIntent): Promise<SectionDiff>;
+  apply(intent: RouterIntent): Promise<Applied>;
+}
+
+export type Applied =
+  | { readonly result: 'unchanged' | 'applied'; readonly diff: SectionDiff }
+  | { readonly result: 'rolled_back'; readonly diff: SectionDiff; readonly reason: string };
+
+export interface DriverOptions {
+  /** Seconds after which the router goes back by itself; 30 unless set. */
+  readonly undoAfterS?: number;
+  /** Milliseconds that a change may take to show; 10,000 unless set. */
+  readonly verifyWithinMs?: number;
+  /** A further condition, such as that the unit still reaches what it must; throws or gives false to roll back. */
+  readonly isSafe?: () => Promise<boolean>;
+}
+
+const pollMs = 200;
+
+/** The state in which a change is made is the driver's alone: one `apply` at a time. */
+export function createDriver(dialect: RouterDialect, options: DriverOptions = {}): RouterDriver {
+  let running: Promise<unknown> = Promise.resolve();
+  const diff = async (intent: RouterIntent) =>
+    diffSections(await dialect.read(), dialect.render(intent));
+  return {
+    diff,
+    apply(intent) {
+      const next = running.then(() => applyOnce(dialect, intent, options));
+      running = next.catch(() => {});
+      return next;
+    },
+  };
+}
+
+async function applyOnce(
+  dialect: RouterDialect,
+  intent: RouterIntent,
+  options: DriverOptions,
+): Promise<Applied> {
+  const section = dialect.render(intent);
+  const diff = diffSections(await dialect.read(), section);
+  if (diff.added.length + diff.removed.length === 0) {
+    const missing = await dialect.verify(intent);
+    if (missing === undefined) return { result: 'unchanged', diff };
+  }
+  let reason: string | undefined;
+  try {
+    await dialect.stage(section, intent, options.undoAfterS ?? 30);
+    reason = await failureOf(dialect, intent, options);
+    if (reason === undefined) {
+      await dialect.confirm();
+      return { result: 'applied', diff };
+    }
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error;
+    reason = error.message;
+  }
+  // Where the change cut our own access this fails too; the router's own timer then does the same.
+  await dialect.undo().catch(() => {});
+  return { result: 'rolled_back', diff, reason };
+}
+
+async function failureOf(
+  dialect: RouterDialect,
+  intent: RouterIntent,
+  options: DriverOptions,
+): Promise<string | undefined> {
+  const deadline = Date.now() + (options.verifyWithinMs ?? 10_000);
+  for (;;) {
+    const missing = await dialect.verify(intent);
+    if (missing === undefined) break;
+    if (Date.now() > deadline) return missing;
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+  const isSafe = await (options.isSafe?.() ?? true);
+  return isSafe ? undefined : 'the check that guards this change failed';
+}
