@@ -17,8 +17,8 @@ export interface RouterDialect {
   /** Our section as the router would load it at its next start. */
   read(): Promise<string>;
   render(intent: RouterIntent): string;
-  /** Puts a section in force; the router itself goes back after `undoAfterS` unless `confirm` comes. */
-  stage(section: string, intent: RouterIntent, undoAfterS: number): Promise<void>;
+  /** Puts an intent in force; the router itself goes back after `undoAfterS` unless `confirm` comes. */
+  stage(intent: RouterIntent, undoAfterS: number): Promise<void>;
   /** Why the router does not yet do what is wanted; undefined when it does. */
   verify(intent: RouterIntent): Promise<string | undefined>;
   /** Makes what is in force permanent. */
@@ -63,20 +63,41 @@ export function createDriver(dialect: RouterDialect, options: DriverOptions = {}
   };
 }
 
+/** Two dialects of one router that together carry out an intent. */
+export function both(first: RouterDialect, second: RouterDialect): RouterDialect {
+  return {
+    render: (intent) => first.render(intent) + second.render(intent),
+    read: async () => (await first.read()) + (await second.read()),
+    async stage(intent, undoAfterS) {
+      await first.stage(intent, undoAfterS);
+      await second.stage(intent, undoAfterS);
+    },
+    verify: async (intent) => (await first.verify(intent)) ?? second.verify(intent),
+    async confirm() {
+      await first.confirm();
+      await second.confirm();
+    },
+    async undo() {
+      const undone = await Promise.allSettled([first.undo(), second.undo()]);
+      const failed = undone.find((result) => result.status === 'rejected');
+      if (failed) throw failed.reason;
+    },
+  };
+}
+
 async function applyOnce(
   dialect: RouterDialect,
   intent: RouterIntent,
   options: DriverOptions,
 ): Promise<Applied> {
-  const section = dialect.render(intent);
-  const diff = diffSections(await dialect.read(), section);
+  const diff = diffSections(await dialect.read(), dialect.render(intent));
   if (diff.added.length + diff.removed.length === 0) {
     const missing = await dialect.verify(intent);
     if (missing === undefined) return { result: 'unchanged', diff };
   }
   let reason: string | undefined;
   try {
-    await dialect.stage(section, intent, options.undoAfterS ?? 30);
+    await dialect.stage(intent, options.undoAfterS ?? 30);
     reason = await failureOf(dialect, intent, options);
     if (reason === undefined) {
       await dialect.confirm();

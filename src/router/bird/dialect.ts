@@ -38,7 +38,8 @@ export function birdDialect(options: BirdOptions): RouterDialect {
   return {
     render: renderBirdSection,
     read: async () => unwrap(readSection(await shell.run(['cat', file])), file),
-    async stage(section, _intent, undoAfterS) {
+    async stage(intent, undoAfterS) {
+      const section = renderBirdSection(intent);
       const text = unwrap(replaceSection(await shell.run(['cat', file]), section), file);
       await shell.run(['tee', candidate], text);
       await configure(`configure check "${candidate}"`, /Configuration OK/);
@@ -64,14 +65,14 @@ async function firstMissing(
   birdc: (command: string) => Promise<string>,
 ): Promise<string | undefined> {
   for (const block of intent.blocks) {
-    const best = await birdc(`show route primary for ${hostOf(block.prefix)} all`);
+    const best = await birdc(`show route primary for ${block.prefix} all`);
     if (!best.includes(`headgate_blocks${familyOf(block.prefix)}`))
       return `${block.prefix} is not routed by our section`;
     const missing = block.largeCommunities.find((c) => !best.includes(`(${c.join(', ')})`));
     if (missing) return `${block.prefix} lacks the community ${missing.join(':')}`;
   }
   for (const destination of intent.destinations) {
-    const best = await birdc(`show route primary for ${hostOf(destination.prefix)} all`);
+    const best = await birdc(`show route primary for ${destination.prefix} all`);
     if (!best.includes(`via ${destination.gateway} `))
       return `${destination.prefix} is not routed by ${destination.gateway}`;
   }
@@ -87,8 +88,6 @@ async function firstMissing(
   const wanted = intent.blocks.length + intent.destinations.length;
   return count === wanted ? undefined : `${count} routes in our section, ${wanted} wanted`;
 }
-
-const hostOf = (prefix: string): string => prefix;
 
 function unwrap<T>(result: Result<T, SectionError>, file: string): T {
   if (result.ok) return result.value;
