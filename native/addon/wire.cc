@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "abi/wire.h"
+#include "abi/engine.h"
+#include "drivers/clock.h"
 #include "kernel/gate.h"
 #include "runtime/engine.h"
 
@@ -49,10 +50,11 @@ Engine* engine_of(const Napi::CallbackInfo& info) {
   return info[0].As<Napi::External<Engine>>().Data();
 }
 
-// engineOpen([{ name, inside, outside, staleMs }]) -> handle
+// engineOpen([{ name, inside, outside }], { blocks, destinations, links, sessionSlots }) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (info.Length() < 1 || !info[0].IsArray()) return misused(env, "engineOpen(wires)");
+  if (info.Length() < 2 || !info[0].IsArray() || !info[1].IsObject())
+    return misused(env, "engineOpen(wires, capacity)");
   const auto list = info[0].As<Napi::Array>();
   std::vector<EngineWire> wires;
   for (uint32_t i = 0; i < list.Length(); i++) {
@@ -61,8 +63,16 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
     const auto wire = each.As<Napi::Object>();
     wires.push_back({text_of(wire, "name"), text_of(wire, "inside"), text_of(wire, "outside")});
   }
+  const auto given = info[1].As<Napi::Object>();
+  EngineCapacity capacity;
+  capacity.blocks = static_cast<uint32_t>(number_of(given, "blocks", 0));
+  capacity.destinations = static_cast<uint32_t>(number_of(given, "destinations", 0));
+  capacity.links = static_cast<uint32_t>(number_of(given, "links", 0));
+  capacity.session_slots = static_cast<uint32_t>(number_of(given, "sessionSlots", capacity.session_slots));
+  if (capacity.session_slots == 0 || (capacity.session_slots & (capacity.session_slots - 1)) != 0)
+    return misused(env, "engineOpen: sessionSlots is a power of two");
   auto engine = std::make_unique<Engine>();
-  if (const auto failure = engine->open(wires)) return fail(env, *failure);
+  if (const auto failure = engine->open(wires, capacity)) return fail(env, *failure);
   return Napi::External<Engine>::New(env, engine.release(), [](Napi::Env, Engine* forgotten) { delete forgotten; });
 }
 
@@ -73,10 +83,29 @@ Napi::Value engine_close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value engine_wires(const Napi::CallbackInfo& info) {
+// enginePublish(handle, Uint8Array laid out as abi/tables.h says)
+Napi::Value engine_publish(const Napi::CallbackInfo& info) {
+  Engine* const engine = engine_of(info);
+  if (engine == nullptr || info.Length() < 2 || !info[1].IsTypedArray())
+    return misused(info.Env(), "enginePublish(handle, bytes)");
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  if (const auto failure = engine->publish({bytes.Data(), bytes.ByteLength()})) return fail(info.Env(), *failure);
+  return info.Env().Undefined();
+}
+
+// engineSnapshot(handle) -> { blocks, destinations, links, wires, pipeline, resolvers }: records of abi/engine.h
+Napi::Value engine_snapshot(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
   const Engine* const engine = engine_of(info);
-  if (engine == nullptr) return misused(info.Env(), "engineWires(handle)");
-  return bytes_of(info.Env(), engine->wire_counts());
+  if (engine == nullptr) return misused(env, "engineSnapshot(handle)");
+  Napi::Object counts = Napi::Object::New(env);
+  counts.Set("blocks", bytes_of(env, engine->block_cells()));
+  counts.Set("destinations", bytes_of(env, engine->destination_cells()));
+  counts.Set("links", bytes_of(env, engine->link_counts()));
+  counts.Set("wires", bytes_of(env, engine->wire_counts()));
+  counts.Set("pipeline", bytes_of(env, std::vector{engine->pipeline_counts()}));
+  counts.Set("resolvers", bytes_of(env, engine->resolvers()));
+  return counts;
 }
 
 Napi::Value engine_findings(const Napi::CallbackInfo& info) {
@@ -121,9 +150,11 @@ Napi::Value gate_status(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void register_wire(Napi::Env env, Napi::Object exports) {
+  exports.Set("describe", Napi::Function::New<describe>(env));
   exports.Set("engineOpen", Napi::Function::New<engine_open>(env));
   exports.Set("engineClose", Napi::Function::New<engine_close>(env));
-  exports.Set("engineWires", Napi::Function::New<engine_wires>(env));
+  exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
+  exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("gateInstall", Napi::Function::New<gate_install>(env));
   exports.Set("gateRelease", Napi::Function::New<gate_release>(env));

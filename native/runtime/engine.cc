@@ -1,32 +1,96 @@
 #include "runtime/engine.h"
 
+#include <sys/random.h>
+
+#include <algorithm>
+#include <string>
+
+#include "kernel/gate.h"
+#include "runtime/memory.h"
+#include "runtime/tables.h"
+#include "runtime/wire.h"
+
 namespace headgate {
 namespace {
 
-class NoStage : public Stage {
- public:
-  void process(Packet*, uint32_t) override {}
-};
+uint64_t read(const uint64_t& counter) { return __atomic_load_n(&counter, __ATOMIC_RELAXED); }
+
+hg_traffic read(const hg_traffic& traffic) {
+  return {read(traffic.packets), read(traffic.ip_bytes), read(traffic.l2_bytes)};
+}
 
 hg_passed read(const Passed& passed) { return {passed.frames.get(), passed.packets.get(), passed.bytes.get()}; }
+
+void add(hg_traffic* sum, const hg_traffic& traffic) {
+  sum->packets += traffic.packets;
+  sum->ip_bytes += traffic.ip_bytes;
+  sum->l2_bytes += traffic.l2_bytes;
+}
+
+void add(hg_tcp_counts* sum, const hg_tcp_counts& counts) {
+  sum->data_segments += read(counts.data_segments);
+  sum->data_bytes += read(counts.data_bytes);
+  sum->lost_beyond += read(counts.lost_beyond);
+  sum->lost_before += read(counts.lost_before);
+  sum->spurious += read(counts.spurious);
+  sum->retransmitted_bytes += read(counts.retransmitted_bytes);
+  sum->reordered += read(counts.reordered);
+  sum->duplicates += read(counts.duplicates);
+  sum->keep_alives += read(counts.keep_alives);
+  sum->window_probes += read(counts.window_probes);
+}
+
+hg_rtt_counts summarise(const RttHistogram& histogram) {
+  hg_rtt_counts counts = {};
+  counts.samples = histogram.samples;
+  counts.p50_us = static_cast<uint64_t>(histogram.quantile(0.50));
+  counts.p95_us = static_cast<uint64_t>(histogram.quantile(0.95));
+  counts.p99_us = static_cast<uint64_t>(histogram.quantile(0.99));
+  uint32_t at = 0;
+  for (unsigned i = 0; i < RttHistogram::kBuckets; i++) {
+    while (at < kRttBoundsUs.size() && RttHistogram::value_of(i) > kRttBoundsUs[at]) at++;
+    counts.bucket[at] += histogram.bucket[i];
+  }
+  return counts;
+}
 
 }  // namespace
 
 struct Engine::Member {
+  Member(EngineWire given, const PipelineSettings& settings)
+      : options(std::move(given)), memory(Pipeline::bytes(settings)) {
+    if (memory.data() != nullptr) pipeline = std::make_unique<Pipeline>(settings, memory.data());
+  }
+
   EngineWire options;
+  Memory memory;
+  std::unique_ptr<Pipeline> pipeline;
   Gate gate;
-  NoStage stage;
-  Wire wire;  // after what its packet loop uses
+  Wire wire;  // last, so that its packet loop ends before what it uses
 };
 
 Engine::Engine() = default;
 
 Engine::~Engine() { close(); }
 
-std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires) {
+std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity) {
+  if (wires.size() > kWiresMax || capacity.links > HG_LINKS_MAX)
+    return Failure{"bad_tables", "at most " + std::to_string(kWiresMax) + " wires and " +
+                                     std::to_string(HG_LINKS_MAX) + " links fit"};
+  capacity_ = capacity;
+  PipelineSettings settings;
+  settings.session_slots = capacity.session_slots;
+  settings.blocks = capacity.blocks;
+  settings.destinations = capacity.destinations;
+  settings.links = capacity.links;
+  if (getrandom(&settings.hash_key, sizeof settings.hash_key, 0) != static_cast<ssize_t>(sizeof settings.hash_key))
+    return Failure{"driver_unfit", "the system gave no random bytes for the session table's key"};
   for (const EngineWire& options : wires) {
-    auto member = std::make_unique<Member>();
-    member->options = options;
+    auto member = std::make_unique<Member>(options, settings);
+    if (!member->pipeline)
+      return Failure{"driver_unfit", "not enough memory for wire " + options.name + ": " +
+                                         std::to_string(Pipeline::bytes(settings) >> 20) +
+                                         " MiB wanted; fewer session slots or blocks take less"};
     WireOptions wire = {options.name, options.inside, options.outside, static_cast<uint16_t>(members_.size()), {}};
     if (const auto failure = member->gate.open(options.name)) {
       if (failure->code != "not_installed") return failure;
@@ -34,7 +98,7 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires) {
       hg_gate* const state = member->gate.state();
       wire.heartbeat = Heartbeat(&state->heartbeat_ns, state->stale_ns);
     }
-    if (auto failure = member->wire.open(wire, &member->stage)) {
+    if (auto failure = member->wire.open(wire, member->pipeline.get())) {
       close();
       return failure;
     }
@@ -45,9 +109,117 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires) {
 
 void Engine::close() {
   while (!members_.empty()) members_.pop_back();
+  tables_.clear();
+}
+
+std::optional<Failure> Engine::publish(std::span<const uint8_t> bytes) {
+  std::string error;
+  const TableLimits limits = {capacity_.blocks, capacity_.destinations, capacity_.links};
+  std::unique_ptr<Tables> tables = decode_tables(bytes.data(), bytes.size(), limits, error);
+  if (tables == nullptr) return Failure{"bad_tables", error};
+  tables->generation = ++generation_;
+  for (const auto& member : members_) member->pipeline->publish(tables.get());
+  tables_.push_back(std::move(tables));
+  const uint64_t in_use = generation_in_use();
+  std::erase_if(tables_, [&](const auto& old) { return old->generation < in_use; });
+  return std::nullopt;
+}
+
+uint64_t Engine::generation_in_use() const {
+  uint64_t oldest = generation_;
+  for (const auto& member : members_) oldest = std::min(oldest, member->pipeline->generation_in_use());
+  return oldest;
+}
+
+std::vector<hg_block_cell> Engine::block_cells() const {
+  std::vector<hg_block_cell> cells;
+  for (uint32_t block = 0; block <= capacity_.blocks; block++) {
+    for (uint32_t column = 0; column <= capacity_.links; column++) {
+      const uint32_t link = column < capacity_.links ? column : HG_LINK_UNKNOWN;
+      for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
+        hg_traffic sum = {};
+        for (const auto& member : members_) add(&sum, read(member->pipeline->traffic(block, link, direction)));
+        if (sum.packets == 0) continue;
+        cells.push_back({block, static_cast<hg_u16>(link), static_cast<hg_u16>(direction), sum});
+      }
+    }
+  }
+  return cells;
+}
+
+std::vector<hg_destination_cell> Engine::destination_cells() const {
+  std::vector<hg_destination_cell> cells;
+  for (uint32_t index = 0; index < capacity_.destinations; index++) {
+    hg_destination_cell sum = {index, 0, 0, 0};
+    for (const auto& member : members_) {
+      const DestinationTraffic& traffic = member->pipeline->destination(index);
+      sum.packets += read(traffic.packets);
+      sum.l2_bytes += read(traffic.l2_bytes);
+    }
+    if (sum.packets != 0) cells.push_back(sum);
+  }
+  return cells;
+}
+
+std::vector<hg_link_counts> Engine::link_counts() const {
+  std::vector<hg_link_counts> all;
+  const auto histogram = std::make_unique<RttHistogram>();
+  for (uint32_t column = 0; column <= capacity_.links; column++) {
+    const uint32_t link = column < capacity_.links ? column : HG_LINK_UNKNOWN;
+    hg_link_counts counts = {};
+    for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
+      *histogram = {};
+      for (const auto& member : members_) {
+        add(&counts.tcp[static_cast<uint32_t>(direction)], member->pipeline->tcp(link, direction));
+        histogram->add(member->pipeline->rtt(link, direction));
+      }
+      counts.rtt[static_cast<uint32_t>(direction)] = summarise(*histogram);
+    }
+    all.push_back(counts);
+  }
+  return all;
+}
+
+hg_pipeline_counts Engine::pipeline_counts() const {
+  static_assert(HG_UNPARSED == kUnparsedReasons);
+  hg_pipeline_counts sum = {};
+  sum.generation = generation_in_use();
+  for (const auto& member : members_) {
+    const PipelineCounts& counts = member->pipeline->counts();
+    for (uint32_t reason = 0; reason < HG_UNPARSED; reason++) sum.unparsed[reason] += read(counts.unparsed[reason]);
+    sum.sessions_begun += read(counts.sessions);
+    sum.sessions_refused += read(counts.sessions_refused);
+    sum.sessions_occupied += member->wire.sessions_occupied();
+    sum.session_slots += capacity_.session_slots;
+    sum.resyncs += read(counts.resyncs);
+    sum.resolvers_refused += read(counts.resolvers_refused);
+    sum.marked += read(counts.marked);
+    sum.cleared += read(counts.cleared);
+  }
+  return sum;
+}
+
+std::vector<hg_resolver> Engine::resolvers() const {
+  std::vector<hg_resolver> all;
+  for (const auto& member : members_) {
+    for (const Resolver& each : member->wire.resolvers()) {
+      hg_resolver record = {};
+      uint8_t* at = record.address;
+      if (each.network == 6) {
+        for (unsigned i = 0; i < 16; i++) at[i] = static_cast<uint8_t>(each.address[i / 8] >> (56 - i % 8 * 8));
+      } else {
+        for (unsigned i = 0; i < 4; i++) at[i] = static_cast<uint8_t>(each.address[1] >> (24 - i * 8));
+      }
+      record.queries = each.queries;
+      record.family = each.network;
+      all.push_back(record);
+    }
+  }
+  return all;
 }
 
 std::vector<hg_wire_counts> Engine::wire_counts() const {
+  static_assert(HG_LOSSES == kLosses);
   std::vector<hg_wire_counts> all;
   for (const auto& member : members_) {
     hg_wire_counts counts = {};

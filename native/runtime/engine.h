@@ -1,14 +1,16 @@
-// All wires of a unit: opened together, read together, closed in reverse order.
+// All wires of a unit: opened together, published to together, read together, closed in reverse order.
 #pragma once
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "abi/wire.h"
+#include "abi/engine.h"
+#include "core/pipeline.h"
 #include "drivers/failure.h"
-#include "kernel/gate.h"
-#include "runtime/wire.h"
 
 namespace headgate {
 
@@ -18,6 +20,18 @@ struct EngineWire {
   std::string outside;
 };
 
+// Everything is allocated for these at open and never grows.
+struct EngineCapacity {
+  uint32_t blocks = 0;
+  uint32_t destinations = 0;
+  uint32_t links = 0;
+  uint32_t session_slots = 1 << 18;  // of each wire, a power of two
+};
+
+// Upper bounds of the buckets of hg_rtt_counts, microseconds; the last bucket has none.
+inline constexpr std::array<uint32_t, HG_RTT_BUCKETS - 1> kRttBoundsUs = {
+    100, 250, 500, 1000, 2500, 5000, 10'000, 25'000, 50'000, 100'000, 250'000, 500'000, 1'000'000, 2'500'000, 10'000'000};
+
 class Engine {
  public:
   Engine();
@@ -26,9 +40,19 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // All wires or none.
-  std::optional<Failure> open(const std::vector<EngineWire>& wires);
+  std::optional<Failure> open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity);
   void close();
 
+  // Tables as TypeScript laid them out (abi/tables.h): checked, built, then in force on all wires from their next
+  // batch on. `bad_tables` names what is wrong with them; the old ones stay in force.
+  std::optional<Failure> publish(std::span<const uint8_t> tables);
+
+  // Counts of all wires together, cumulative since open.
+  std::vector<hg_block_cell> block_cells() const;
+  std::vector<hg_destination_cell> destination_cells() const;
+  std::vector<hg_link_counts> link_counts() const;
+  hg_pipeline_counts pipeline_counts() const;
+  std::vector<hg_resolver> resolvers() const;
   // One record for each wire, in the order of open().
   std::vector<hg_wire_counts> wire_counts() const;
   // What opening changed or noticed, for the log.
@@ -36,6 +60,13 @@ class Engine {
 
  private:
   struct Member;
+
+  uint64_t generation_in_use() const;
+
+  EngineCapacity capacity_;
+  uint64_t generation_ = 0;  // of the tables in force: ours, whatever the header says
+  // Published tables: the last is in force, those before it may be in use by a packet loop. Outlives the members.
+  std::vector<std::unique_ptr<Tables>> tables_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

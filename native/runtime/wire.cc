@@ -12,14 +12,15 @@ namespace {
 
 // How often the ports' existence, state and MTU are looked at.
 constexpr uint64_t kInspectNs = 200'000'000;
+constexpr uint64_t kCopyNs = 1'000'000'000;
 
 }  // namespace
 
 Wire::~Wire() { close(); }
 
-std::optional<Failure> Wire::open(const WireOptions& options, Stage* stage) {
+std::optional<Failure> Wire::open(const WireOptions& options, Pipeline* pipeline) {
   options_ = options;
-  stage_ = stage;
+  pipeline_ = pipeline;
   names_[kInbound] = options.outside;
   names_[kOutbound] = options.inside;
   if (options.inside == options.outside)
@@ -85,7 +86,7 @@ bool Wire::carry(uint32_t direction, Batch* batch) {
     batch->packets[i].wire = options_.index;
     batch->packets[i].direction = static_cast<Direction>(direction);
   }
-  stage_->process(batch->packets.data(), batch->size);
+  pipeline_->process(batch->packets.data(), batch->size);
   if (options_.heartbeat.is_late())
     discarded_.add(batch->size);
   else
@@ -102,7 +103,10 @@ void Wire::beat() {
 
 void Wire::wait() {
   std::array<pollfd, 3> on = {{{ports_[0].fd(), POLLIN, 0}, {ports_[1].fd(), POLLIN, 0}, {wake_, POLLIN, 0}}};
-  if (poll(on.data(), on.size(), options_.heartbeat.wait_ms()) <= 0) return;
+  const int ready = poll(on.data(), on.size(), options_.heartbeat.wait_ms());
+  // New tables are taken up on a quiet wire too, so that the old ones can be freed.
+  if (ready == 0) pipeline_->process(nullptr, 0);
+  if (ready <= 0) return;
   for (uint32_t side = 0; side < 2; side++) {
     if ((on[side].revents & (POLLERR | POLLHUP | POLLNVAL)) == 0) continue;
     ports_[side].take_error();
@@ -124,7 +128,25 @@ void Wire::inspect() {
     is_down = is_down || !exists || !now.is_up || facts_[side].index == 0;
     if (const uint64_t drops = ports_[side].take_drops(); drops > 0) losses_[side].add(Loss::RingFull, drops);
   }
+  if (inspected_ns_ - copied_ns_ > kCopyNs) copy_tables();
   state_.store(is_down ? WireState::Down : WireState::Forwarding, std::memory_order_relaxed);
+}
+
+void Wire::copy_tables() {
+  copied_ns_ = inspected_ns_;
+  sessions_occupied_.store(pipeline_->sessions().stats().occupied, std::memory_order_relaxed);
+  auto& table = pipeline_->resolvers().table();
+  if (table.stats().occupied == 0) return;
+  const std::lock_guard lock(copy_);
+  resolvers_.clear();
+  for (size_t i = 0; i < table.slots(); i++) {
+    if (table.at(i).hash != 0) resolvers_.push_back(table.at(i));
+  }
+}
+
+std::vector<Resolver> Wire::resolvers() const {
+  const std::lock_guard lock(copy_);
+  return resolvers_;
 }
 
 bool Wire::reopen(uint32_t side) {

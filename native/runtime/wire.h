@@ -3,11 +3,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "core/pipeline.h"
 #include "drivers/af_packet.h"
 #include "drivers/driver.h"
 #include "drivers/failure.h"
@@ -15,13 +17,6 @@
 #include "runtime/heartbeat.h"
 
 namespace headgate {
-
-// What is done with each batch on its way; called by the packet loop only.
-class Stage {
- public:
-  virtual ~Stage() = default;
-  virtual void process(Packet* packets, uint32_t size) = 0;
-};
 
 struct WireOptions {
   std::string name;
@@ -40,8 +35,9 @@ class Wire {
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
-  // Checks both ports, claims them and starts forwarding. `stage` outlives the wire.
-  std::optional<Failure> open(const WireOptions& options, Stage* stage);
+  // Checks both ports, claims them and starts forwarding. Its packet loop is the only thread that calls
+  // `pipeline`, which outlives the wire.
+  std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline);
 
   // Ends the packet loop after the batch in hand, gives the ports back. Twice is harmless.
   void close();
@@ -53,6 +49,9 @@ class Wire {
   // Frames that the kernel's gate had forwarded while the loop was silent, thrown away here: not losses.
   uint64_t discarded() const { return discarded_.get(); }
   std::vector<std::string> findings() const;
+  // The pipeline's tables that move while packets pass: copied by the packet loop, about a second old.
+  std::vector<Resolver> resolvers() const;
+  uint64_t sessions_occupied() const { return sessions_occupied_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr uint32_t kInbound = static_cast<uint32_t>(Direction::Inbound);
@@ -63,10 +62,11 @@ class Wire {
   void beat();
   void wait();
   void inspect();
+  void copy_tables();
   bool reopen(uint32_t direction);
 
   WireOptions options_;
-  Stage* stage_ = nullptr;
+  Pipeline* pipeline_ = nullptr;
   // By direction: the port where its packets come in. What is inbound comes in outside and leaves inside.
   std::array<std::string, 2> names_;
   std::array<PortFacts, 2> facts_;
@@ -78,6 +78,10 @@ class Wire {
   std::atomic<WireState> state_{WireState::Forwarding};
   std::atomic<bool> is_stopping_{false};
   uint64_t inspected_ns_ = 0;
+  uint64_t copied_ns_ = 0;
+  mutable std::mutex copy_;
+  std::vector<Resolver> resolvers_;
+  std::atomic<uint64_t> sessions_occupied_{0};
   int wake_ = -1;  // an eventfd: ends a wait
   std::thread thread_;
 };

@@ -1,0 +1,91 @@
+/* Counts that TypeScript reads from the engine, cumulative since the wires were opened. Index 0 of a pair is inbound,
+ * 1 outbound. What it publishes is in abi/tables.h. */
+#ifndef HEADGATE_ABI_ENGINE_H
+#define HEADGATE_ABI_ENGINE_H
+#include "gate.h"
+#include "records.h"
+
+/* Only cells that ever counted are handed over. */
+struct hg_block_cell {
+  hg_u32 block; /* the engine's capacity for blocks: what belongs to no block */
+  hg_u16 link;  /* HG_LINK_UNKNOWN for none */
+  hg_u16 direction;
+  struct hg_traffic traffic;
+};
+
+struct hg_destination_cell {
+  hg_u32 destination;
+  hg_u32 reserved;
+  hg_u64 packets;
+  hg_u64 l2_bytes;
+};
+
+#define HG_RTT_BUCKETS 16u
+
+/* Round trips between the unit and one side of it. */
+struct hg_rtt_counts {
+  hg_u64 samples;
+  hg_u64 p50_us;
+  hg_u64 p95_us;
+  hg_u64 p99_us;
+  hg_u64 bucket[HG_RTT_BUCKETS]; /* by hg_rtt_bounds_us, the last without a bound */
+};
+
+/* One for each link and, last, one for the unknown link. */
+struct hg_link_counts {
+  struct hg_tcp_counts tcp[2]; /* by the direction in which the data flows */
+  struct hg_rtt_counts rtt[2]; /* by the direction in which the far end lies */
+};
+
+struct hg_passed {
+  hg_u64 frames;  /* as the interfaces count them */
+  hg_u64 packets; /* a super-packet counts as the segments it becomes */
+  hg_u64 bytes;   /* of the frames, as the interfaces count them */
+};
+
+#define HG_LOSSES 6u
+
+/* One for each wire. */
+struct hg_wire_counts {
+  struct hg_passed unit[2];
+  struct hg_bypassed bypass[2]; /* since the gate was installed */
+  hg_u64 lost_inbound[HG_LOSSES];
+  hg_u64 lost_outbound[HG_LOSSES];
+  hg_u64 discarded; /* the gate had forwarded them already */
+  hg_u64 state;     /* 0 forwarding, 1 bypass, 2 down */
+};
+
+#define HG_UNPARSED 15u
+
+/* One for the whole engine. */
+struct hg_pipeline_counts {
+  hg_u64 generation; /* of the tables that every packet loop has in use */
+  hg_u64 unparsed[HG_UNPARSED];
+  hg_u64 sessions_begun;
+  hg_u64 sessions_refused; /* segments of sessions for which the table had no slot */
+  hg_u64 sessions_occupied;
+  hg_u64 session_slots;
+  hg_u64 resyncs;
+  hg_u64 resolvers_refused;
+  hg_u64 marked;
+  hg_u64 cleared;
+};
+
+struct hg_resolver {
+  hg_u8 address[16];
+  hg_u32 queries;
+  hg_u8 family;
+  hg_u8 reserved[3];
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(hg_block_cell) == 32);
+static_assert(sizeof(hg_destination_cell) == 24);
+static_assert(sizeof(hg_rtt_counts) == 160);
+static_assert(sizeof(hg_link_counts) == 480);
+static_assert(sizeof(hg_passed) == 24);
+static_assert(sizeof(hg_wire_counts) == 208);
+static_assert(sizeof(hg_pipeline_counts) == 192);
+static_assert(sizeof(hg_resolver) == 24);
+#endif
+#endif
