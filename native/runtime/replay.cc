@@ -29,19 +29,15 @@ bool Replay::open() {
   PipelineSettings settings;
   settings.direction_by_address = true;
   settings.resolver_slots = 1 << 14;
-  EngineCapacity capacity;
+  TableLimits limits{};
   if (!options_.tables.empty()) {
-    tables_ = std::make_unique<Tables>();
-    auto failure = measure_tables(options_.tables, &capacity);
-    if (!failure) failure = read_tables(options_.tables, capacity, kWiresMax, tables_.get());
-    if (failure) {
-      error_ = failure->message;
-      return false;
-    }
+    if (!measure_tables(options_.tables.data(), options_.tables.size(), limits, error_)) return false;
+    tables_ = decode_tables(options_.tables.data(), options_.tables.size(), limits, error_);
+    if (tables_ == nullptr) return false;
   }
-  settings.blocks = capacity.blocks;
-  settings.destinations = capacity.destinations;
-  settings.links = capacity.links;
+  settings.blocks = limits.blocks;
+  settings.destinations = limits.destinations;
+  settings.links = limits.links;
   settings.session_slots = options_.session_slots != 0 ? options_.session_slots : slots_for(file_.file_bytes());
   if (getrandom(&settings.hash_key, sizeof settings.hash_key, 0) != static_cast<ssize_t>(sizeof settings.hash_key)) {
     error_ = "no random numbers from the system";

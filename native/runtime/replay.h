@@ -16,7 +16,7 @@ namespace headgate {
 struct ReplayOptions {
   std::string path;
   std::string write_path;       // empty: nothing is written
-  std::vector<uint8_t> tables;  // as abi/engine.h says; empty: none
+  std::vector<uint8_t> tables;  // as abi/tables.h says; empty: none
   bool with_frames = false;     // collect the frame numbers of retransmissions
   uint32_t session_slots = 0;   // 0: by the size of the file
 };
