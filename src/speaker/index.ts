@@ -1,180 +1,428 @@
 /**
  * The BGP speaker: holds a session with every border router, keeps what they hear equal to one desired
- * state, and tells what they say. The decisions are in core/bgp; here are sockets, timers and counters.
+ * state, and tells what they say. The rules are in core/bgp; here are sockets, timers and counters.
  */
-import type { Duplex } from 'node:stream';
-import type { Prefix } from '../core/base/prefix.ts';
-import type { Asn, PrefixText, RouterId } from '../core/base/units.ts';
+import { covers, formatPrefix, makePrefix } from '../core/base/prefix.ts';
+import { assert } from '../core/base/result.ts';
+import type { RouterId } from '../core/base/units.ts';
 import type { Announcement, Desired } from '../core/bgp/announcement.ts';
+import type { Negotiated, SessionConfig } from '../core/bgp/negotiate.ts';
+import type { OutboundRails } from '../core/bgp/outbound.ts';
+import { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
+import { afiOf, safiUnicast, type UnicastFamily } from '../core/wire/bgp/codes.ts';
+import { encodeRouteRefresh } from '../core/wire/bgp/notification.ts';
+import { encodeEndOfRib } from '../core/wire/bgp/update.ts';
+import { Announcer } from './announcer.ts';
+import { learnNextHop } from './next-hop.ts';
+import { Peer } from './peer.ts';
+import type { RouterPeering, SpeakerOptions } from './peering.ts';
+import { describePath, prefixesAt } from './routes.ts';
+import { openPlainListener, openPlainSocket, systemClock } from './sockets.ts';
+import {
+  type AnnouncedRoute,
+  Counters,
+  type ReceivedRoute,
+  type SessionStatus,
+  type SpeakerChange,
+} from './status.ts';
+import { Turns } from './turns.ts';
 
 export type { Announcement, Desired } from '../core/bgp/announcement.ts';
-
-/** One border router that we peer with. */
-export interface RouterPeering {
-  readonly name: RouterId;
-  /** Address of the router's BGP speaker, IPv4 or IPv6. */
-  readonly address: string;
-  /** TCP port, 179 unless set. */
-  readonly port?: number;
-  /** Our end; the system's choice unless set. */
-  readonly localAddress?: string;
-  /** Equal to ours: iBGP. */
-  readonly asn: Asn;
-  /** TCP MD5 signature key (RFC 2385). */
-  readonly md5?: string;
-  /** GTSM (RFC 5082): the router is at most this many hops away, 1 for a shared segment. */
-  readonly ttlSecurityHops?: number;
-  /** Wait for the router to connect. */
-  readonly passive?: boolean;
-  /** Seconds, 0 or 3 to 65535 (RFC 4271 section 4.2); 90 unless set. */
-  readonly holdTimeS?: number;
-  /** Receive and send several paths per prefix (RFC 7911); true unless set. */
-  readonly addPath?: boolean;
-  /** Seconds that the router keeps our routes when our process dies (RFC 4724); 120 unless set, 0 turns it off. */
-  readonly gracefulRestartS?: number;
-  /** Our role towards the neighbour (RFC 9234), for eBGP. */
-  readonly role?: 'provider' | 'rs' | 'rs_client' | 'customer' | 'peer';
-  /** Next hops for blocks of a router that does not tell its own. */
-  readonly nextHop?: { readonly ipv4?: string; readonly ipv6?: string };
-  /** Milliseconds after which we announce although the router sent no End-of-RIB; 10,000 unless set. */
-  readonly announceDelayMs?: number;
-  /** Least time between two announcements of the same prefix (RFC 4271 section 9.2.1.1); 5,000 iBGP, 30,000 eBGP. */
-  readonly mraiMs?: number;
-  /** The session is reset when the router sends more; 2,500,000 unless set. */
-  readonly maxPrefixesReceived?: number;
-}
-
-export interface SpeakerOptions {
-  readonly routers: readonly RouterPeering[];
-  readonly localAsn: Asn;
-  /** BGP identifier, dotted decimal. */
-  readonly routerId: string;
-  /** Our own address space: nothing outside it ever leaves, whatever is desired. */
-  readonly networks: readonly Prefix[];
-  /** The longest prefixes that may leave; 24 and 48 unless set otherwise in so many words. */
-  readonly floor?: { readonly ipv4: number; readonly ipv6: number };
-  /** The most prefixes that may be announced to one router; 1,000 unless set. */
-  readonly maxPrefixesAnnounced?: number;
-  /** Where routers may connect to us; we only connect unless set. */
-  readonly listen?: { readonly address: string; readonly port: number };
-  readonly clock: Clock;
-  readonly log: SpeakerLog;
-  /** Makes connected sockets; a plain TCP connection unless given. Needed for `md5` and `ttlSecurityHops`. */
-  readonly openSocket?: OpenSocket;
-}
-
-/** Time as a parameter, so that tests turn the hands. */
-export interface Clock {
-  /** Milliseconds, monotonic. */
-  readonly now: () => number;
-  /** Calls once after a delay; gives the way to cancel. */
-  readonly after: (delayMs: number, call: () => void) => () => void;
-}
-
-/** The part of a pino logger that is used here. */
-export interface SpeakerLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
-export interface SocketRequest {
-  readonly address: string;
-  readonly port: number;
-  readonly localAddress?: string;
-  readonly md5?: string;
-  readonly ttlSecurityHops?: number;
-  readonly timeoutMs: number;
-}
-/** Resolves when connected; rejects with a `HeadgateError`-like error. */
-export type OpenSocket = (request: SocketRequest) => Promise<Duplex>;
-
-export type SessionPhase =
-  | 'idle'
-  | 'connect'
-  | 'active'
-  | 'open_sent'
-  | 'open_confirm'
-  | 'established';
-
-/** What `headgate bgp` and the metrics show of one session. Plain JSON. */
-export interface SessionStatus {
-  readonly router: RouterId;
-  readonly address: string;
-  readonly asn: Asn;
-  readonly phase: SessionPhase;
-  /** Milliseconds in this phase. */
-  readonly phaseMs: number;
-  /** Names of what both sides agreed on. */
-  readonly capabilities: readonly string[];
-  /** True once we may announce: the first End-of-RIB, or the delay, has passed. */
-  readonly isSettled: boolean;
-  readonly pathsReceived: number;
-  readonly prefixesAnnounced: number;
-  /** By name: messages_in.update, messages_out.keepalive, treat_as_withdraw, refused.not_ours, … */
-  readonly counters: Readonly<Record<string, number>>;
-  /** The last error with its RFC name, and when (milliseconds of the clock). */
-  readonly lastError?: { readonly text: string; readonly atMs: number };
-}
-
-/** One path that a router told us. */
-export interface ReceivedRoute {
-  readonly prefix: PrefixText;
-  readonly router: RouterId;
-  readonly pathId: number;
-  readonly nextHop: string;
-  readonly asPath: string;
-  readonly origin: 'igp' | 'egp' | 'incomplete';
-  readonly localPref?: number;
-  readonly med?: number;
-  readonly communities: readonly string[];
-  readonly largeCommunities: readonly string[];
-}
-
-/** What a router really hears now, and why something desired is not there. */
-export interface AnnouncedRoute {
-  readonly announcement: Announcement;
-  readonly nextHop: string | undefined;
-  readonly state: 'sent' | 'waiting' | 'refused';
-  /** Empty when sent. */
-  readonly reason: string;
-}
-
-export type SpeakerChange =
-  | {
-      readonly kind: 'session';
-      readonly router: RouterId;
-      readonly phase: SessionPhase;
-      readonly reason: string;
-    }
-  | {
-      readonly kind: 'route';
-      readonly router: RouterId;
-      readonly prefix: PrefixText;
-      readonly action: 'announced' | 'withdrawn';
-    }
-  | {
-      readonly kind: 'sent';
-      readonly router: RouterId;
-      readonly prefix: PrefixText;
-      readonly action: 'announced' | 'withdrawn';
-    };
+export type {
+  Clock,
+  ListenRequest,
+  OpenListener,
+  OpenSocket,
+  RouterPeering,
+  SocketRequest,
+  SpeakerLog,
+  SpeakerOptions,
+} from './peering.ts';
+export type { AnnouncedRoute, ReceivedRoute, SessionStatus, SpeakerChange } from './status.ts';
 
 export interface Speaker {
+  /** Opens the sessions. Throws HeadgateError `listen_failed`. */
   start(): Promise<void>;
   /** Says goodbye to every router (Cease, Administrative Shutdown) and closes; twice is harmless. */
   stop(reason?: string): Promise<void>;
-  /** Replaces the whole desired outbound state; what differs from what was sent is sent. Refused after `withdrawAll` until `resume`. */
+  /** Replaces the whole desired outbound state; what differs from what was sent is sent. */
   setDesired(desired: Desired): void;
   /** Takes every announcement back, and announces nothing until `resume`. */
   withdrawAll(): void;
   resume(): void;
   sessions(): readonly SessionStatus[];
-  /** The paths of one router, of all prefixes or those equal to or covering `at` (prefix or address). */
+  /** The paths of one router, of all prefixes or those equal to or covering `at` (prefix or address), the longest first. */
   routesFrom(router: RouterId, at?: string): readonly ReceivedRoute[];
   announced(router: RouterId): readonly AnnouncedRoute[];
+  /** Asks the router to tell all its routes again (RFC 2918); false when it cannot. */
+  requestRefresh(router: RouterId): boolean;
   /** Tells of changes until the returned function is called. */
   onChange(listener: (change: SpeakerChange) => void): () => void;
+  /** What all routers told: read only. */
+  readonly rib: AdjRibIn;
 }
 
-export declare function createSpeaker(options: SpeakerOptions): Speaker;
+/** One router with all that belongs to it. */
+interface Member {
+  readonly peering: RouterPeering;
+  readonly peer: Peer;
+  readonly announcer: Announcer;
+  /** The first End-of-RIB, or the delay, has passed. */
+  isSettled: boolean;
+  /** Families whose End-of-RIB has not come yet. */
+  awaited: Set<UnicastFamily>;
+  owesEndOfRib: boolean;
+  cancelDelay: (() => void) | undefined;
+  cancelInterval: (() => void) | undefined;
+}
+
+export function createSpeaker(options: SpeakerOptions): Speaker {
+  return new BgpSpeaker(options);
+}
+
+class BgpSpeaker implements Speaker {
+  readonly rib = new AdjRibIn();
+  readonly #options: SpeakerOptions;
+  readonly #clock;
+  readonly #turns;
+  readonly #members = new Map<RouterId, Member>();
+  readonly #listeners = new Set<(change: SpeakerChange) => void>();
+  readonly #counters = new Counters();
+  #listening: { close(): Promise<void> } | undefined;
+  #isHeld = false;
+  /** A desired state was given: before that, silence means nothing (RFC 4724, End-of-RIB of a restarted unit). */
+  #hasDesired = false;
+  #isUpdateQueued = false;
+  #startedAtMs = 0;
+
+  constructor(options: SpeakerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#turns = new Turns(this.#clock);
+    for (const peering of options.routers) {
+      assert(!this.#members.has(peering.name), `router ${peering.name} is named once`);
+      this.#members.set(peering.name, this.#makeMember(peering));
+    }
+  }
+
+  async start(): Promise<void> {
+    const { listen, routers } = this.#options;
+    this.#startedAtMs = this.#clock.now();
+    if (listen) {
+      const openListener = this.#options.openListener ?? openPlainListener;
+      this.#listening = await openListener({
+        ...listen,
+        peers: routers,
+        accept: (socket, address) => {
+          const member = [...this.#members.values()].find((m) => m.peering.address === address);
+          if (member) member.peer.adopt(socket, false);
+          else {
+            this.#counters.add('unknown_peer');
+            this.#options.log.warn({ address }, `bgp: ${address} is no router of ours: refused`);
+            socket.destroy();
+          }
+        },
+      });
+    }
+    for (const { peer } of this.#members.values()) peer.start();
+  }
+
+  async stop(reason = 'headgate is stopping'): Promise<void> {
+    for (const member of this.#members.values()) {
+      member.cancelDelay?.();
+      member.cancelInterval?.();
+      member.peer.stop(reason);
+    }
+    await this.#listening?.close();
+    this.#listening = undefined;
+  }
+
+  setDesired(desired: Desired): void {
+    this.#hasDesired = true;
+    for (const [router, { announcer }] of this.#members)
+      announcer.setDesired(desired.get(router) ?? []);
+    for (const router of desired.keys())
+      assert(this.#members.has(router), `router ${router} of the desired state is a peer`);
+    this.#updateAll();
+  }
+
+  withdrawAll(): void {
+    this.#isHeld = true;
+    this.#updateAll();
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    this.#updateAll();
+  }
+
+  sessions(): readonly SessionStatus[] {
+    const now = this.#clock.now();
+    return [...this.#members.values()].map(({ peer, peering, announcer, isSettled }) => ({
+      router: peer.name,
+      address: peering.address,
+      asn: peering.asn,
+      phase: peer.phase,
+      phaseMs: Math.round(now - peer.phaseSinceMs),
+      capabilities: peer.capabilities,
+      isSettled,
+      pathsReceived: this.rib.pathsOf(peer.ribPeer),
+      prefixesAnnounced: announcer.sentCount,
+      counters: peer.counters.toJson(),
+      ...(peer.lastError
+        ? {
+            lastError: {
+              text: peer.lastError.text,
+              agoMs: Math.round(now - peer.lastError.atMs),
+            },
+          }
+        : {}),
+    }));
+  }
+
+  routesFrom(router: RouterId, at?: string): readonly ReceivedRoute[] {
+    const member = this.#member(router);
+    const routes: ReceivedRoute[] = [];
+    for (const { prefix, paths } of prefixesAt(this.rib, at)) {
+      for (const path of paths) {
+        if (path.peer === member.peer.ribPeer)
+          routes.push(describePath(this.rib, prefix, path, router));
+      }
+    }
+    return routes;
+  }
+
+  announced(router: RouterId): readonly AnnouncedRoute[] {
+    return this.#member(router).announcer.entries;
+  }
+
+  requestRefresh(router: RouterId): boolean {
+    const { peer } = this.#member(router);
+    return (peer.agreed?.families ?? [])
+      .map((family) => peer.requestRefresh(family))
+      .some((isAsked) => isAsked);
+  }
+
+  onChange(listener: (change: SpeakerChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #makeMember(peering: RouterPeering): Member {
+    const { log, random } = { random: Math.random, ...this.#options };
+    const peer: Peer = new Peer({
+      peering,
+      config: this.#configOf(peering),
+      rib: this.rib,
+      clock: this.#clock,
+      log,
+      openSocket: this.#options.openSocket ?? openPlainSocket,
+      turns: this.#turns,
+      random,
+      acceptAsSets: this.#options.acceptAsSets ?? false,
+      isRestarting: () => this.#isRestarting(peering),
+      events: {
+        phaseChanged: (phase, reason) => {
+          this.#tell({ kind: 'session', router: peering.name, phase, reason });
+          log.info({ router: peering.name, phase }, `bgp: ${peering.name} is ${phase}`);
+        },
+        established: (agreed) => this.#onEstablished(member, agreed),
+        down: () => this.#onDown(member),
+        endOfRib: (family) => this.#onEndOfRib(member, family),
+        refreshWanted: (family) => this.#onRefreshWanted(member, family),
+        received: () => {},
+        routeChanged: (family, bytes, at, length, action) =>
+          this.#onRoute(peering.name, family, bytes, at, length, action),
+      },
+    });
+    const isInternal = peering.asn === this.#options.localAsn;
+    const announcer = new Announcer(
+      this.#rails(),
+      peering.mraiMs ?? (isInternal ? 5_000 : 30_000),
+      {
+        now: () => this.#clock.now(),
+        waitsFor: (announcement) => this.#waitsFor(announcement),
+        nextHopFor: (prefix) =>
+          learnNextHop(this.rib, peer.ribPeer, peering, this.#options, prefix),
+        send: (message) => peer.send(message),
+        told: (prefix, action) =>
+          this.#tell({ kind: 'sent', router: peering.name, prefix, action }),
+      },
+      peer.counters,
+    );
+    const member: Member = {
+      peering,
+      peer,
+      announcer,
+      isSettled: false,
+      awaited: new Set(),
+      owesEndOfRib: false,
+      cancelDelay: undefined,
+      cancelInterval: undefined,
+    };
+    return member;
+  }
+
+  #configOf(peering: RouterPeering): SessionConfig {
+    const { localAsn, routerId } = this.#options;
+    return {
+      localAsn,
+      peerAsn: peering.asn,
+      routerId,
+      holdTimeS: peering.holdTimeS ?? 90,
+      isPassive: peering.passive ?? false,
+      families: [4, 6],
+      addPath: peering.addPath ?? true,
+      gracefulRestartS: peering.gracefulRestartS ?? 120,
+      staleMaxS: 300,
+      ...(peering.role ? { role: peering.role } : {}),
+    };
+  }
+
+  #rails(): OutboundRails {
+    const { localAsn, networks, floor, maxPrefixesAnnounced } = this.#options;
+    return {
+      asn: localAsn,
+      networks,
+      floor: floor ?? { ipv4: 24, ipv6: 48 },
+      maxPrefixes: maxPrefixesAnnounced ?? 1_000,
+    };
+  }
+
+  /** RFC 4724 section 3: the R bit is set until our first announcements after a start are complete. */
+  #isRestarting(peering: RouterPeering): boolean {
+    const windowMs = (peering.gracefulRestartS ?? 120) * 1000;
+    return this.#clock.now() - this.#startedAtMs < windowMs;
+  }
+
+  #onEstablished(member: Member, agreed: Negotiated): void {
+    const { peering } = member;
+    member.awaited = new Set(agreed.families);
+    member.owesEndOfRib = true;
+    const delayMs = peering.announceDelayMs ?? 10_000;
+    member.cancelDelay?.();
+    member.cancelDelay = this.#clock.after(delayMs, () => this.#settle(member, 'delay over'));
+    this.#options.log.info(
+      { router: peering.name, capabilities: member.peer.capabilities },
+      `bgp: session with ${peering.name} established`,
+    );
+  }
+
+  #onEndOfRib(member: Member, family: UnicastFamily): void {
+    member.awaited.delete(family);
+    if (member.awaited.size === 0) this.#settle(member, 'End-of-RIB');
+  }
+
+  #settle(member: Member, why: string): void {
+    const { agreed } = member.peer;
+    if (member.isSettled || !agreed) return;
+    member.cancelDelay?.();
+    member.isSettled = true;
+    member.announcer.open(agreed);
+    this.#options.log.debug({ router: member.peering.name, why }, 'bgp: ready to announce');
+    this.#updateAll();
+  }
+
+  #onDown(member: Member): void {
+    member.isSettled = false;
+    member.cancelDelay?.();
+    member.cancelInterval?.();
+    member.announcer.close();
+    this.#updateAll();
+  }
+
+  #onRefreshWanted(member: Member, family: UnicastFamily): void {
+    const { announcer, peer } = member;
+    const marker = (kind: 'begin' | 'end') => {
+      if (!peer.agreed?.enhancedRefresh) return;
+      peer.send(encodeRouteRefresh({ afi: afiOf(family), safi: safiUnicast, kind }));
+    };
+    marker('begin');
+    announcer.forget(family);
+    this.#update(member);
+    marker('end');
+  }
+
+  /** Called for every route that changes, millions of times while a table comes in: cheap unless somebody cares. */
+  #onRoute(
+    router: RouterId,
+    family: UnicastFamily,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    action: 'announced' | 'withdrawn',
+  ): void {
+    const mayBeOurs = this.#options.networks.some(
+      (network) =>
+        network.family === family && (network.length < 8 || network.bytes[0] === bytes[at]),
+    );
+    if (!mayBeOurs && length >= 8 && this.#listeners.size === 0) return;
+    const address = new Uint8Array(family === 4 ? 4 : 16);
+    address.set(bytes.subarray(at, at + ((length + 7) >> 3)));
+    const prefix = makePrefix(family, address, length);
+    // The next hop of a block, or somebody else's announcement of it, may have changed.
+    if (
+      this.#options.networks.some((network) => covers(network, prefix) || covers(prefix, network))
+    )
+      this.#queueUpdate();
+    if (this.#listeners.size > 0)
+      this.#tell({ kind: 'received', router, prefix: formatPrefix(prefix), action });
+  }
+
+  /** Why an announcement must not be made now, seen over all routers. */
+  #waitsFor(announcement: Announcement): string | undefined {
+    if (this.#isHeld) return 'all announcements are withdrawn until resumed';
+    for (const name of announcement.requires ?? []) {
+      const member = this.#members.get(name);
+      if (!member) return `router ${name} is not a peer`;
+      if (!member.isSettled && !member.peer.isAwaitedBack)
+        return `router ${name} does not carry it: its session is ${member.peer.phase}`;
+    }
+    return undefined;
+  }
+
+  /** Several routes that change together lead to one update, after the messages at hand. */
+  #queueUpdate(): void {
+    if (this.#isUpdateQueued) return;
+    this.#isUpdateQueued = true;
+    this.#turns.add(() => {
+      this.#isUpdateQueued = false;
+      this.#updateAll();
+      return false;
+    });
+  }
+
+  #updateAll(): void {
+    for (const member of this.#members.values()) this.#update(member);
+  }
+
+  #update(member: Member): void {
+    const againMs = member.announcer.update();
+    member.cancelInterval?.();
+    member.cancelInterval =
+      againMs === undefined ? undefined : this.#clock.after(againMs, () => this.#update(member));
+    this.#payEndOfRib(member);
+  }
+
+  /** Our End-of-RIB tells a router that kept our routes which of them are gone: only once we know ourselves. */
+  #payEndOfRib(member: Member): void {
+    const { peer, announcer } = member;
+    if (!member.owesEndOfRib || !member.isSettled || !peer.agreed) return;
+    const isComplete = announcer.entries.every(({ state }) => state !== 'waiting');
+    const windowIsOver = !this.#isRestarting(member.peering);
+    if (!((this.#hasDesired && isComplete) || windowIsOver)) return;
+    for (const family of peer.agreed.families) peer.send(encodeEndOfRib(family));
+    peer.counters.add('out.end_of_rib', peer.agreed.families.length);
+    member.owesEndOfRib = false;
+  }
+
+  #member(router: RouterId): Member {
+    const member = this.#members.get(router);
+    assert(member !== undefined, `router ${router} is a peer`);
+    return member;
+  }
+
+  #tell(change: SpeakerChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}

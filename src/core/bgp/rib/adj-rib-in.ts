@@ -1,0 +1,234 @@
+import type { Family, Prefix } from '../../base/prefix.ts';
+import { AttributeStore } from './attribute-store.ts';
+import { Column32 } from './column.ts';
+import { none } from './linear-hash.ts';
+import { PrefixTable } from './prefix-table.ts';
+
+/** One path to a prefix, by numbers: whose it is, and where its attributes are. */
+export interface Path {
+  readonly peer: number;
+  readonly pathId: number;
+  /** Number of the block in the attribute store. */
+  readonly attributes: number;
+  /** Kept from a session that was lost, and not yet told again (RFC 4724). */
+  readonly isStale: boolean;
+}
+
+export type PathChange = 'added' | 'replaced' | 'unchanged';
+
+interface Peer {
+  /** Per family: paths of another generation are stale. One octet, since old ones are soon swept. */
+  readonly generation: { 4: number; 6: number };
+  paths: number;
+}
+
+/**
+ * What all peers have told, as packed columns: 33 bytes for the first path of an IPv4 prefix, 16 for each
+ * further one, and its share of the attribute block. Marking a peer's paths stale costs nothing (they are of
+ * an older generation); removing them is done in portions, so that no call takes long.
+ */
+export class AdjRibIn {
+  readonly attributes = new AttributeStore();
+  readonly #tables = { 4: new PrefixTable(4), 6: new PrefixTable(6) } as const;
+  readonly #peers: Peer[] = [];
+  readonly #attributesOf = new Column32();
+  readonly #nextPath = new Column32();
+  readonly #pathIds = new Column32();
+  /** Peer number in the upper, generation in the lower 8 bits. */
+  readonly #owners = new Column32();
+  readonly #freePaths: number[] = [];
+  #lastPath = none;
+
+  /** A number for a new peer. */
+  addPeer(): number {
+    this.#peers.push({ generation: { 4: 0, 6: 0 }, paths: 0 });
+    return this.#peers.length - 1;
+  }
+
+  pathsOf(peer: number): number {
+    return this.#peers[peer]?.paths ?? 0;
+  }
+
+  prefixCount(family: Family): number {
+    return this.#tables[family].size;
+  }
+
+  get byteLength(): number {
+    const columns = [this.#attributesOf, this.#nextPath, this.#pathIds, this.#owners];
+    return columns.reduce(
+      (sum, column) => sum + column.byteLength,
+      this.#tables[4].byteLength + this.#tables[6].byteLength + this.attributes.byteLength,
+    );
+  }
+
+  /** Takes a path in; `attributes` is a number that the attribute store gave. */
+  announce(
+    family: Family,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    peer: number,
+    pathId: number,
+    attributes: number,
+  ): PathChange {
+    const table = this.#tables[family];
+    const entry = table.findOrAdd(bytes, at, length);
+    const path = this.#findPath(table.valueOf(entry), peer, pathId);
+    if (path !== none) {
+      const old = this.#attributesOf.get(path);
+      this.#owners.set(path, this.#owner(peer, family));
+      if (old === attributes) return 'unchanged';
+      this.attributes.hold(attributes);
+      this.#attributesOf.set(path, attributes);
+      this.attributes.release(old);
+      return 'replaced';
+    }
+    const added = this.#freePaths.pop() ?? ++this.#lastPath;
+    this.attributes.hold(attributes);
+    this.#attributesOf.set(added, attributes);
+    this.#pathIds.set(added, pathId);
+    this.#owners.set(added, this.#owner(peer, family));
+    this.#nextPath.set(added, table.valueOf(entry));
+    table.setValue(entry, added);
+    this.#count(peer, 1);
+    return 'added';
+  }
+
+  /** False when there was no such path. */
+  withdraw(
+    family: Family,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    peer: number,
+    pathId: number,
+  ): boolean {
+    const table = this.#tables[family];
+    const entry = table.find(bytes, at, length);
+    if (entry === none) return false;
+    return this.#unlink(table, entry, (path) => this.#isOf(path, peer, pathId)) > 0;
+  }
+
+  /** From now on what the peer has told of a family before is stale, until it tells it again. */
+  markStale(peer: number, family: Family): void {
+    const known = this.#peers[peer];
+    if (known) known.generation[family] = (known.generation[family] + 1) & 0xff;
+  }
+
+  /**
+   * Removes a peer's stale paths of one family among the entries from `cursor` (start with 1) on, at most
+   * `budget` entries looked at. Gives the next cursor, or undefined at the end.
+   */
+  sweepStale(
+    family: Family,
+    peer: number,
+    cursor: number,
+    budget: number,
+    removed: (prefix: Prefix) => void,
+  ): number | undefined {
+    const table = this.#tables[family];
+    const end = Math.min(table.lastEntry, cursor + budget - 1);
+    for (let entry = cursor; entry <= end; entry++) {
+      if (table.valueOf(entry) === none) continue;
+      // Read before the entry may go with its last path.
+      const hasStale = this.#some(table.valueOf(entry), (path) =>
+        this.#isStaleOf(path, peer, family),
+      );
+      if (!hasStale) continue;
+      const prefix = table.prefixOf(entry);
+      this.#unlink(table, entry, (path) => this.#isStaleOf(path, peer, family));
+      removed(prefix);
+    }
+    return end >= table.lastEntry ? undefined : end + 1;
+  }
+
+  /** All paths to exactly this prefix. */
+  paths(prefix: Prefix): readonly Path[] {
+    const table = this.#tables[prefix.family];
+    return this.#list(table.valueOf(table.find(prefix.bytes, 0, prefix.length)), prefix.family);
+  }
+
+  /** The prefixes with routes that cover `prefix`, the longest first. */
+  covering(prefix: Prefix): readonly Prefix[] {
+    const table = this.#tables[prefix.family];
+    return table.covering(prefix).map((entry) => table.prefixOf(entry));
+  }
+
+  /** Every prefix with its paths, in no order. What changes meanwhile may be seen or not. */
+  *entries(
+    family: Family,
+  ): Generator<{ readonly prefix: Prefix; readonly paths: readonly Path[] }> {
+    const table = this.#tables[family];
+    for (let entry = 1; entry <= table.lastEntry; entry++) {
+      const head = table.valueOf(entry);
+      if (head !== none) yield { prefix: table.prefixOf(entry), paths: this.#list(head, family) };
+    }
+  }
+
+  #list(head: number, family: Family): Path[] {
+    const paths: Path[] = [];
+    for (let path = head; path !== none; path = this.#nextPath.get(path)) {
+      const peer = this.#owners.get(path) >>> 8;
+      paths.push({
+        peer,
+        pathId: this.#pathIds.get(path),
+        attributes: this.#attributesOf.get(path),
+        isStale: this.#isStaleOf(path, peer, family),
+      });
+    }
+    return paths;
+  }
+
+  #owner(peer: number, family: Family): number {
+    return (peer << 8) | (this.#peers[peer]?.generation[family] ?? 0);
+  }
+
+  #isOf(path: number, peer: number, pathId: number): boolean {
+    return this.#owners.get(path) >>> 8 === peer && this.#pathIds.get(path) === pathId;
+  }
+
+  #isStaleOf(path: number, peer: number, family: Family): boolean {
+    const owner = this.#owners.get(path);
+    return owner >>> 8 === peer && (owner & 0xff) !== this.#peers[peer]?.generation[family];
+  }
+
+  #findPath(head: number, peer: number, pathId: number): number {
+    for (let path = head; path !== none; path = this.#nextPath.get(path)) {
+      if (this.#isOf(path, peer, pathId)) return path;
+    }
+    return none;
+  }
+
+  #some(head: number, isWanted: (path: number) => boolean): boolean {
+    for (let path = head; path !== none; path = this.#nextPath.get(path)) {
+      if (isWanted(path)) return true;
+    }
+    return false;
+  }
+
+  /** Removes the wanted paths of an entry, and the entry with its last path. Gives how many went. */
+  #unlink(table: PrefixTable, entry: number, isWanted: (path: number) => boolean): number {
+    let removed = 0;
+    let before = none;
+    let path = table.valueOf(entry);
+    while (path !== none) {
+      const next = this.#nextPath.get(path);
+      if (isWanted(path)) {
+        if (before === none) table.setValue(entry, next);
+        else this.#nextPath.set(before, next);
+        this.#count(this.#owners.get(path) >>> 8, -1);
+        this.attributes.release(this.#attributesOf.get(path));
+        this.#freePaths.push(path);
+        removed++;
+      } else before = path;
+      path = next;
+    }
+    if (removed > 0 && table.valueOf(entry) === none) table.remove(entry);
+    return removed;
+  }
+
+  #count(peer: number, change: number): void {
+    const known = this.#peers[peer];
+    if (known) known.paths += change;
+  }
+}

@@ -1,0 +1,102 @@
+import type { Duplex } from 'node:stream';
+import type { Prefix } from '../core/base/prefix.ts';
+import type { Asn, RouterId } from '../core/base/units.ts';
+
+/** One border router that we peer with. Defaults in brackets. */
+export interface RouterPeering {
+  readonly name: RouterId;
+  /** Address of the router's BGP speaker, IPv4 or IPv6. */
+  readonly address: string;
+  /** TCP port [179]. */
+  readonly port?: number;
+  /** Our end [the system's choice]. */
+  readonly localAddress?: string;
+  /** Equal to ours: iBGP. */
+  readonly asn: Asn;
+  /** TCP MD5 signature key (RFC 2385). */
+  readonly md5?: string;
+  /** GTSM (RFC 5082): the router is at most this many hops away, 1 for a shared segment. */
+  readonly ttlSecurityHops?: number;
+  /** Wait for the router to connect [false]. */
+  readonly passive?: boolean;
+  /** Seconds, 0 or 3 to 65535 (RFC 4271 section 4.2) [90]. */
+  readonly holdTimeS?: number;
+  /** Receive and send several paths per prefix (RFC 7911) [true]. */
+  readonly addPath?: boolean;
+  /** Seconds that the router keeps our routes when our process dies (RFC 4724), 0 turns it off [120]. */
+  readonly gracefulRestartS?: number;
+  /** Our role towards the neighbour (RFC 9234), for eBGP. */
+  readonly role?: 'provider' | 'rs' | 'rs_client' | 'customer' | 'peer';
+  /** Next hops for blocks of a router that does not tell its own. */
+  readonly nextHop?: { readonly ipv4?: string; readonly ipv6?: string };
+  /** Milliseconds after which we announce although the router sent no End-of-RIB [10,000]. */
+  readonly announceDelayMs?: number;
+  /** Least time between two announcements of the same prefix (RFC 4271 section 9.2.1.1) [5,000 iBGP, 30,000 eBGP]. */
+  readonly mraiMs?: number;
+  /** The session is reset when the router sends more paths [2,500,000]. */
+  readonly maxPrefixesReceived?: number;
+}
+
+export interface SpeakerOptions {
+  readonly routers: readonly RouterPeering[];
+  readonly localAsn: Asn;
+  /** BGP identifier, dotted decimal. */
+  readonly routerId: string;
+  /** Our own address space: nothing outside it ever leaves, whatever is desired. */
+  readonly networks: readonly Prefix[];
+  /** The longest prefixes that may leave [24 and 48]. */
+  readonly floor?: { readonly ipv4: number; readonly ipv6: number };
+  /** The most prefixes that may be announced to one router [1,000]. */
+  readonly maxPrefixesAnnounced?: number;
+  /** Where routers may connect to us [nowhere]. */
+  readonly listen?: { readonly address: string; readonly port: number };
+  /** Routes with AS_SET are kept instead of treated as withdrawn (RFC 9774) [false]. */
+  readonly acceptAsSets?: boolean;
+  readonly clock?: Clock;
+  readonly log: SpeakerLog;
+  /** Makes connected sockets [plain TCP]. Needed for `md5` and `ttlSecurityHops`. */
+  readonly openSocket?: OpenSocket;
+  /** Opens the listening socket [plain TCP]: for `md5` and `ttlSecurityHops` of passive sessions. */
+  readonly openListener?: OpenListener;
+}
+
+/** Time as a parameter, so that tests turn the hands. */
+export interface Clock {
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  /** Calls once after a delay; gives the way to cancel. */
+  readonly after: (delayMs: number, call: () => void) => () => void;
+}
+
+/** The part of a pino logger that is used here. */
+export interface SpeakerLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface SocketRequest {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string;
+  readonly md5?: string;
+  readonly ttlSecurityHops?: number;
+  readonly timeoutMs: number;
+}
+
+/** Resolves when connected; rejects with an Error whose message says why not. */
+export type OpenSocket = (request: SocketRequest) => Promise<Duplex>;
+
+export interface ListenRequest {
+  readonly address: string;
+  readonly port: number;
+  /** Who may connect, with what each one's connection needs. */
+  readonly peers: ReadonlyArray<{
+    readonly address: string;
+    readonly md5?: string;
+    readonly ttlSecurityHops?: number;
+  }>;
+  readonly accept: (socket: Duplex, remoteAddress: string) => void;
+}
+
+export type OpenListener = (request: ListenRequest) => Promise<{ close(): Promise<void> }>;

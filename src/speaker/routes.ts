@@ -1,0 +1,48 @@
+import { formatPrefix, type Prefix, parsePrefix } from '../core/base/prefix.ts';
+import type { RouterId } from '../core/base/units.ts';
+import { formatCommunity, formatLargeCommunity } from '../core/bgp/announcement.ts';
+import type { AdjRibIn, Path } from '../core/bgp/rib/adj-rib-in.ts';
+import { decodeBlock } from '../core/bgp/rib/intake.ts';
+import { formatAsPath } from '../core/wire/bgp/attributes.ts';
+import type { ReceivedRoute } from './status.ts';
+
+/** A packed path as people and scripts see it. */
+export function describePath(
+  rib: AdjRibIn,
+  prefix: Prefix,
+  path: Path,
+  router: RouterId,
+): ReceivedRoute {
+  const { attributes, nextHop } = decodeBlock(
+    rib.attributes.bytesOf(path.attributes),
+    rib.attributes.kindOf(path.attributes),
+  );
+  return {
+    prefix: formatPrefix(prefix),
+    router,
+    pathId: path.pathId,
+    nextHop,
+    asPath: formatAsPath(attributes.asPath ?? []),
+    origin: attributes.origin ?? 'incomplete',
+    ...(attributes.localPref !== undefined ? { localPref: attributes.localPref } : {}),
+    ...(attributes.med !== undefined ? { med: attributes.med } : {}),
+    communities: (attributes.communities ?? []).map(formatCommunity),
+    largeCommunities: (attributes.largeCommunities ?? []).map(formatLargeCommunity),
+    isStale: path.isStale,
+  };
+}
+
+/** Prefixes with routes of any peer: all, or those equal to or covering `at`, the longest first. */
+export function* prefixesAt(
+  rib: AdjRibIn,
+  at: string | undefined,
+): Generator<{ readonly prefix: Prefix; readonly paths: readonly Path[] }> {
+  if (at === undefined) {
+    yield* rib.entries(4);
+    yield* rib.entries(6);
+    return;
+  }
+  const wanted = parsePrefix(at);
+  if (!wanted.ok) return;
+  for (const prefix of rib.covering(wanted.value)) yield { prefix, paths: rib.paths(prefix) };
+}

@@ -1,0 +1,84 @@
+import type { Asn, PrefixText, RouterId } from '../core/base/units.ts';
+import type { Announcement } from '../core/bgp/announcement.ts';
+import type { SessionPhase } from '../core/bgp/session.ts';
+
+/** What `headgate bgp` and the metrics show of one session. Plain JSON. */
+export interface SessionStatus {
+  readonly router: RouterId;
+  readonly address: string;
+  readonly asn: Asn;
+  readonly phase: SessionPhase;
+  /** Milliseconds in this phase. */
+  readonly phaseMs: number;
+  /** Names of what both sides agreed on; empty while not established. */
+  readonly capabilities: readonly string[];
+  /** True once we may announce: the first End-of-RIB, or the delay, has passed. */
+  readonly isSettled: boolean;
+  readonly pathsReceived: number;
+  readonly prefixesAnnounced: number;
+  /** By name: `in.update`, `out.keepalive`, `reaction.treat_as_withdraw`, `error.origin_value`, `refused.not_ours`, … */
+  readonly counters: Readonly<Record<string, number>>;
+  /** The last error with its RFC name, and how long ago. */
+  readonly lastError?: { readonly text: string; readonly agoMs: number };
+}
+
+/** One path that a router told us. Plain JSON. */
+export interface ReceivedRoute {
+  readonly prefix: PrefixText;
+  readonly router: RouterId;
+  readonly pathId: number;
+  readonly nextHop: string;
+  readonly asPath: string;
+  readonly origin: 'igp' | 'egp' | 'incomplete';
+  readonly localPref?: number;
+  readonly med?: number;
+  readonly communities: readonly string[];
+  readonly largeCommunities: readonly string[];
+  /** Kept from before the session was lost. */
+  readonly isStale: boolean;
+}
+
+/** What a router is to hear, whether it hears it, and why not. */
+export interface AnnouncedRoute {
+  readonly announcement: Announcement;
+  readonly nextHop: string | undefined;
+  /** `waiting`: for a session, a next hop, another router or the minimum interval; `refused`: by a rail. */
+  readonly state: 'sent' | 'waiting' | 'refused';
+  /** Empty when sent. */
+  readonly reason: string;
+}
+
+export type SpeakerChange =
+  | {
+      readonly kind: 'session';
+      readonly router: RouterId;
+      readonly phase: SessionPhase;
+      readonly reason: string;
+    }
+  /** A router told us of a route, or took it back. */
+  | {
+      readonly kind: 'received';
+      readonly router: RouterId;
+      readonly prefix: PrefixText;
+      readonly action: 'announced' | 'withdrawn';
+    }
+  /** We told a router of a block, or took it back. */
+  | {
+      readonly kind: 'sent';
+      readonly router: RouterId;
+      readonly prefix: PrefixText;
+      readonly action: 'announced' | 'withdrawn';
+    };
+
+/** Counts by name. */
+export class Counters {
+  readonly #counts = new Map<string, number>();
+
+  add(name: string, count = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+  }
+
+  toJson(): Record<string, number> {
+    return Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}
