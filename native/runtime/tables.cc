@@ -1,120 +1,138 @@
-// Tables from TypeScript: every field is checked here once, so that the packet loops need not.
-#include <cstring>
+#include "runtime/tables.h"
 
-#include "runtime/engine.h"
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/byte_order.h"
 
 namespace headgate {
 namespace {
 
-Failure bad(const std::string& what) { return {"bad_tables", "tables refused: " + what}; }
-
-// Records in a row, copied out because the bytes need not be aligned.
-class Records {
- public:
-  explicit Records(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-
-  template <typename Record>
-  bool take(size_t count, std::vector<Record>* out) {
-    if (count > bytes_.size() / sizeof(Record)) return false;
-    out->resize(count);
-    if (count > 0) memcpy(out->data(), bytes_.data(), count * sizeof(Record));
-    bytes_ = bytes_.subspan(count * sizeof(Record));
-    return true;
-  }
-  bool is_empty() const { return bytes_.empty(); }
-
- private:
-  std::span<const uint8_t> bytes_;
+struct Layout {
+  hg_tables_header header;
+  const uint8_t* blocks;
+  const uint8_t* destinations;
+  const uint8_t* rules;
+  const uint8_t* marks;
 };
 
-std::optional<Failure> read_prefixes(const std::vector<hg_prefix>& records, uint32_t capacity, const char* kind,
-                                     PrefixTable* out) {
-  std::vector<PrefixEntry<uint32_t>> v4;
-  std::vector<PrefixEntry<Address6>> v6;
-  for (const hg_prefix& record : records) {
-    const uint8_t longest = record.family == 4 ? 32 : 128;
-    if ((record.family != 4 && record.family != 6) || record.length > longest)
-      return bad(std::string(kind) + " with family " + std::to_string(record.family) + " and length " +
-                 std::to_string(record.length));
-    if (record.index >= capacity)
-      return bad(std::string(kind) + " index " + std::to_string(record.index) + " is beyond the capacity of " +
-                 std::to_string(capacity));
-    if (record.family == 4)
-      v4.push_back({load_be32(record.address), record.length, record.index});
-    else
-      v6.push_back({load_address6(record.address), record.length, record.index});
-  }
-  *out = PrefixTable(std::move(v4), std::move(v6));
-  return std::nullopt;
+bool read_layout(const uint8_t* bytes, size_t size, Layout& layout, std::string& error) {
+  if (size < sizeof(hg_tables_header)) return error = "tables: shorter than their header", false;
+  layout.header = load<hg_tables_header>(bytes);
+  const hg_tables_header& header = layout.header;
+  if (header.magic != HG_TABLES_MAGIC || header.version != HG_ABI_VERSION)
+    return error = "tables: made for another version of the native module", false;
+  const uint64_t wanted = sizeof header + (uint64_t{header.blocks} + header.destinations) * sizeof(hg_prefix_record) +
+                          uint64_t{header.rules} * sizeof(hg_link_rule) + uint64_t{header.links} * sizeof(hg_link_mark);
+  if (wanted != size) return error = "tables: size differs from what the header says", false;
+  if (header.links > HG_LINKS_MAX) return error = "tables: more links than there may be", false;
+  layout.blocks = bytes + sizeof header;
+  layout.destinations = layout.blocks + uint64_t{header.blocks} * sizeof(hg_prefix_record);
+  layout.rules = layout.destinations + uint64_t{header.destinations} * sizeof(hg_prefix_record);
+  layout.marks = layout.rules + uint64_t{header.rules} * sizeof(hg_link_rule);
+  return true;
 }
 
-std::optional<Failure> read_rule(const hg_link_rule& rule, const EngineCapacity& capacity, uint32_t wires,
-                                 Tables* out) {
-  if (rule.link >= capacity.links) return bad("link index " + std::to_string(rule.link) + " is beyond the capacity");
-  if (rule.wire >= wires) return bad("link rule of wire " + std::to_string(rule.wire) + ", which does not exist");
-  if (rule.vlan > 4094 || rule.dscp > 63) return bad("link rule with a VLAN above 4094 or a DSCP above 63");
-  WireRules& wire = out->wires[rule.wire];
-  switch (rule.rule) {
+// `links`: by index, the link that the plan gives a destination; nullptr for blocks.
+bool read_prefixes(const uint8_t* at, uint32_t count, uint32_t limit, PrefixTable& table, std::vector<uint8_t>* links,
+                   std::string& error) {
+  std::vector<PrefixEntry<uint32_t>> v4;
+  std::vector<PrefixEntry<Address6>> v6;
+  if (links != nullptr) links->assign(limit, static_cast<uint8_t>(HG_LINK_UNKNOWN));
+  for (uint32_t i = 0; i < count; i++, at += sizeof(hg_prefix_record)) {
+    const auto record = load<hg_prefix_record>(at);
+    const bool is_valid = (record.network == 4 && record.length <= 32) || (record.network == 6 && record.length <= 128);
+    if (!is_valid) return error = "tables: a prefix of no family or too long", false;
+    if (record.index >= limit) return error = "tables: an index beyond what was opened", false;
+    if (links != nullptr) (*links)[record.index] = record.link;
+    if (record.network == 4) {
+      v4.push_back({load_be32(record.address), record.length, record.index});
+    } else {
+      v6.push_back({load_address6(record.address), record.length, record.index});
+    }
+  }
+  table = PrefixTable(std::move(v4), std::move(v6));
+  return true;
+}
+
+bool read_rule(const hg_link_rule& rule, uint32_t links, Tables& tables) {
+  if (rule.wire >= kWiresMax || rule.link >= links) return false;
+  WireRules& wire = tables.wires[rule.wire];
+  switch (rule.kind) {
     case HG_RULE_WIRE:
       wire.link = rule.link;
-      break;
-    case HG_RULE_MAC: {
-      if (wire.macs == HG_LINKS_MAX) return bad("more than " + std::to_string(HG_LINKS_MAX) + " MAC rules on a wire");
-      uint64_t mac = 0;
-      for (const uint8_t byte : rule.mac) mac = mac << 8 | byte;
-      wire.mac[wire.macs] = mac;
+      return true;
+    case HG_RULE_MAC:
+      if (wire.macs >= HG_LINKS_MAX) return false;
+      wire.mac[wire.macs] = static_cast<uint64_t>(load_be16(rule.mac)) << 32 | load_be32(rule.mac + 2);
       wire.mac_link[wire.macs++] = rule.link;
-      break;
-    }
+      return true;
     case HG_RULE_VLAN:
       wire.by_vlan = true;
-      wire.vlan_link[rule.vlan] = rule.link;
-      break;
+      wire.vlan_link[rule.vlan & 0x0fff] = rule.link;
+      return true;
     case HG_RULE_DSCP:
       wire.by_dscp = true;
-      wire.dscp_link[rule.dscp] = rule.link;
-      break;
+      wire.dscp_link[rule.dscp & 0x3f] = rule.link;
+      return true;
     default:
-      return bad("link rule of unknown kind " + std::to_string(rule.rule));
+      return false;
   }
-  const bool has_dscp = rule.mark_dscp != HG_DSCP_NONE;
-  const bool has_vlan = rule.mark_vlan != HG_VLAN_NONE;
-  if ((has_dscp && rule.mark_dscp > 63) || (has_vlan && (rule.mark_vlan == 0 || rule.mark_vlan > 4094)))
-    return bad("mark with a DSCP above 63 or a VLAN outside 1 to 4094");
-  out->marks.marks[rule.link] = {rule.mark_vlan, rule.mark_dscp, 0};
-  if (has_dscp) out->marks.reserved_dscp |= uint64_t{1} << rule.mark_dscp;
-  if (has_dscp || has_vlan) out->marks.enabled = 1;
-  return std::nullopt;
+}
+
+bool read_marks(const uint8_t* at, uint32_t links, hg_mark_table& marks, std::string& error) {
+  std::fill(std::begin(marks.spread), std::end(marks.spread), static_cast<uint8_t>(HG_LINK_UNKNOWN));
+  std::fill(std::begin(marks.marks), std::end(marks.marks), hg_mark{HG_VLAN_NONE, HG_DSCP_NONE, 0});
+  for (uint32_t i = 0; i < links; i++) {
+    const auto mark = load<hg_link_mark>(at + i * sizeof(hg_link_mark));
+    const bool has_dscp = mark.dscp != HG_DSCP_NONE, has_vlan = mark.vlan != HG_VLAN_NONE;
+    if (has_dscp && mark.dscp > 63) return error = "tables: a DSCP above 63", false;
+    if (has_vlan && (mark.vlan == 0 || mark.vlan > 4094)) return error = "tables: a VLAN outside 1 to 4094", false;
+    marks.marks[i] = {mark.vlan, mark.dscp, 0};
+    if (has_dscp) marks.reserved_dscp |= uint64_t{1} << mark.dscp;
+    if (has_dscp || has_vlan) marks.enabled = 1;
+  }
+  return true;
 }
 
 }  // namespace
 
-std::optional<Failure> read_tables(std::span<const uint8_t> bytes, const EngineCapacity& capacity, uint32_t wires,
-                                   Tables* out) {
-  Records records(bytes);
-  std::vector<hg_tables_head> heads;
-  std::vector<hg_prefix> blocks;
-  std::vector<hg_prefix> destinations;
-  std::vector<hg_link_rule> links;
-  if (!records.take(1, &heads)) return bad("shorter than their head");
-  const hg_tables_head& head = heads.front();
-  if (head.version != HG_ABI_VERSION) return bad("of another version; rebuild with scripts/build");
-  if (!records.take(head.blocks, &blocks) || !records.take(head.destinations, &destinations) ||
-      !records.take(head.links, &links) || !records.is_empty())
-    return bad("their length does not agree with their head");
-
-  if (auto failure = read_prefixes(blocks, capacity.blocks, "block", &out->blocks)) return failure;
-  if (auto failure = read_prefixes(destinations, capacity.destinations, "destination", &out->destinations))
-    return failure;
-  out->destination_link.assign(capacity.destinations, HG_LINK_UNKNOWN);
-  for (const hg_prefix& destination : destinations) out->destination_link[destination.index] = destination.link;
-  memset(out->marks.spread, HG_LINK_UNKNOWN, sizeof out->marks.spread);
-  for (hg_mark& mark : out->marks.marks) mark = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
-  for (uint32_t wire = 0; wire < wires; wire++) out->wires[wire].may_mark = (head.may_mark >> wire & 1) != 0;
-  for (const hg_link_rule& rule : links) {
-    if (auto failure = read_rule(rule, capacity, wires, out)) return failure;
+std::unique_ptr<Tables> decode_tables(const uint8_t* bytes, size_t size, const TableLimits& limits,
+                                      std::string& error) {
+  Layout layout;
+  if (!read_layout(bytes, size, layout, error)) return nullptr;
+  const hg_tables_header& header = layout.header;
+  if (header.links > limits.links) return error = "tables: more links than were opened", nullptr;
+  auto tables = std::make_unique<Tables>();
+  tables->generation = header.generation;
+  if (!read_prefixes(layout.blocks, header.blocks, limits.blocks, tables->blocks, nullptr, error) ||
+      !read_prefixes(layout.destinations, header.destinations, limits.destinations, tables->destinations,
+                     &tables->destination_link, error))
+    return nullptr;
+  for (uint32_t i = 0; i < kWiresMax; i++) tables->wires[i].may_mark = header.may_mark[i] != 0;
+  for (uint32_t i = 0; i < header.rules; i++) {
+    if (!read_rule(load<hg_link_rule>(layout.rules + i * sizeof(hg_link_rule)), header.links, *tables))
+      return error = "tables: a rule of an unknown kind, wire or link", nullptr;
   }
-  return std::nullopt;
+  if (!read_marks(layout.marks, header.links, tables->marks, error)) return nullptr;
+  return tables;
+}
+
+bool measure_tables(const uint8_t* bytes, size_t size, TableLimits& limits, std::string& error) {
+  Layout layout;
+  if (!read_layout(bytes, size, layout, error)) return false;
+  const auto beyond = [](const uint8_t* at, uint32_t count) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      const uint32_t index = load<hg_prefix_record>(at + i * sizeof(hg_prefix_record)).index;
+      if (index != HG_NONE) most = std::max(most, index + 1);
+    }
+    return most;
+  };
+  limits = {beyond(layout.blocks, layout.header.blocks), beyond(layout.destinations, layout.header.destinations),
+            layout.header.links};
+  return true;
 }
 
 }  // namespace headgate
