@@ -157,11 +157,12 @@ function routerComplaints(settings: ParsedSettings): Complaint[] {
       message: 'control needs a router with bgp: {}; without one use observe or advise',
     });
   }
-  const { address, routerId } = settings.management;
-  if (speaks && routerId === undefined && (address === undefined || address.includes(':'))) {
+  const { address, interface: port, routerId } = settings.management;
+  const hasIpv4 = address !== undefined && !address.includes(':');
+  if (speaks && routerId === undefined && !hasIpv4 && port === undefined) {
     complaints.push({
       path: ['management'],
-      message: 'BGP needs management.router_id, or an IPv4 management.address',
+      message: 'BGP needs an identifier: set interface, an IPv4 address or router_id',
     });
   }
   return complaints;

@@ -1,7 +1,10 @@
 /** The whole of `headgate.yaml` (DESIGN.md section 9), and what it becomes. */
 import { z } from 'zod';
+import { dns } from './dns.ts';
+import { flows } from './flows.ts';
 import { type attribute, blocks, link, management, router, wire } from './network.ts';
 import { group, maintenance, objective, pin, rails } from './policy.ts';
+import { probe } from './probe.ts';
 import { asn, duration, listenAddress, prefix, size, weight, whole } from './scalars.ts';
 import { list, section } from './section.ts';
 
@@ -62,6 +65,9 @@ export const settingsSchema = section({
   }).prefault({}),
   /** Writes every cycle's observation, policy and state in the format that tests and replay read. */
   record: section({ path, max_size: size.default(1e9) }).exactOptional(),
+  flows: flows.exactOptional(),
+  probe: probe.exactOptional(),
+  dns: dns.exactOptional(),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   }).prefault({}),

@@ -1,0 +1,194 @@
+/** Settings as each component wants them. Pure. */
+import { asn } from '../core/base/units.ts';
+import type { SteeredLink } from '../core/bgp/announcement.ts';
+import { defaultLadder, type Ladder } from '../core/bgp/steering.ts';
+import {
+  defaultRails,
+  defaultWeights,
+  type Policy,
+  type RailsPolicy,
+} from '../core/decide/policy.ts';
+import type { RailsSettings, RouterSettings, Settings } from '../core/settings/index.ts';
+import type { EngineTables, LinkRule, Mark, WireOptions } from '../engine/index.ts';
+import type { RouterPeering } from '../speaker/index.ts';
+
+/** Times of the loop, milliseconds; defaults of DESIGN.md section 5 divided by the time scale. */
+export interface CycleTimes {
+  readonly intervalMs: number;
+  readonly averageMs: number;
+}
+
+export function cycleTimesOf({ cycle, timeScale }: Settings): CycleTimes {
+  const intervalMs = cycle.interval ?? 30_000 / timeScale;
+  return { intervalMs, averageMs: Math.max(cycle.average ?? 120_000 / timeScale, intervalMs) };
+}
+
+export function wiresOf({ wires }: Settings): readonly WireOptions[] {
+  return wires.map(({ name, place, inside, outside, driver }) => ({
+    name,
+    place,
+    inside,
+    driver,
+    ...(outside === undefined ? {} : { outside }),
+  }));
+}
+
+export function tablesOf(settings: Settings): EngineTables {
+  return {
+    blocks: settings.blocks.map((block) => block.prefix),
+    links: settings.links.flatMap((link): readonly LinkRule[] => {
+      const { attribute, mark } = link;
+      return attribute
+        ? [{ link: link.name, attribute, ...(mark === undefined ? {} : { mark: markOf(mark) }) }]
+        : [];
+    }),
+  };
+}
+
+function markOf(mark: NonNullable<Settings['links'][number]['mark']>): Mark {
+  return 'vlan' in mark ? { vlan: mark.vlan } : { dscp: mark.dscp };
+}
+
+/** The routers that we hold a session with. `secrets` has the text of each `md5_file`, by path. */
+export function peeringsOf(
+  settings: Settings,
+  secrets: ReadonlyMap<string, string> = new Map(),
+): readonly RouterPeering[] {
+  return settings.routers.flatMap((router) => peeringOf(settings, router, secrets));
+}
+
+function peeringOf(
+  settings: Settings,
+  router: RouterSettings,
+  secrets: ReadonlyMap<string, string>,
+): readonly RouterPeering[] {
+  const { bgp } = router;
+  if (bgp === undefined) return [];
+  const md5 = bgp.md5 ?? (bgp.md5File === undefined ? undefined : secrets.get(bgp.md5File));
+  const localAddress = bgp.localAddress ?? sameFamily(settings.management.address, router.address);
+  return [
+    {
+      name: router.name,
+      address: router.address,
+      asn: router.asn ?? settings.asn,
+      ...defined({
+        port: bgp.port,
+        localAddress,
+        md5,
+        ttlSecurityHops: bgp.ttlSecurityHops,
+        passive: bgp.passive,
+        holdTimeS: inSeconds(bgp.holdTime),
+        addPath: bgp.addPath,
+        gracefulRestartS: inSeconds(bgp.gracefulRestart),
+        role: bgp.role,
+        nextHop: bgp.nextHop,
+        announceDelayMs: bgp.announceDelay,
+        mraiMs: bgp.mrai,
+        maxPrefixesReceived: bgp.maxPrefixes,
+      }),
+    },
+  ];
+}
+
+/** Numbered as the routers' policies know them: their place in the settings, from 1. */
+export function steeredLinksOf(
+  settings: Settings,
+  isEligible: (link: string) => boolean,
+): readonly SteeredLink[] {
+  return settings.links.flatMap((link, i) =>
+    link.router === undefined
+      ? []
+      : [{ id: link.name, number: i + 1, router: link.router, isEligible: isEligible(link.name) }],
+  );
+}
+
+/** Rungs as settings limit them: unbiased, then one prepend more each. */
+export function ladderOf({ steering }: Settings): Ladder {
+  return defaultLadder.slice(0, steering.rungs + 1);
+}
+
+export function policyOf(settings: Settings): Policy {
+  const { links, groups, timeScale } = settings;
+  return {
+    links: links.map((link) => ({
+      link: link.name,
+      capacity: link.capacity,
+      ...defined({ port: link.port, pricePerMbps: marginalPrice(link.price) }),
+    })),
+    groups: groupNames(settings).map((name) => {
+      const group = groups.find((entry) => entry.name === name);
+      return {
+        group: name,
+        blocks: settings.blocks
+          .filter((block) => block.group === name)
+          .map((block) => block.prefix),
+        ...defined({ objective: group?.objective, best: group?.best, links: group?.links }),
+      };
+    }),
+    objective: settings.objective ?? defaultWeights,
+    rails: railsOf(settings.rails, timeScale),
+    rungs: Math.min(settings.steering.rungs, ladderOf(settings).length - 1),
+    moveCost: 0.05,
+    pins: settings.pins,
+    maintenance: settings.maintenance,
+  };
+}
+
+function groupNames({ groups, blocks }: Settings): readonly string[] {
+  const named = blocks.flatMap((block) => (block.group === undefined ? [] : [block.group]));
+  return [...new Set([...groups.map((group) => group.name), ...named])];
+}
+
+function railsOf(rails: RailsSettings, timeScale: number): RailsPolicy {
+  const { dwell, settle, maxAge, hold, ...plain } = rails;
+  return {
+    ...defaultRails(timeScale),
+    ...plain,
+    ...defined({ dwellMs: dwell, settleMs: settle, maxAgeMs: maxAge, holdMs: hold }),
+  };
+}
+
+/** Per Mb/s and month in currency units: what the next bit costs; a flat link's costs nothing. */
+function marginalPrice(price: Settings['links'][number]['price']): number | undefined {
+  switch (price?.model) {
+    case 'percentile':
+      return (price.overagePerMbps ?? price.perMbps) / 1e6;
+    case 'tiered':
+      return (price.tiers.at(-1)?.perMbps ?? 0) / 1e6;
+    case 'volume':
+      // One Mb/s for a month of 30 days is 324 GB.
+      return (price.perGb / 1e6) * 324;
+    case 'flat':
+    case undefined:
+      return undefined;
+  }
+}
+
+/** The BGP identifier: as set, else an IPv4 address of ours. */
+export function routerIdOf(
+  { management }: Settings,
+  addressesOf: (port: string) => readonly string[],
+): string | undefined {
+  const own = management.interface === undefined ? [] : addressesOf(management.interface);
+  return [management.routerId, management.address, ...own].find(
+    (address) => address !== undefined && !address.includes(':'),
+  );
+}
+
+export const localAsnOf = (settings: Settings) => asn(settings.asn);
+
+function sameFamily(own: string | undefined, other: string): string | undefined {
+  return own !== undefined && own.includes(':') === other.includes(':') ? own : undefined;
+}
+
+const inSeconds = (value: number | undefined) => (value === undefined ? undefined : value / 1000);
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without the keys whose value is undefined: an optional key is there or it is not. */
+function defined<T extends object>(values: T): Defined<T> {
+  // A cast: the filter is what makes it true.
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined),
+  ) as Defined<T>;
+}

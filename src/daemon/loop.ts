@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto';
+import type { Result } from '../core/base/result.ts';
+import { err, ok } from '../core/base/result.ts';
+import { ms, type PrefixText } from '../core/base/units.ts';
+import { withdraw } from '../core/decide/carry-out.ts';
+import { type Decision, decide, type Policy, type State } from '../core/decide/index.ts';
+import type { DecidedMove } from '../core/decide/state.ts';
+import type { Observation } from '../core/model/observation.ts';
+import type { Plan } from '../core/model/plan.ts';
+import type { Mode } from '../core/settings/index.ts';
+import type { Cycle } from '../history/index.ts';
+
+/** A plan that waits for approval. */
+export interface Proposal {
+  /** Names exactly these moves: an approval of others is refused. */
+  readonly id: string;
+  readonly at: number;
+  readonly decision: Decision;
+}
+
+export interface LoopOptions {
+  readonly mode: Mode;
+  readonly policy: Policy;
+  /** Where the last run ended; announced at once in mode `control`, so that a restart changes nothing. */
+  readonly initial: State;
+  /** Carries the plan out. Undefined: nothing is to be announced. */
+  readonly act: (plan: Plan | undefined, observation: Observation | undefined) => void;
+  /** Told of every turn, after it acted. */
+  readonly onCycle: (cycle: Cycle) => void;
+}
+
+/** The latest moves that are kept in memory for `plan` and `status`; history has all. */
+const movesKept = 500;
+
+/**
+ * The decision's memory and what becomes of it by mode. Knows no clock and no socket: `turn` is called with an
+ * observation, and whatever is to be announced goes to `act`.
+ */
+export class Loop {
+  readonly #options: LoopOptions;
+  #mode: Mode;
+  #policy: Policy;
+  #state: State;
+  #inForce: Plan | undefined;
+  #proposal: Proposal | undefined;
+  #last: Cycle | undefined;
+  #moves: readonly DecidedMove[] = [];
+  #stopped: readonly DecidedMove[] = [];
+  #isWithdrawn = false;
+  #withheld: ReadonlySet<PrefixText> = new Set();
+  #cycles = 0;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#mode = options.mode;
+    this.#policy = options.policy;
+    this.#state = options.initial;
+    if (this.#mode === 'control' && this.#state.plan.blocks.length > 0) {
+      this.#inForce = this.#state.plan;
+    }
+    this.#act(undefined);
+  }
+
+  get mode(): Mode {
+    return this.#mode;
+  }
+  get policy(): Policy {
+    return this.#policy;
+  }
+  get state(): State {
+    return this.#state;
+  }
+  /** The plan that is announced now; undefined while nothing is. */
+  get inForce(): Plan | undefined {
+    return this.#inForce;
+  }
+  get proposal(): Proposal | undefined {
+    return this.#proposal;
+  }
+  get last(): Cycle | undefined {
+    return this.#last;
+  }
+  /** Carried out, newest first, with the outcome as far as it is known. */
+  get moves(): readonly DecidedMove[] {
+    return this.#moves;
+  }
+  /** Stopped by a rail in the last turn. */
+  get stopped(): readonly DecidedMove[] {
+    return this.#stopped;
+  }
+  get isWithdrawn(): boolean {
+    return this.#isWithdrawn;
+  }
+  /** Blocks that an operator took back one by one. */
+  get withheld(): ReadonlySet<PrefixText> {
+    return this.#withheld;
+  }
+  get cycles(): number {
+    return this.#cycles;
+  }
+
+  /** Decides on one observation and, as the mode allows, acts. */
+  turn(observation: Observation): Cycle {
+    const before = this.#state;
+    const policy = this.#policy;
+    const decision = decide(observation, policy, before);
+    const isCarriedOut = this.#mode === 'control' && !this.#isWithdrawn;
+    this.#cycles++;
+    this.#noteOutcomes(decision);
+    this.#stopped = decision.moves.filter((move) => move.outcome !== 'pending');
+    if (isCarriedOut) {
+      this.#carryOut(decision, observation);
+    } else {
+      this.#state = decision.held;
+      this.#propose(decision, observation);
+      this.#act(observation);
+    }
+    const cycle = { observation, policy, before, decision, mode: this.#mode, isCarriedOut };
+    this.#last = cycle;
+    this.#options.onCycle(cycle);
+    return cycle;
+  }
+
+  /** Carries out the waiting proposal, if it is (still) the one named. */
+  approve(id: string | undefined): Result<Proposal, string> {
+    const proposal = this.#proposal;
+    if (this.#isWithdrawn) return err('announcements are withdrawn; run headgate resume first');
+    if (this.#mode !== 'advise') return err(`nothing waits for approval in mode ${this.#mode}`);
+    if (!proposal) return err('nothing waits for approval');
+    if (id !== undefined && id !== proposal.id) {
+      return err(`the proposal is now ${proposal.id}, not ${id}; look at headgate plan again`);
+    }
+    this.#carryOut(proposal.decision, this.#last?.observation, 'approved');
+    this.#proposal = undefined;
+    return ok(proposal);
+  }
+
+  /** Takes everything back, or some blocks; stays so until `resume`. */
+  withdraw(at: number, blocks: readonly PrefixText[] | undefined): void {
+    const gone = new Set(blocks ?? this.#state.plan.blocks.map((entry) => entry.block));
+    const entries = this.#state.plan.blocks.filter((entry) => gone.has(entry.block));
+    const { state, moves } = withdraw(this.#state, entries, ms(at), 'withdrawn by the operator');
+    this.#state = state;
+    this.#keep(moves, 'approved');
+    if (blocks === undefined) {
+      this.#isWithdrawn = true;
+      this.#inForce = undefined;
+    } else {
+      this.#withheld = new Set([...this.#withheld, ...blocks]);
+    }
+    this.#proposal = undefined;
+    this.#act(this.#last?.observation);
+  }
+
+  /** Lets announcements be made again from the next turn on. */
+  resume(): void {
+    this.#isWithdrawn = false;
+    this.#withheld = new Set();
+  }
+
+  /** New settings; the plan in force stays, whatever it was made under. */
+  adopt(mode: Mode, policy: Policy): void {
+    if (mode !== 'control' && mode !== this.#mode) this.#inForce = undefined;
+    this.#mode = mode;
+    this.#policy = policy;
+    this.#proposal = undefined;
+    this.#act(this.#last?.observation);
+  }
+
+  #carryOut(decision: Decision, observation: Observation | undefined, outcome?: 'approved'): void {
+    this.#state = decision.state;
+    this.#inForce = decision.plan;
+    const done = decision.moves.filter((move) => move.outcome === 'pending');
+    this.#keep(done, outcome);
+    this.#act(observation);
+  }
+
+  #propose(decision: Decision, observation: Observation): void {
+    const moves = decision.moves.filter((move) => move.outcome === 'pending');
+    const isNews = moves.length > 0 || (!this.#inForce && decision.plan.blocks.length > 0);
+    this.#proposal =
+      this.#mode === 'advise' && !this.#isWithdrawn && isNews
+        ? { id: proposalId(decision, moves), at: observation.at, decision }
+        : undefined;
+  }
+
+  #act(observation: Observation | undefined): void {
+    const plan = this.#isWithdrawn ? undefined : this.#inForce;
+    const blocks = plan?.blocks.filter((entry) => !this.#withheld.has(entry.block)) ?? [];
+    this.#options.act(plan && { ...plan, blocks }, observation);
+  }
+
+  #keep(moves: readonly DecidedMove[], outcome?: 'approved'): void {
+    const kept = outcome ? moves.map((move) => ({ ...move, outcome })) : moves;
+    this.#moves = [...[...kept].reverse(), ...this.#moves].slice(0, movesKept);
+  }
+
+  /** What became of earlier moves: the newest of each block is the one that was judged. */
+  #noteOutcomes(decision: Decision): void {
+    for (const verification of decision.verifications) {
+      const index = this.#moves.findIndex((move) => move.block === verification.block);
+      this.#moves = this.#moves.map((move, i) =>
+        i === index ? { ...move, outcome: verification.outcome } : move,
+      );
+    }
+  }
+}
+
+/** The same moves have the same name in every turn, so that what a person read is what they approve. */
+function proposalId(decision: Decision, moves: readonly DecidedMove[]): string {
+  const what = moves.map(({ block, from, to, rung }) => [block, from ?? null, to ?? null, rung]);
+  const blocks = decision.plan.blocks.map((entry) => entry.block);
+  return createHash('sha256')
+    .update(JSON.stringify([what, blocks]))
+    .digest('hex')
+    .slice(0, 8);
+}

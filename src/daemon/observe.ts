@@ -1,0 +1,211 @@
+/** Merges what the sources measured to one observation. Pure: the same samples give the same observation. */
+import { bitps, type LinkId, ms, type PrefixText } from '../core/base/units.ts';
+import type {
+  BlockObservation,
+  BlockRouting,
+  LinkObservation,
+  Observation,
+  Sampled,
+} from '../core/model/observation.ts';
+import type { Settings } from '../core/settings/index.ts';
+import type { BlockCount, EngineSnapshot, LinkCount, WireCount } from '../engine/index.ts';
+
+/** What a component outside the wire measured of a link; the daemon keeps the latest of each source. */
+export interface LinkSamples {
+  readonly isUp?: boolean;
+  readonly capacity?: number;
+  readonly lossRatio?: Sampled<number>;
+}
+
+export interface ObserveInput {
+  /** Wall clock, milliseconds since the epoch. */
+  readonly at: number;
+  readonly settings: Settings;
+  /** Two snapshots around the averaging time; absent while there are no two. */
+  readonly wire?: {
+    readonly earlier: EngineSnapshot;
+    readonly later: EngineSnapshot;
+    readonly ageMs: number;
+  };
+  readonly samples?: ReadonlyMap<LinkId, LinkSamples>;
+  readonly routing?: ReadonlyMap<PrefixText, BlockRouting>;
+}
+
+export function observe(input: ObserveInput): Observation {
+  const { at, settings, wire } = input;
+  const deltas = wire && differences(wire.earlier, wire.later);
+  return {
+    at: ms(at),
+    intervalMs: ms(deltas?.elapsedMs ?? 0),
+    links: settings.links.map((link) => observeLink(input, link, deltas)),
+    blocks: settings.blocks.map((block) => observeBlock(input, block.prefix, deltas)),
+  };
+}
+
+/** What was counted between two snapshots. */
+interface Differences {
+  readonly elapsedMs: number;
+  readonly links: ReadonlyMap<LinkId | undefined, LinkDifference>;
+  readonly blocks: ReadonlyMap<PrefixText, readonly BlockDifference[]>;
+  /** Share of the frames of each wire that passed the unit and not the bypass. */
+  readonly coverage: ReadonlyMap<string, number>;
+}
+
+interface LinkDifference {
+  readonly inboundBytes: number;
+  readonly outboundBytes: number;
+  readonly segments: number;
+  readonly lost: number;
+  readonly rttUs: number | undefined;
+}
+
+interface BlockDifference {
+  readonly link: LinkId | undefined;
+  readonly direction: 'inbound' | 'outbound';
+  readonly bytes: number;
+}
+
+function observeLink(
+  { settings, wire, samples }: ObserveInput,
+  link: Settings['links'][number],
+  deltas: Differences | undefined,
+): LinkObservation {
+  const other = samples?.get(link.name);
+  const wireName = link.attribute?.wire;
+  const place = settings.wires.find((entry) => entry.name === wireName)?.place;
+  const port = wire?.later.wires.find((entry) => entry.wire === wireName);
+  // Only a wire of place link is the circuit itself; behind one of place inside a router still stands.
+  const isCut = place === 'link' && port?.state === 'down';
+  const seen = {
+    link: link.name,
+    isUp: (other?.isUp ?? true) && !isCut,
+    capacity: bitps(Math.min(link.capacity, other?.capacity ?? link.capacity)),
+    ...(other?.lossRatio === undefined ? {} : { lossRatio: other.lossRatio }),
+  };
+  if (wireName === undefined || wire === undefined || deltas === undefined) return seen;
+  const coverage = deltas.coverage.get(wireName) ?? 0;
+  const source = port?.driver === 'mirror' ? 'mirror' : 'wire';
+  const sampled = <T>(value: T): Sampled<T> => ({ value, ageMs: ms(wire.ageMs), coverage, source });
+  const counted = deltas.links.get(link.name);
+  return {
+    ...seen,
+    inbound: sampled(rate(counted?.inboundBytes ?? 0, deltas)),
+    outbound: sampled(rate(counted?.outboundBytes ?? 0, deltas)),
+    ...(counted && counted.segments > 0
+      ? { retransmissionRatio: sampled(Math.min(1, counted.lost / counted.segments)) }
+      : {}),
+    ...(counted?.rttUs === undefined ? {} : { rttUs: sampled(counted.rttUs) }),
+  };
+}
+
+function observeBlock(
+  { wire, routing }: ObserveInput,
+  block: PrefixText,
+  deltas: Differences | undefined,
+): BlockObservation {
+  const counted = deltas?.blocks.get(block) ?? [];
+  const sum = (entries: readonly BlockDifference[]) =>
+    entries.reduce((total, entry) => total + entry.bytes, 0);
+  const all = sum(counted);
+  const known = sum(counted.filter((entry) => entry.link !== undefined));
+  const covered = deltas ? Math.min(1, ...deltas.coverage.values()) : 0;
+  const told = routing?.get(block);
+  return {
+    block,
+    inbound: ratesByLink(counted, 'inbound', deltas),
+    outbound: ratesByLink(counted, 'outbound', deltas),
+    ageMs: ms(wire?.ageMs ?? 0),
+    // Bytes whose link is unknown were counted, but cannot be laid to a link.
+    coverage: covered * (all === 0 ? 1 : known / all),
+    ...(told === undefined ? {} : { routing: told }),
+  };
+}
+
+function ratesByLink(
+  counted: readonly BlockDifference[],
+  direction: 'inbound' | 'outbound',
+  deltas: Differences | undefined,
+) {
+  return counted.flatMap((entry) =>
+    entry.direction === direction && entry.link !== undefined && entry.bytes > 0 && deltas
+      ? [{ link: entry.link, rate: rate(entry.bytes, deltas) }]
+      : [],
+  );
+}
+
+const rate = (bytes: number, { elapsedMs }: Differences) => bitps((bytes * 8000) / elapsedMs);
+
+function differences(earlier: EngineSnapshot, later: EngineSnapshot): Differences | undefined {
+  const elapsedMs = later.monotonicMs - earlier.monotonicMs;
+  if (elapsedMs <= 0) return undefined;
+  const linksBefore = new Map(earlier.links.map((count) => [count.link, count]));
+  const blocksBefore = new Map(earlier.blocks.map((count) => [blockKey(count), count.l2Bytes]));
+  const blocks = new Map<PrefixText, BlockDifference[]>();
+  for (const count of later.blocks) {
+    const bytes = grown(count.l2Bytes, blocksBefore.get(blockKey(count)));
+    const entry = { link: count.link, direction: count.direction, bytes };
+    const entries = blocks.get(count.block);
+    if (entries) entries.push(entry);
+    else blocks.set(count.block, [entry]);
+  }
+  const wiresBefore = new Map(earlier.wires.map((count) => [count.wire, count]));
+  return {
+    elapsedMs,
+    blocks,
+    links: new Map(
+      later.links.map((count) => [count.link, linkDifference(count, linksBefore.get(count.link))]),
+    ),
+    coverage: new Map(
+      later.wires.map((count) => [count.wire, coverageOf(count, wiresBefore.get(count.wire))]),
+    ),
+  };
+}
+
+const blockKey = (count: BlockCount) => `${count.block} ${count.link ?? ''} ${count.direction}`;
+
+/** A counter that went back was started anew: all it says now is new. */
+const grown = (now: number, before = 0) => (now >= before ? now - before : now);
+
+function linkDifference(now: LinkCount, before: LinkCount | undefined): LinkDifference {
+  const { inbound, outbound } = now.tcp;
+  const segments =
+    grown(inbound.dataSegments, before?.tcp.inbound.dataSegments) +
+    grown(outbound.dataSegments, before?.tcp.outbound.dataSegments);
+  // The provider's side of the unit: before it for what comes in, beyond it for what goes out.
+  const lost =
+    grown(inbound.lostBefore, before?.tcp.inbound.lostBefore) +
+    grown(outbound.lostBeyond, before?.tcp.outbound.lostBeyond);
+  return {
+    inboundBytes: grown(now.inbound.l2Bytes, before?.inbound.l2Bytes),
+    outboundBytes: grown(now.outbound.l2Bytes, before?.outbound.l2Bytes),
+    segments,
+    lost,
+    rttUs: medianOf(now, before),
+  };
+}
+
+/** Median of the round-trip times towards outside that were taken between the snapshots: the bound of its bucket. */
+function medianOf(now: LinkCount, before: LinkCount | undefined): number | undefined {
+  const earlier = new Map(before?.rtt.outside.buckets.map((b) => [b.boundUs, b.count]));
+  const buckets = now.rtt.outside.buckets.map((b) => ({
+    boundUs: b.boundUs,
+    count: grown(b.count, earlier.get(b.boundUs)),
+  }));
+  const total = buckets.reduce((sum, bucket) => sum + bucket.count, 0);
+  let seen = 0;
+  for (const bucket of buckets) {
+    seen += bucket.count;
+    if (total > 0 && seen * 2 >= total) return bucket.boundUs;
+  }
+  return undefined;
+}
+
+function coverageOf(now: WireCount, before: WireCount | undefined): number {
+  const frames = (count: WireCount | undefined, path: 'unit' | 'bypass') =>
+    count === undefined ? 0 : count[path].inbound.packets + count[path].outbound.packets;
+  const unit = grown(frames(now, 'unit'), frames(before, 'unit'));
+  const bypass = grown(frames(now, 'bypass'), frames(before, 'bypass'));
+  if (unit + bypass > 0) return unit / (unit + bypass);
+  // Nothing passed: all of nothing was measured, unless nobody was looking.
+  return now.state === 'forwarding' ? 1 : 0;
+}

@@ -1,0 +1,233 @@
+/** The unit's state as the control socket shows it. Pure: what is given is what is shown. */
+
+import type {
+  BlockView,
+  LinkView,
+  MoveView,
+  PlanView,
+  RouterView,
+  StatusView,
+  WireView,
+} from '../control/index.ts';
+import type { DecidedMove } from '../core/decide/state.ts';
+import type { BlockObservation, LinkObservation, Observation } from '../core/model/observation.ts';
+import type { Settings } from '../core/settings/index.ts';
+import type { EngineSnapshot } from '../engine/index.ts';
+import type { SessionStatus } from '../speaker/index.ts';
+import type { Conditions } from './conditions.ts';
+import type { Loop } from './loop.ts';
+
+/** All that the views are made of. */
+export interface Picture {
+  readonly settings: Settings;
+  readonly loop: Loop;
+  readonly at: number;
+  readonly started: number;
+  readonly snapshot: EngineSnapshot | undefined;
+  readonly sessions: readonly SessionStatus[];
+  readonly conditions: Conditions;
+}
+
+export function statusView(picture: Picture): StatusView {
+  const { loop, snapshot, sessions, conditions, at, started } = picture;
+  const reasons = conditions.list();
+  const plan = loop.state.plan;
+  const proposal = loop.proposal;
+  return {
+    mode: loop.mode,
+    state: reasons.length === 0 ? 'ok' : 'attention',
+    reasons,
+    started,
+    at,
+    cycles: loop.cycles,
+    is_withdrawn: loop.isWithdrawn,
+    wires: (snapshot?.wires ?? []).map(wireView),
+    routers: sessions.map(routerView),
+    plan: {
+      generation: plan.generation,
+      at: plan.at,
+      steered: plan.blocks.filter((entry) => entry.link !== undefined).length,
+      blocks: plan.blocks.length,
+    },
+    ...(proposal === undefined
+      ? {}
+      : { proposal: { id: proposal.id, moves: carriedOut(proposal.decision.moves).length } }),
+  };
+}
+
+function wireView(wire: EngineSnapshot['wires'][number]): WireView {
+  return {
+    name: wire.wire,
+    driver: wire.driver,
+    driver_reason: wire.driverReason,
+    state: wire.state,
+    inbound_packets: wire.unit.inbound.packets,
+    outbound_packets: wire.unit.outbound.packets,
+    lost: wire.lost,
+  };
+}
+
+export function routerView(session: SessionStatus): RouterView {
+  return {
+    name: session.router,
+    address: session.address,
+    asn: session.asn,
+    phase: session.phase,
+    phase_ms: session.phaseMs,
+    paths_received: session.pathsReceived,
+    prefixes_announced: session.prefixesAnnounced,
+    ...(session.lastError ? { last_error: session.lastError.text } : {}),
+  };
+}
+
+export function linkViews({ settings, loop, snapshot }: Picture): readonly LinkView[] {
+  const seen = byKey(loop.last?.observation.links, (link) => link.link);
+  const counted = byKey(snapshot?.links, (link) => link.link ?? '');
+  return settings.links.map((link) => {
+    const now = seen.get(link.name);
+    const bytes = counted.get(link.name);
+    return {
+      name: link.name,
+      asn: link.asn,
+      ...(link.router === undefined ? {} : { router: link.router }),
+      is_up: now?.isUp ?? true,
+      capacity_bitps: now?.capacity ?? link.capacity,
+      ...measured(now),
+      inbound_bytes: bytes?.inbound.l2Bytes ?? 0,
+      outbound_bytes: bytes?.outbound.l2Bytes ?? 0,
+    };
+  });
+}
+
+function measured(now: LinkObservation | undefined): Partial<LinkView> {
+  if (!now?.inbound && !now?.outbound) return {};
+  const inbound = now.inbound?.value ?? 0;
+  const outbound = now.outbound?.value ?? 0;
+  const one = now.inbound ?? now.outbound;
+  return {
+    inbound_bitps: Math.round(inbound),
+    outbound_bitps: Math.round(outbound),
+    utilisation: Math.max(inbound, outbound) / now.capacity,
+    ...(one ? { age_ms: one.ageMs, coverage: one.coverage } : {}),
+    ...(now.retransmissionRatio ? { retransmission_ratio: now.retransmissionRatio.value } : {}),
+    ...(now.lossRatio ? { loss_ratio: now.lossRatio.value } : {}),
+    ...(now.rttUs ? { rtt_us: now.rttUs.value } : {}),
+  };
+}
+
+export function blockViews({ settings, loop, snapshot }: Picture): readonly BlockView[] {
+  const seen = byKey(loop.last?.observation.blocks, (block) => block.block);
+  const planned = byKey(loop.state.plan.blocks, (entry) => entry.block);
+  const bytes = new Map<string, { inbound: number; outbound: number }>();
+  for (const count of snapshot?.blocks ?? []) {
+    const sum = bytes.get(count.block) ?? { inbound: 0, outbound: 0 };
+    sum[count.direction] += count.l2Bytes;
+    bytes.set(count.block, sum);
+  }
+  return settings.blocks.map(({ prefix, group }) => {
+    const now = seen.get(prefix);
+    const plan = planned.get(prefix);
+    const counted = bytes.get(prefix);
+    return {
+      prefix,
+      ...(group === undefined ? {} : { group }),
+      link: plan?.link ?? null,
+      rung: plan?.rung ?? 0,
+      reason: plan?.reason ?? 'not announced by this unit',
+      inbound_bitps: total(now?.inbound),
+      outbound_bitps: total(now?.outbound),
+      inbound: (now?.inbound ?? []).map(byLink),
+      outbound: (now?.outbound ?? []).map(byLink),
+      ...(now ? { coverage: now.coverage } : {}),
+      inbound_bytes: counted?.inbound ?? 0,
+      outbound_bytes: counted?.outbound ?? 0,
+    };
+  });
+}
+
+type Rates = BlockObservation['inbound'];
+const byLink = ({ link, rate }: Rates[number]) => ({ link, bitps: Math.round(rate) });
+const total = (rates: Rates | undefined) =>
+  Math.round((rates ?? []).reduce((sum, entry) => sum + entry.rate, 0));
+
+export function planView({ loop }: Picture): PlanView {
+  const { plan, frozen } = loop.state;
+  const proposal = loop.proposal;
+  return {
+    mode: loop.mode,
+    generation: plan.generation,
+    at: plan.at,
+    is_withdrawn: loop.isWithdrawn,
+    ...(frozen ? { frozen } : {}),
+    blocks: plan.blocks.map(({ block, link, rung, reason }) => ({
+      prefix: block,
+      link: link ?? null,
+      rung,
+      reason,
+    })),
+    ...(proposal
+      ? { proposal: { id: proposal.id, moves: carriedOut(proposal.decision.moves).map(moveView) } }
+      : {}),
+    moves: loop.moves.map(moveView),
+    stopped: loop.stopped.map(moveView),
+  };
+}
+
+export function moveView(move: DecidedMove): MoveView {
+  const stopper = move.verdicts.find((verdict) => verdict.result !== 'pass');
+  return {
+    at: move.at,
+    block: move.block,
+    from: move.from ?? null,
+    to: move.to ?? null,
+    rung: move.rung,
+    outcome: move.outcome,
+    reason: move.reason,
+    predicted_shift_bitps: Math.round(move.predictedShiftBitps),
+    ...(stopper ? { rail: stopper.rail, rail_reason: stopper.reason } : {}),
+  };
+}
+
+const carriedOut = (moves: readonly DecidedMove[]) =>
+  moves.filter((move) => move.outcome === 'pending');
+
+function byKey<T>(
+  entries: readonly T[] | undefined,
+  key: (entry: T) => string,
+): ReadonlyMap<string, T> {
+  return new Map((entries ?? []).map((entry) => [key(entry), entry]));
+}
+
+/** What a person should know although the unit goes on: each with a key under which its beginning is kept. */
+export function complaints(
+  observation: Observation | undefined,
+  { loop, snapshot, sessions }: Pick<Picture, 'loop' | 'snapshot' | 'sessions'>,
+): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const wire of snapshot?.wires ?? []) {
+    if (wire.state === 'forwarding') continue;
+    const what =
+      wire.state === 'down' ? 'a port is down' : 'the kernel forwards, nothing is measured';
+    found.set(`wire ${wire.wire}`, `wire ${wire.wire}: ${what}`);
+  }
+  for (const session of sessions) {
+    if (session.phase === 'established') continue;
+    const why = session.lastError ? `, last error: ${session.lastError.text}` : '';
+    found.set(
+      `router ${session.router}`,
+      `router ${session.router}: no BGP session (${session.phase}${why})`,
+    );
+  }
+  for (const link of observation?.links ?? []) {
+    if (!link.isUp) found.set(`link ${link.link}`, `link ${link.link} is down`);
+  }
+  const { frozen } = loop.state;
+  if (frozen) found.set('frozen', `nothing is moved: ${frozen.reasons.join('; ')}`);
+  if (loop.isWithdrawn) {
+    found.set(
+      'withdrawn',
+      'all announcements are withdrawn by the operator; headgate resume ends it',
+    );
+  }
+  return found;
+}

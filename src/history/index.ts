@@ -1,0 +1,1 @@
+export type { Cycle } from './cycle.ts';
