@@ -12,7 +12,9 @@ import {
   renderSettings,
 } from '../lab/index.ts';
 import { exitCodes, UseError } from './face/exit.ts';
+import { runMainJob } from './lab/main-job.ts';
 import { birdPolicy } from './lab/policy.ts';
+import type { Summary } from './lab/summary.ts';
 
 interface UpOptions {
   readonly prefix: string;
@@ -52,6 +54,17 @@ export function register(program: Command): void {
     .addOption(prefixOption())
     .option('--json', 'one JSON value on stdout')
     .action(status);
+  lab
+    .command('run')
+    .description('the main job: downloads over a link that is too small, and headgate mending it')
+    .addOption(prefixOption())
+    .addOption(placeOption())
+    .option(
+      '--seconds <count>',
+      'end by itself after so many seconds; until interrupted unless set',
+    )
+    .option('--json', 'one JSON value on stdout: before and after, every move, time to relief')
+    .action(runJob);
 }
 
 async function up(options: UpOptions): Promise<void> {
@@ -78,6 +91,44 @@ async function up(options: UpOptions): Promise<void> {
     'Remove it with: scripts/headgate lab down',
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+interface RunOptions {
+  readonly prefix: string;
+  readonly place: Place;
+  readonly seconds?: string;
+  readonly json?: boolean;
+}
+
+async function runJob(options: RunOptions): Promise<void> {
+  const seconds = options.seconds === undefined ? undefined : Number(options.seconds);
+  if (seconds !== undefined && !(seconds >= 1 && seconds <= 86_400))
+    throw new UseError('--seconds takes a number from 1 to 86400');
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const isLive = process.stdout.isTTY === true && !options.json;
+  const summary = await runMainJob({
+    prefix: checked(options.prefix),
+    place: options.place,
+    ...(seconds === undefined ? {} : { seconds }),
+    // The whole screen is redrawn in place.
+    ...(isLive ? { draw: (picture) => process.stdout.write(`\u001b[H\u001b[2J${picture}`) } : {}),
+    say: (line) => process.stderr.write(`${line}\n`),
+    interrupted: interruption.signal,
+  });
+  process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : renderSummary(summary));
+}
+
+function renderSummary({ before, after, moves, relief_s }: Summary): string {
+  const side = (name: string, { goodput_mbps, links }: Summary['before']) =>
+    `${name}: receivers got ${goodput_mbps} Mbit/s; ${links.map((l) => `${l.name} ${l.interface_mbps} of ${l.capacity_mbps}`).join(', ')}`;
+  return [
+    side('before', before),
+    side('after', after),
+    `moves: ${moves.length}; from overload to relief: ${relief_s === null ? 'not reached' : `${relief_s} s`}`,
+    '',
+  ].join('\n');
 }
 
 async function status(options: {

@@ -40,6 +40,11 @@ export interface Meter {
   last(seconds: number): Reading | undefined;
 }
 
+/** Of a long run only the first and the last ten minutes (at two samples a second) are kept. */
+export function keepEnds(samples: unknown[], each = 1200): void {
+  if (samples.length > 2 * each) samples.splice(each, samples.length - 2 * each);
+}
+
 export function createMeter(lab: Lab, traffic: Traffic): Meter {
   const { providers } = lab.topology;
   const samples: MeterSample[] = [];
@@ -68,6 +73,7 @@ export function createMeter(lab: Lab, traffic: Traffic): Meter {
       );
       const sample = { at: Date.now(), links, receipt: traffic.receipt() };
       samples.push(sample);
+      keepEnds(samples);
       return sample;
     },
     last(seconds) {

@@ -6,6 +6,8 @@ export interface UnitView {
   readonly at: number;
   readonly links: ReadonlyArray<{
     readonly name: string;
+    /** Layer 2, counted since the unit's start. */
+    readonly inboundBytes: number;
     readonly inboundBitps: number | undefined;
     /** Retransmitted / data segments, 0 to 1. */
     readonly retransmissionRatio: number | undefined;
@@ -124,8 +126,14 @@ function sideOf(run: Run, from: number, to: number): Side {
   return {
     goodput_mbps: mbps(reading?.goodputBitps ?? 0),
     links: Object.entries(run.capacities).map(([name, capacity]) => {
-      const seen = views.flatMap((view) => view.links.filter((link) => link.name === name));
-      const measured = mean(seen.map((link) => link.inboundBitps));
+      const seen = views.flatMap(({ at, links }) =>
+        links.filter((link) => link.name === name).map((link) => ({ at, ...link })),
+      );
+      const [earliest, latest] = [seen.at(0), seen.at(-1)];
+      const measured =
+        earliest && latest && latest.at > earliest.at
+          ? ((latest.inboundBytes - earliest.inboundBytes) * 8000) / (latest.at - earliest.at)
+          : undefined;
       const ratio = mean(seen.map((link) => link.retransmissionRatio));
       return {
         name,

@@ -1,0 +1,237 @@
+/**
+ * One suite for everything that makes a border router steer: each driver on a real router in the lab must give the
+ * same routes for the same plan.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { birdPolicy } from '../../../src/cli/lab/policy.ts';
+import {
+  asn,
+  linkId,
+  type PrefixText,
+  prefixText,
+  routerId,
+} from '../../../src/core/base/units.ts';
+import { announcementsFor } from '../../../src/core/bgp/steering.ts';
+import { defaultShape, type Lab, openLab } from '../../../src/lab/index.ts';
+import { closeLab } from '../../../src/lab/lab.ts';
+import { inside, run } from '../../../src/lab/namespaces.ts';
+import { birdDialect } from '../../../src/router/bird/dialect.ts';
+import {
+  both,
+  createDriver,
+  type DriverOptions,
+  type RouterDialect,
+  type RouterShell,
+} from '../../../src/router/driver.ts';
+import { emptyIntent, type RouterIntent, type SessionRoute } from '../../../src/router/intent.ts';
+import { sessionsDialect } from '../../../src/router/sessions.ts';
+import { labTestSkip, waitFor } from '../../support/lab.ts';
+
+interface Candidate {
+  readonly kind: 'bird';
+  readonly programs: readonly string[];
+  readonly dialect: (lab: Lab, shell: RouterShell) => RouterDialect;
+}
+
+const candidates: readonly Candidate[] = [
+  {
+    kind: 'bird',
+    programs: ['/usr/sbin/bird', '/usr/sbin/nft'],
+    dialect: (lab, shell) =>
+      birdDialect({ shell, file: `${lab.folder}/br1.conf`, socket: `${lab.folder}/br1.ctl` }),
+  },
+];
+
+const block4 = prefixText('198.18.3.0/24');
+const block6 = prefixText('2001:db8:100::/40');
+const foreign = prefixText('10.101.0.0/24');
+const byNorth = ['north', 'north', 'north', 'north'];
+
+for (const candidate of candidates) {
+  t.test(candidate.kind, { skip: labTestSkip(candidate.programs) }, async (t) => {
+    const prefix = `hgrouter-${candidate.kind}`;
+    const lab = await openLab({
+      shape: { ...defaultShape('link'), kind: candidate.kind },
+      policy: birdPolicy,
+      prefix,
+      wires: 'bridge',
+    });
+    t.teardown(() => closeLab(prefix));
+    await lab.waitForRoutes(60_000);
+    const shell: RouterShell = {
+      run: (argv, input) => run(inside(lab.namespace('br1'), argv), input),
+    };
+    const dialect = both(
+      candidate.dialect(lab, shell),
+      sessionsDialect({
+        shell,
+        folder: `${lab.folder}/timers`,
+        gateways: [
+          { number: 1, ipv4: '192.0.2.1', ipv6: 'fd00:0:2:1::1' },
+          { number: 2, ipv4: '192.0.2.5', ipv6: 'fd00:0:2:2::1' },
+        ],
+      }),
+    );
+    const driver = (options: DriverOptions = {}) =>
+      createDriver(dialect, { undoAfterS: 20, ...options });
+    const waysTo = async (block: string) =>
+      (await lab.waysIn()).map((source) => source.blocks[block] ?? 'none');
+    const comesIn = (block: string, expected: readonly string[]) =>
+      waitFor(
+        `${block} comes in by ${expected}`,
+        30_000,
+        async () => (await waysTo(block)).join() === expected.join(),
+      );
+    const wayOut = async (host: string) =>
+      /dev (\S+)/.exec(await lab.run('br1', ['ip', 'route', 'get', host]))?.[1];
+
+    await t.test('blocks steered by prepends come in as the rungs say', async (t) => {
+      const before = await lab.forwarding('br1');
+      t.equal((await driver().apply(steer({ [block4]: 1, [block6]: 2 }))).result, 'applied');
+      await comesIn(block4, ['south', 'south', 'north', 'north']);
+      await comesIn(block6, ['south', 'south', 'south', 'north']);
+      t.same(await waysTo('198.18.4.0/24'), byNorth, 'no other block moves');
+      t.equal(await lab.forwarding('br1'), before, 'inside forwarding stays');
+    });
+
+    await t.test('the same intent again changes nothing', async (t) => {
+      const applied = await driver().apply(steer({ [block6]: 2, [block4]: 1 }));
+      t.same(applied, { result: 'unchanged', diff: { added: [], removed: [] } });
+    });
+
+    await t.test('a diff names what would change, and changes nothing', async (t) => {
+      const diff = await driver().diff(steer({ [block4]: 1 }));
+      t.ok(diff.removed.some((line) => line.includes(block6)));
+      t.notOk(diff.added.some((line) => line.includes(block4)));
+      t.same(await waysTo(block6), ['south', 'south', 'south', 'north']);
+    });
+
+    await t.test('withheld from a link, even the stubborn source moves', async (t) => {
+      t.equal((await driver().apply(steer({ [block4]: 4 }))).result, 'applied');
+      await comesIn(block4, ['south', 'south', 'south', 'south']);
+      await comesIn(block6, byNorth);
+      t.pass();
+    });
+
+    await t.test('a destination leaves by the link that is set, and does not leak', async (t) => {
+      t.equal(await wayOut('10.101.0.1'), 'north');
+      const destinations = [{ prefix: foreign, gateway: '192.0.2.5' }];
+      t.equal((await driver().apply({ ...emptyIntent, destinations })).result, 'applied');
+      t.equal(await wayOut('10.101.0.1'), 'south');
+      t.equal(await wayOut('10.102.0.1'), 'north', 'others stay');
+      const heard = await lab.birdc('south', 'show route protocol customer');
+      t.notMatch(heard, foreign, 'no provider hears of it');
+      t.equal((await driver().apply(emptyIntent)).result, 'applied');
+      t.equal(await wayOut('10.101.0.1'), 'north');
+    });
+
+    await t.test('one unmarked session leaves by its link, its neighbour does not', async (t) => {
+      const session: SessionRoute = {
+        protocol: 'udp',
+        source: '198.18.0.10',
+        sourcePort: 40_001,
+        destination: '10.101.0.1',
+        destinationPort: 9,
+        link: 2,
+      };
+      t.equal((await driver().apply({ ...emptyIntent, sessions: [session] })).result, 'applied');
+      t.equal(await byWhich(lab, 40_001), 'south');
+      t.equal(await byWhich(lab, 40_002), 'north');
+      t.equal((await driver().apply(emptyIntent)).result, 'applied');
+      t.equal(await byWhich(lab, 40_001), 'north', 'the rule is gone with its session');
+    });
+
+    await t.test('what cannot work is rolled back, with the reason', async (t) => {
+      await driver().apply(steer({ [block4]: 1 }));
+      await comesIn(block4, ['south', 'south', 'north', 'north']);
+      const section = await dialect.read();
+      const [announcement] = steer({ [block4]: 2 }).blocks;
+      const blocks = announcement ? [{ ...announcement, nextHop: '10.99.9.9' }] : [];
+      const applied = await driver({ verifyWithinMs: 2000 }).apply({ ...emptyIntent, blocks });
+      t.equal(applied.result, 'rolled_back');
+      t.match(applied.result === 'rolled_back' ? applied.reason : '', block4);
+      await comesIn(block4, ['south', 'south', 'north', 'north']);
+      t.equal(await dialect.read(), section);
+    });
+
+    await t.test('a change that the guard refuses is rolled back', async (t) => {
+      const isSafe = async () => false;
+      t.equal((await driver({ isSafe }).apply(emptyIntent)).result, 'rolled_back');
+      await comesIn(block4, ['south', 'south', 'north', 'north']);
+      t.pass();
+    });
+
+    await t.test('a change that nobody confirms is undone by the router itself', async (t) => {
+      const section = await dialect.read();
+      await dialect.stage({ ...steer({ [block4]: 4 }), sessions: [] }, 3);
+      await comesIn(block4, ['south', 'south', 'south', 'south']);
+      await comesIn(block4, ['south', 'south', 'north', 'north']);
+      t.equal(await dialect.read(), section, 'and its next start loads what worked');
+    });
+
+    await t.test('nothing but our section is written', async (t) => {
+      const outside = (text: string) =>
+        text.replace(/# headgate begin[^\n]*\n[\s\S]*# headgate end/, '');
+      const path = `${lab.folder}/br1.conf`;
+      const before = readFileSync(path, 'utf8');
+      await driver().apply(emptyIntent);
+      const after = readFileSync(path, 'utf8');
+      t.not(after, before);
+      t.equal(outside(after), outside(before));
+      writeFileSync(path, after.replace('# headgate end', '# something else'));
+      await t.rejects(driver().apply(steer({ [block4]: 1 })), { code: 'section_open' });
+      writeFileSync(path, after);
+    });
+  });
+}
+
+/** The announcements of a plan that steers blocks to south, on the rungs given. */
+function steer(rungs: Readonly<Record<string, number>>): RouterIntent {
+  const router = routerId('br1');
+  const links = ['north', 'south'].map((name, i) => ({
+    id: linkId(name),
+    number: i + 1,
+    router,
+    isEligible: true,
+  }));
+  const desired = announcementsFor({
+    asn: asn(64512),
+    links,
+    blocks: Object.entries(rungs).map(([block, rung]) => ({
+      block: prefixText(block),
+      link: linkId('south'),
+      rung,
+      reason: 'the test says so',
+    })),
+  });
+  const blocks = (desired.get(router) ?? []).map((announcement) => ({
+    ...announcement,
+    nextHop: insideNextHop(announcement.prefix),
+  }));
+  return { ...emptyIntent, blocks };
+}
+
+const insideNextHop = (prefix: PrefixText) =>
+  prefix.includes(':') ? 'fd00:0:0:1::10' : '10.0.0.10';
+
+/** By which provider 50 datagrams of one UDP session from our host to a source leave. */
+async function byWhich(lab: Lab, sourcePort: number): Promise<string> {
+  const received = async () =>
+    Promise.all(
+      lab.topology.providers.map(
+        async ({ name }) => (await lab.counters(name)).get('customer')?.rxPackets ?? 0,
+      ),
+    );
+  const before = await received();
+  const script = `
+    const socket = require('node:dgram').createSocket('udp4');
+    socket.bind(${sourcePort}, '198.18.0.10', async () => {
+      for (let i = 0; i < 50; i++) await new Promise((sent) => socket.send('x', 9, '10.101.0.1', sent));
+      socket.close();
+    });`;
+  await lab.run('hosts', ['node', '-e', script]);
+  const after = await received();
+  const most = after.map((count, i) => count - (before[i] ?? 0));
+  return (most[0] ?? 0) > (most[1] ?? 0) ? 'north' : 'south';
+}
