@@ -126,8 +126,10 @@ std::optional<Failure> read_port(const std::string& name, PortFacts* facts) {
   if (control.call(SIOCGIFHWADDR, &ask)) facts->is_ethernet = ask.ifr_hwaddr.sa_family == ARPHRD_ETHER;
   if (control.call(SIOCGIFFLAGS, &ask)) {
     facts->is_up = (ask.ifr_flags & IFF_UP) != 0;
-    facts->has_carrier = (ask.ifr_flags & IFF_RUNNING) != 0;
   }
+  // Not IFF_RUNNING, which lags behind by up to a second.
+  ethtool_value carrier = {ETHTOOL_GLINK, 0};
+  facts->has_carrier = control.ethtool(name, &carrier) && carrier.data != 0;
   ethtool_drvinfo driver = {};
   driver.cmd = ETHTOOL_GDRVINFO;
   if (control.ethtool(name, &driver)) facts->driver = driver.driver;

@@ -1,8 +1,8 @@
-import { HeadgateError } from '../core/base/error.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import type { Driver, EngineSnapshot } from './snapshot.ts';
 
 export type * from './snapshot.ts';
+export { openWires } from './wires.ts';
 
 /** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
 export type Place = 'inside' | 'link';
@@ -51,24 +51,20 @@ export interface EngineOptions {
   readonly tables: EngineTables;
   /** Slots of the session table per wire, a power of two; 262,144 by default (256 bytes each). */
   readonly sessionSlots?: number;
-  /** A wire whose packet loop is silent this long is bypassed by the kernel (`af_packet` with the gate); 20 by default. */
-  readonly staleMs?: number;
+  /** How many blocks and destinations publications may ever bring at once; by default some more than the first. */
+  readonly blocksMax?: number;
+  readonly destinationsMax?: number;
 }
 
 export interface WireEngine {
-  /** Replaces all tables at once. Counters of blocks and links that stay go on. Throws HeadgateError `bad_tables`. */
+  /**
+   * Replaces all tables at once. Counters of blocks and links that stay go on.
+   * Throws HeadgateError `bad_tables`; the old ones stay in force then.
+   */
   publish(tables: EngineTables): void;
   snapshot(): EngineSnapshot;
   /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */
   readonly findings: readonly string[];
   /** Ends the packet loops, restores the ports. Twice is harmless. */
   close(): void;
-}
-
-/**
- * Opens every wire and starts forwarding. Throws HeadgateError with a one-line message that says what to do:
- * `interface_missing`, `interface_down`, `interface_in_use`, `mtu_differs`, `no_capability`, `driver_unfit`, `bad_tables`.
- */
-export function openWires(_options: EngineOptions): WireEngine {
-  throw new HeadgateError('driver_unfit', 'no wire driver in this build');
 }

@@ -22,6 +22,8 @@ export interface BlockCount extends TrafficCount {
 /** TCP as seen from the wire, of the data that flows in one direction; retransmitted = beyond + before + spurious. */
 export interface TcpCount {
   readonly dataSegments: number;
+  /** Payload that advanced the sessions. */
+  readonly dataBytes: number;
   readonly retransmittedSegments: number;
   readonly retransmittedBytes: number;
   /** The same bytes seen twice: lost after they passed the unit. */
@@ -32,6 +34,7 @@ export interface TcpCount {
   readonly reordered: number;
   readonly duplicates: number;
   readonly keepAlives: number;
+  readonly windowProbes: number;
 }
 
 /** Round-trip times from the unit to one side and back. */
@@ -55,16 +58,26 @@ export interface LinkCount {
   readonly rtt: { readonly inside: RttCount; readonly outside: RttCount };
 }
 
-/** Frames as interfaces count them, before any parsing; a super-packet counts as the segments it becomes. */
+/** What went through, before any parsing. */
 export interface PathCount {
+  /** A super-packet counts as the segments it becomes. */
   readonly packets: number;
+  /** Frames and their bytes as the interfaces count them. */
+  readonly frames: number;
   readonly bytes: number;
+}
+
+/** Outbound traffic to one of the published destinations, all links together. */
+export interface DestinationCount {
+  readonly prefix: PrefixText;
+  readonly packets: number;
+  readonly l2Bytes: number;
 }
 
 export interface WireCount {
   readonly wire: string;
   readonly driver: Driver;
-  /** Why `auto` chose this driver, or `set` */
+  /** Why `auto` chose this driver, or `set`. */
   readonly driverReason: string;
   /** `forwarding`: packets pass; `bypass`: the kernel forwards without the unit; `down`: a port is down or gone. */
   readonly state: 'forwarding' | 'bypass' | 'down';
@@ -73,6 +86,8 @@ export interface WireCount {
   readonly bypass: { readonly inbound: PathCount; readonly outbound: PathCount };
   /** Frames that came in and could not be sent on, by reason. Not a decision of ours: the machine refused. */
   readonly lost: Readonly<Record<string, number>>;
+  /** Copies of frames that the kernel forwarded while the unit was silent, thrown away on its return: not lost. */
+  readonly discarded: number;
 }
 
 export type Driver = 'af_packet' | 'tc' | 'xdp' | 'mirror';
@@ -84,6 +99,8 @@ export interface EngineSnapshot {
   /** Counts `publish` calls that took effect; counters of blocks survive a publication that keeps them. */
   readonly generation: number;
   readonly blocks: readonly BlockCount[];
+  readonly destinations: readonly DestinationCount[];
+  /** Every published link, and last the unknown one. */
   readonly links: readonly LinkCount[];
   readonly wires: readonly WireCount[];
   /** Frames that could not be parsed (and were forwarded unchanged), by reason. */
@@ -92,6 +109,12 @@ export interface EngineSnapshot {
   readonly unmeasured: Readonly<Record<string, number>>;
   /** Foreign sources of DNS queries to our name servers. */
   readonly resolvers: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
-  /** TCP sessions in the table now, and its size. */
-  readonly sessions: { readonly live: number; readonly capacity: number };
+  /** Outbound packets that got a mark, and those that lost one that was not theirs to set. */
+  readonly marks: { readonly set: number; readonly cleared: number };
+  /** TCP sessions ever begun, those in the table (with some that ended lately), and its slots. */
+  readonly sessions: {
+    readonly begun: number;
+    readonly live: number;
+    readonly capacity: number;
+  };
 }

@@ -1,0 +1,248 @@
+import { formatAddress } from '../core/base/prefix.ts';
+import type { LinkId, PrefixText } from '../core/base/units.ts';
+import { layout } from './layout.ts';
+import type {
+  BlockCount,
+  DestinationCount,
+  PathCount,
+  RttCount,
+  TcpCount,
+  TrafficCount,
+} from './snapshot.ts';
+
+/** What engineSnapshot() of the native module hands over: records of native/abi/engine.h. */
+export interface NativeSnapshot {
+  readonly blocks: ArrayBuffer;
+  readonly destinations: ArrayBuffer;
+  readonly links: ArrayBuffer;
+  readonly wires: ArrayBuffer;
+  readonly pipeline: ArrayBuffer;
+  readonly resolvers: ArrayBuffer;
+}
+
+const noLink = 0xff;
+const records = layout.records;
+type Field = readonly [offset: number, bytes: number];
+
+/** A cursor over records of one kind. */
+class Cursor {
+  readonly view: DataView;
+  readonly at: number;
+
+  constructor(view: DataView, at: number) {
+    this.view = view;
+    this.at = at;
+  }
+
+  /** Exact up to 2^53: at 400 Gbit/s that is 5.7 years of bytes. */
+  u64(field: Field, index = 0): number {
+    const at = this.at + field[0] + index * 8;
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32;
+  }
+
+  u32(field: Field): number {
+    return this.view.getUint32(this.at + field[0], true);
+  }
+
+  u16(field: Field): number {
+    return this.view.getUint16(this.at + field[0], true);
+  }
+
+  u8(field: Field): number {
+    return this.view.getUint8(this.at + field[0]);
+  }
+
+  bytes(field: Field, length: number): Uint8Array {
+    return new Uint8Array(this.view.buffer, this.at + field[0], length);
+  }
+
+  /** The `index`-th record within this one. */
+  within(field: Field, size: number, index: number): Cursor {
+    return new Cursor(this.view, this.at + field[0] + index * size);
+  }
+}
+
+export interface Names {
+  /** undefined for an index that is nobody's any more. */
+  readonly block: (index: number) => PrefixText | undefined;
+  readonly destination: (index: number) => PrefixText | undefined;
+  readonly link: (index: number) => LinkId | undefined;
+}
+
+export interface BlockCell {
+  readonly index: number;
+  readonly link: number;
+  readonly direction: 'inbound' | 'outbound';
+  readonly traffic: TrafficCount;
+}
+
+export function readBlockCells(buffer: ArrayBuffer): BlockCell[] {
+  const { block_cell: cell, traffic } = records;
+  return map(buffer, cell.bytes, (record) => {
+    const counts = record.within(cell.fields.traffic, traffic.bytes, 0);
+    return {
+      index: record.u32(cell.fields.block),
+      link: record.u16(cell.fields.link),
+      direction: record.u16(cell.fields.direction) === 0 ? 'inbound' : 'outbound',
+      traffic: {
+        packets: counts.u64(traffic.fields.packets),
+        ipBytes: counts.u64(traffic.fields.ip_bytes),
+        l2Bytes: counts.u64(traffic.fields.l2_bytes),
+      },
+    };
+  });
+}
+
+export function blockCounts(cells: readonly BlockCell[], names: Names): BlockCount[] {
+  const counts: BlockCount[] = [];
+  for (const { index, link, direction, traffic } of cells) {
+    const block = names.block(index);
+    if (block !== undefined)
+      counts.push({
+        block,
+        link: link === noLink ? undefined : names.link(link),
+        direction,
+        ...traffic,
+      });
+  }
+  return counts;
+}
+
+export function readDestinations(buffer: ArrayBuffer, names: Names): DestinationCount[] {
+  const { destination_cell: cell } = records;
+  return map(buffer, cell.bytes, (record) => ({
+    prefix: names.destination(record.u32(cell.fields.destination)),
+    packets: record.u64(cell.fields.packets),
+    l2Bytes: record.u64(cell.fields.l2_bytes),
+  })).flatMap(({ prefix, ...counts }) => (prefix === undefined ? [] : [{ prefix, ...counts }]));
+}
+
+/** By link index; the last is the unknown link. */
+export function readLinks(
+  buffer: ArrayBuffer,
+): { tcp: readonly [TcpCount, TcpCount]; rtt: readonly [RttCount, RttCount] }[] {
+  const { link_counts: link, tcp_counts: tcp, rtt_counts: rtt } = records;
+  return map(buffer, link.bytes, (record) => ({
+    tcp: [
+      readTcp(record.within(link.fields.tcp, tcp.bytes, 0)),
+      readTcp(record.within(link.fields.tcp, tcp.bytes, 1)),
+    ],
+    rtt: [
+      readRtt(record.within(link.fields.rtt, rtt.bytes, 0)),
+      readRtt(record.within(link.fields.rtt, rtt.bytes, 1)),
+    ],
+  }));
+}
+
+function readTcp(record: Cursor): TcpCount {
+  const { fields } = records.tcp_counts;
+  const lostBeyond = record.u64(fields.lost_beyond);
+  const lostBefore = record.u64(fields.lost_before);
+  const spurious = record.u64(fields.spurious);
+  return {
+    dataSegments: record.u64(fields.data_segments),
+    dataBytes: record.u64(fields.data_bytes),
+    retransmittedSegments: lostBeyond + lostBefore + spurious,
+    retransmittedBytes: record.u64(fields.retransmitted_bytes),
+    lostBeyond,
+    lostBefore,
+    spurious,
+    reordered: record.u64(fields.reordered),
+    duplicates: record.u64(fields.duplicates),
+    keepAlives: record.u64(fields.keep_alives),
+    windowProbes: record.u64(fields.window_probes),
+  };
+}
+
+function readRtt(record: Cursor): RttCount {
+  const { fields } = records.rtt_counts;
+  const samples = record.u64(fields.samples);
+  const quantile = (field: Field) => (samples === 0 ? undefined : record.u64(field));
+  const bounds: readonly number[] = [...layout.rttBoundsUs, Number.POSITIVE_INFINITY];
+  return {
+    samples,
+    p50Us: quantile(fields.p50_us),
+    p95Us: quantile(fields.p95_us),
+    p99Us: quantile(fields.p99_us),
+    buckets: bounds.map((boundUs, i) => ({ boundUs, count: record.u64(fields.bucket, i) })),
+  };
+}
+
+export interface WireRecord {
+  readonly unit: readonly [PathCount, PathCount];
+  readonly bypass: readonly [PathCount, PathCount];
+  readonly lost: Readonly<Record<string, number>>;
+  readonly discarded: number;
+  readonly state: 'forwarding' | 'bypass' | 'down';
+}
+
+export function readWires(buffer: ArrayBuffer): WireRecord[] {
+  const { wire_counts: wire, passed } = records;
+  const path = (record: Cursor): PathCount => ({
+    packets: record.u64(passed.fields.packets),
+    frames: record.u64(passed.fields.frames),
+    bytes: record.u64(passed.fields.bytes),
+  });
+  return map(buffer, wire.bytes, (record) => {
+    const pair = (field: Field) =>
+      [
+        path(record.within(field, passed.bytes, 0)),
+        path(record.within(field, passed.bytes, 1)),
+      ] as const;
+    const lost: Record<string, number> = {};
+    for (const [i, reason] of layout.losses.entries())
+      lost[reason] =
+        record.u64(wire.fields.lost_inbound, i) + record.u64(wire.fields.lost_outbound, i);
+    const state = (['forwarding', 'bypass', 'down'] as const)[record.u64(wire.fields.state)];
+    return {
+      unit: pair(wire.fields.unit),
+      bypass: pair(wire.fields.bypass),
+      lost,
+      discarded: record.u64(wire.fields.discarded),
+      state: state ?? 'down',
+    };
+  });
+}
+
+export function readPipeline(buffer: ArrayBuffer) {
+  const { fields } = records.pipeline_counts;
+  const record = new Cursor(new DataView(buffer), 0);
+  const unparsed: Record<string, number> = {};
+  for (const [i, reason] of layout.unparsed.entries()) {
+    const packets = record.u64(fields.unparsed, i);
+    if (packets > 0) unparsed[reason] = packets;
+  }
+  return {
+    generation: record.u64(fields.generation),
+    unparsed,
+    sessions: {
+      begun: record.u64(fields.sessions_begun),
+      live: record.u64(fields.sessions_occupied),
+      capacity: record.u64(fields.session_slots),
+    },
+    unmeasured: {
+      session_table_full: record.u64(fields.sessions_refused),
+      sequence_jumped: record.u64(fields.resyncs),
+      resolver_table_full: record.u64(fields.resolvers_refused),
+    },
+    marked: record.u64(fields.marked),
+    cleared: record.u64(fields.cleared),
+  };
+}
+
+export function readResolvers(buffer: ArrayBuffer): { address: string; queries: number }[] {
+  const { resolver } = records;
+  return map(buffer, resolver.bytes, (record) => ({
+    address: formatAddress(
+      record.bytes(resolver.fields.address, record.u8(resolver.fields.family) === 4 ? 4 : 16),
+    ),
+    queries: record.u32(resolver.fields.queries),
+  }));
+}
+
+function map<T>(buffer: ArrayBuffer, size: number, read: (record: Cursor) => T): T[] {
+  const view = new DataView(buffer);
+  const all: T[] = [];
+  for (let at = 0; at + size <= buffer.byteLength; at += size) all.push(read(new Cursor(view, at)));
+  return all;
+}

@@ -1,0 +1,271 @@
+import { isDeepStrictEqual } from 'node:util';
+import { HeadgateError } from '../core/base/error.ts';
+import type { LinkId, PrefixText } from '../core/base/units.ts';
+import type {
+  Driver,
+  EngineOptions,
+  EngineSnapshot,
+  EngineTables,
+  LinkCount,
+  TrafficCount,
+  WireCount,
+  WireEngine,
+  WireOptions,
+} from './index.ts';
+import { layout } from './layout.ts';
+import { loadNative } from './native.ts';
+import {
+  type BlockCell,
+  blockCounts,
+  type Names,
+  type NativeSnapshot,
+  readBlockCells,
+  readDestinations,
+  readLinks,
+  readPipeline,
+  readResolvers,
+  readWires,
+} from './records.ts';
+import { Slots } from './slots.ts';
+import { encodeTables } from './tables.ts';
+
+/** Opaque to JavaScript. */
+type Handle = object;
+
+interface Native {
+  describe(): unknown;
+  engineOpen(
+    wires: readonly { name: string; inside: string; outside: string }[],
+    capacity: { blocks: number; destinations: number; links: number; sessionSlots: number },
+  ): Handle;
+  enginePublish(handle: Handle, tables: Uint8Array): void;
+  engineSnapshot(handle: Handle): NativeSnapshot;
+  engineFindings(handle: Handle): readonly string[];
+  engineClose(handle: Handle): void;
+}
+
+const defaultSessionSlots = 2 ** 18;
+/** Spare room beside the first tables, so that a reload with a few more needs no restart. */
+const spare = { blocks: 256, destinations: 1024, links: 2 };
+
+/**
+ * Opens every wire and starts forwarding. Throws HeadgateError with a one-line message that says what to do:
+ * `interface_missing`, `interface_down`, `interface_in_use`, `mtu_differs`, `no_capability`, `driver_unfit`, `bad_tables`.
+ */
+export function openWires(options: EngineOptions): WireEngine {
+  const native = loadNative<Native>();
+  if (!isDeepStrictEqual(native.describe(), layout))
+    throw new HeadgateError(
+      'native_missing',
+      'the native module is of another build than this program: run scripts/build',
+    );
+  return new Wires(native, options);
+}
+
+class Wires implements WireEngine {
+  readonly findings: readonly string[];
+  readonly #native: Native;
+  readonly #handle: Handle;
+  readonly #wires: readonly WireOptions[];
+  readonly #blocks: Slots<PrefixText>;
+  readonly #destinations: Slots<PrefixText>;
+  readonly #links: Slots<LinkId>;
+  /** What a block's counters already had when an earlier block's index became its own, by index, link and direction. */
+  readonly #inherited = new Map<string, TrafficCount>();
+  #isClosed = false;
+
+  constructor(native: Native, options: EngineOptions) {
+    const { tables } = options;
+    this.#native = native;
+    this.#wires = options.wires;
+    this.#blocks = new Slots(
+      options.blocksMax ?? Math.ceil(tables.blocks.length * 1.25) + spare.blocks,
+    );
+    this.#destinations = new Slots(
+      options.destinationsMax ??
+        Math.ceil((tables.destinations?.length ?? 0) * 1.25) + spare.destinations,
+    );
+    this.#links = new Slots(Math.min(layout.linksMax, tables.links.length + spare.links));
+    const wires = options.wires.map((wire) => ({
+      name: wire.name,
+      inside: wire.inside,
+      outside: outsideOf(wire),
+    }));
+    this.#handle = machine(() =>
+      native.engineOpen(wires, {
+        blocks: this.#blocks.capacity,
+        destinations: this.#destinations.capacity,
+        links: this.#links.capacity,
+        sessionSlots: options.sessionSlots ?? defaultSessionSlots,
+      }),
+    );
+    try {
+      this.publish(tables);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.findings = native.engineFindings(this.#handle);
+  }
+
+  publish(tables: EngineTables): void {
+    const destinations = (tables.destinations ?? []).map(({ prefix }) => prefix);
+    const links = tables.links.map(({ link }) => link);
+    const inherited = this.#blocks.assign(tables.blocks);
+    if (!inherited) throw tooMany('blocks', tables.blocks.length, this.#blocks.capacity);
+    if (!this.#destinations.assign(destinations))
+      throw tooMany('destinations', destinations.length, this.#destinations.capacity);
+    if (!this.#links.assign(links)) throw tooMany('links', links.length, this.#links.capacity);
+    const bytes = encodeTables(tables, this.#wires, {
+      block: (block) => this.#blocks.index(block),
+      destination: (destination) => this.#destinations.index(destination),
+      link: (link) => this.#links.index(link),
+    });
+    machine(() => this.#native.enginePublish(this.#handle, bytes));
+    if (inherited.length > 0) this.#inherit(new Set(inherited));
+  }
+
+  snapshot(): EngineSnapshot {
+    const counts = machine(() => this.#native.engineSnapshot(this.#handle));
+    const pipeline = readPipeline(counts.pipeline);
+    const names: Names = {
+      block: (index) => this.#blocks.name(index),
+      destination: (index) => this.#destinations.name(index),
+      link: (index) => this.#links.name(index),
+    };
+    const cells = readBlockCells(counts.blocks);
+    return {
+      monotonicMs: performance.now(),
+      generation: pipeline.generation,
+      blocks: blockCounts(
+        cells.map((cell) => this.#withoutInherited(cell)),
+        names,
+      ),
+      destinations: readDestinations(counts.destinations, names),
+      links: this.#linkCounts(counts.links, cells),
+      wires: this.#wireCounts(counts.wires),
+      unparsed: pipeline.unparsed,
+      unmeasured: pipeline.unmeasured,
+      marks: { set: pipeline.marked, cleared: pipeline.cleared },
+      resolvers: readResolvers(counts.resolvers),
+      sessions: pipeline.sessions,
+    };
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#native.engineClose(this.#handle);
+  }
+
+  #linkCounts(buffer: ArrayBuffer, cells: readonly BlockCell[]): LinkCount[] {
+    const totals = new Map<string, TrafficCount>();
+    for (const { link, direction, traffic } of cells) {
+      const key = `${link} ${direction}`;
+      totals.set(key, plus(totals.get(key) ?? nothing, traffic));
+    }
+    const all = readLinks(buffer);
+    return all.flatMap(({ tcp, rtt }, i) => {
+      const isUnknown = i === all.length - 1;
+      const link = isUnknown ? undefined : this.#links.name(i);
+      if (!isUnknown && link === undefined) return [];
+      const key = isUnknown ? noLink : i;
+      return [
+        {
+          link,
+          inbound: totals.get(`${key} inbound`) ?? nothing,
+          outbound: totals.get(`${key} outbound`) ?? nothing,
+          tcp: { inbound: tcp[0], outbound: tcp[1] },
+          // Where inbound packets go is inside.
+          rtt: { inside: rtt[0], outside: rtt[1] },
+        },
+      ];
+    });
+  }
+
+  #wireCounts(buffer: ArrayBuffer): WireCount[] {
+    return readWires(buffer).flatMap((record, i) => {
+      const wire = this.#wires[i];
+      if (!wire) return [];
+      return [
+        {
+          wire: wire.name,
+          driver: 'af_packet' satisfies Driver,
+          driverReason: wire.driver === 'auto' ? 'works on every interface' : 'set',
+          state: record.state,
+          unit: { inbound: record.unit[0], outbound: record.unit[1] },
+          bypass: { inbound: record.bypass[0], outbound: record.bypass[1] },
+          lost: record.lost,
+          discarded: record.discarded,
+        },
+      ];
+    });
+  }
+
+  /** Remembers what the former owners of these indices have counted. */
+  #inherit(indices: ReadonlySet<number>): void {
+    const { blocks } = machine(() => this.#native.engineSnapshot(this.#handle));
+    for (const cell of readBlockCells(blocks)) {
+      if (indices.has(cell.index)) this.#inherited.set(cellKey(cell), cell.traffic);
+    }
+  }
+
+  #withoutInherited(cell: BlockCell): BlockCell {
+    const before = this.#inherited.get(cellKey(cell));
+    if (!before) return cell;
+    const { traffic } = cell;
+    return {
+      ...cell,
+      traffic: {
+        packets: traffic.packets - before.packets,
+        ipBytes: traffic.ipBytes - before.ipBytes,
+        l2Bytes: traffic.l2Bytes - before.l2Bytes,
+      },
+    };
+  }
+}
+
+const noLink = 0xff;
+const nothing: TrafficCount = { packets: 0, ipBytes: 0, l2Bytes: 0 };
+
+const cellKey = (cell: BlockCell) => `${cell.index} ${cell.link} ${cell.direction}`;
+
+function plus(a: TrafficCount, b: TrafficCount): TrafficCount {
+  return {
+    packets: a.packets + b.packets,
+    ipBytes: a.ipBytes + b.ipBytes,
+    l2Bytes: a.l2Bytes + b.l2Bytes,
+  };
+}
+
+function outsideOf(wire: WireOptions): string {
+  if (wire.outside === undefined || wire.driver === 'mirror')
+    throw new HeadgateError(
+      'driver_unfit',
+      `wire ${wire.name}: driver mirror is not in this build`,
+    );
+  if (wire.driver === 'tc' || wire.driver === 'xdp')
+    throw new HeadgateError(
+      'driver_unfit',
+      `wire ${wire.name}: driver ${wire.driver} is not in this build; af_packet works on every interface`,
+    );
+  return wire.outside;
+}
+
+function tooMany(what: string, given: number, capacity: number): HeadgateError {
+  return new HeadgateError(
+    'bad_tables',
+    `tables refused: ${given} ${what} where the wires were opened for ${capacity}; restart headgate to make room`,
+  );
+}
+
+/** Calls the native module; what the machine refused comes out as a HeadgateError. */
+function machine<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
+      throw new HeadgateError(error.code, error.message, { cause: error });
+    throw error;
+  }
+}
