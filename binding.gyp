@@ -6,6 +6,7 @@
       'sources': [
         'native/addon/addon.cc',
         'native/addon/describe.cc',
+        'native/addon/dns.cc',
         'native/addon/replay.cc',
         'native/addon/wire.cc',
         'native/core/parse.cc',
@@ -15,6 +16,10 @@
         'native/core/rewrite.cc',
         'native/core/session.cc',
         'native/core/tcp.cc',
+        'native/dns/answer_table.cc',
+        'native/dns/responder.cc',
+        'native/dns/siphash.cc',
+        'native/dns/udp_server.cc',
         'native/drivers/af_packet.cc',
         'native/drivers/pcap_file.cc',
         'native/drivers/port.cc',

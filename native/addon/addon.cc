@@ -1,12 +1,14 @@
 // Node-API only: check arguments, convert, no logic. Each file here registers its own functions.
 #include <napi.h>
 
+#include "addon/dns.h"
 #include "addon/replay.h"
 #include "addon/wire.h"
 
 namespace {
 
 Napi::Object register_all(Napi::Env env, Napi::Object exports) {
+  headgate::register_dns(env, exports);
   headgate::register_replay(env, exports);
   headgate::register_wire(env, exports);
   return exports;

@@ -177,7 +177,7 @@ export class Answerer {
     const isMeta = query.type >= 128 && query.type <= 254;
     const zone =
       query.class === rrClass.IN && !isMeta && query.type !== rrType.OPT
-        ? this.#zoneOf(query.key)
+        ? zoneOf(this.#table.zones, query.key)
         : undefined;
     if (!zone) {
       this.#rcode = rcode.REFUSED;
@@ -205,7 +205,7 @@ export class Answerer {
         key = nameKey(target);
         owner = target;
         // A target elsewhere is the asker's to follow.
-        if (this.#zoneOf(key) !== zone) return 'answered';
+        if (zoneOf(this.#table.zones, key) !== zone) return 'answered';
         continue;
       }
       const set = this.#setOf(node, steered, query.type, network);
@@ -228,15 +228,6 @@ export class Answerer {
     if (!steered || !isAddress(type)) return node.sets.get(type);
     const sets = type === rrType.A ? steered.a : steered.aaaa;
     return steer(sets, steered.nameHash, network, this.#table.steering);
-  }
-
-  /** The deepest zone at or above a name. */
-  #zoneOf(key: string): Zone | undefined {
-    for (let at: string | undefined = key; at !== undefined; at = parentKey(at)) {
-      const zone = this.#table.zones.get(at);
-      if (zone) return zone;
-    }
-    return undefined;
   }
 
   #deny(zone: Zone, query: Query): void {
@@ -293,6 +284,15 @@ export class Answerer {
   }
 }
 
+/** The deepest zone at or above the name with this key. */
+export function zoneOf(zones: AnswerTable['zones'], key: string): Zone | undefined {
+  for (let at: string | undefined = key; at !== undefined; at = parentKey(at)) {
+    const zone = zones.get(at);
+    if (zone) return zone;
+  }
+  return undefined;
+}
+
 /**
  * The node that answers for a name: itself, the wildcard below its closest encloser (RFC 4592), or, for a
  * name below a delegation, a node that knows the cut. `found` tells that it is the name itself.
@@ -318,7 +318,7 @@ function subjectOf(outcome: Outcome, { key, type }: Query): number {
 const isAddress = (type: number): boolean => type === rrType.A || type === rrType.AAAA;
 
 /** HINFO "RFC8482" "", for an hour. */
-const minimalAny: RrSet = makeSet([
+export const minimalAny: RrSet = makeSet([
   {
     type: rrType.HINFO,
     ttl: 3600,

@@ -43,6 +43,8 @@ export interface Steering {
   /** Row 0 is the default; one weight per provider. */
   readonly rows: readonly Uint16Array[];
   readonly rowOf: PrefixTrie<number>;
+  /** What `rowOf` was made from, for the native form; of equal prefixes the last counts. */
+  readonly networks: ReadonlyArray<{ readonly prefix: Prefix; readonly row: number }>;
   readonly granularity: Granularity;
 }
 
@@ -59,20 +61,22 @@ export function compileSteering(
   granularity: Granularity,
 ): Steering {
   const sorted = [...new Set(providers)].sort();
-  const row = (of: Weights) =>
+  const rowFor = (of: Weights) =>
     Uint16Array.from(sorted, (name) => Math.min(weightMax, Math.max(0, Math.round(of[name] ?? 0))));
-  const rows = [row(weights.default)];
+  const rows = [rowFor(weights.default)];
   const rowIndex = new Map([[rows[0]?.join() ?? '', 0]]);
-  const rowOf = new PrefixTrie<number>();
+  const networks: { readonly prefix: Prefix; readonly row: number }[] = [];
   for (const { prefix, weights: own } of weights.networks) {
-    const values = row(own);
+    const values = rowFor(own);
     const index = rowIndex.get(values.join()) ?? rows.push(values) - 1;
     rowIndex.set(values.join(), index);
     // A plan finer than the networks that are told apart cannot be followed: the network's part of it counts.
-    rowOf.set(networkOf(prefix, granularity), index);
+    networks.push({ prefix: networkOf(prefix, granularity), row: index });
   }
+  const rowOf = new PrefixTrie<number>();
+  for (const { prefix, row } of networks) rowOf.set(prefix, row);
   const hashes = Uint32Array.from(sorted, (name) => fnv1aText(name));
-  return { providers: sorted, hashes, rows, rowOf, granularity };
+  return { providers: sorted, hashes, rows, rowOf, networks, granularity };
 }
 
 /**
