@@ -1,8 +1,8 @@
 import { HeadgateError } from '../core/base/error.ts';
 import { type Address, parsePrefix } from '../core/base/prefix.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
-import type { EngineTables, LinkRule, WireOptions } from './index.ts';
 import { layout } from './layout.ts';
+import type { EngineTables, LinkRule, WireOptions } from './options.ts';
 
 /** Magic number and kinds of native/abi/tables.h. */
 const tablesMagic = 0x62746768;

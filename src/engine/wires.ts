@@ -1,19 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { HeadgateError } from '../core/base/error.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
-import type {
-  Driver,
-  EngineOptions,
-  EngineSnapshot,
-  EngineTables,
-  LinkCount,
-  TrafficCount,
-  WireCount,
-  WireEngine,
-  WireOptions,
-} from './index.ts';
 import { layout } from './layout.ts';
 import { loadNative } from './native.ts';
+import type { EngineOptions, EngineTables, WireEngine, WireOptions } from './options.ts';
 import {
   type BlockCell,
   blockCounts,
@@ -27,6 +17,7 @@ import {
   readWires,
 } from './records.ts';
 import { Slots } from './slots.ts';
+import type { Driver, EngineSnapshot, LinkCount, TrafficCount, WireCount } from './snapshot.ts';
 import { encodeTables } from './tables.ts';
 
 /** Opaque to JavaScript. */

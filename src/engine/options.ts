@@ -1,0 +1,67 @@
+import type { LinkId, PrefixText } from '../core/base/units.ts';
+import type { Driver, EngineSnapshot } from './snapshot.ts';
+
+/** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
+export type Place = 'inside' | 'link';
+
+export interface WireOptions {
+  readonly name: string;
+  readonly place: Place;
+  /** Interface towards our network. */
+  readonly inside: string;
+  /** Interface towards the border; none with `mirror`. */
+  readonly outside?: string;
+  readonly driver: Driver | 'auto';
+}
+
+/** How a packet is known to have used a link; exactly one of the keys beside `wire`, none where the wire is the link. */
+export interface Attribution {
+  readonly wire: string;
+  /** MAC address of the border router on the wire. */
+  readonly mac?: string;
+  /** 802.1q id that the router sets per ingress, 1 to 4094. */
+  readonly vlan?: number;
+  /** DSCP that the router sets per ingress, 0 to 63. */
+  readonly dscp?: number;
+}
+
+/** What outbound packets of the link carry, place `inside` only. */
+export type Mark = { readonly dscp: number } | { readonly vlan: number };
+
+export interface LinkRule {
+  readonly link: LinkId;
+  readonly attribute: Attribution;
+  readonly mark?: Mark;
+}
+
+/** What the wires count and mark by. Published whole, in force from one packet to the next. */
+export interface EngineTables {
+  /** Our own blocks, canonical text, disjoint or nested (the longest counts). */
+  readonly blocks: readonly PrefixText[];
+  readonly links: readonly LinkRule[];
+  /** Foreign prefix → link by which new outbound sessions to it leave; sessions keep their link while it is listed. */
+  readonly destinations?: ReadonlyArray<{ readonly prefix: PrefixText; readonly link: LinkId }>;
+}
+
+export interface EngineOptions {
+  readonly wires: readonly WireOptions[];
+  readonly tables: EngineTables;
+  /** Slots of the session table per wire, a power of two; 262,144 by default (256 bytes each). */
+  readonly sessionSlots?: number;
+  /** How many blocks and destinations publications may ever bring at once; by default some more than the first. */
+  readonly blocksMax?: number;
+  readonly destinationsMax?: number;
+}
+
+export interface WireEngine {
+  /**
+   * Replaces all tables at once. Counters of blocks and links that stay go on.
+   * Throws HeadgateError `bad_tables`; the old ones stay in force then.
+   */
+  publish(tables: EngineTables): void;
+  snapshot(): EngineSnapshot;
+  /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */
+  readonly findings: readonly string[];
+  /** Ends the packet loops, restores the ports. Twice is harmless. */
+  close(): void;
+}
