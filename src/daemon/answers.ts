@@ -1,0 +1,194 @@
+/** What the unit answers on its control socket: one function per command. */
+
+import type { Answer, ControlError } from '../control/index.ts';
+import { formatPrefix, parsePrefix } from '../core/base/prefix.ts';
+import { err, ok, type Result } from '../core/base/result.ts';
+import type { PrefixText, RouterId } from '../core/base/units.ts';
+import { explain } from '../core/decide/index.ts';
+import type { Speaker } from '../speaker/index.ts';
+import type { Loop } from './loop.ts';
+import { blockViews, linkViews, moveView, type Picture, planView, statusView } from './views.ts';
+
+export interface AnswerParts {
+  readonly picture: () => Picture;
+  readonly loop: Loop;
+  readonly speaker: Speaker | undefined;
+  /** Brings the list of complaints up to date after something was changed by hand. */
+  readonly note: () => void;
+}
+
+const refused = (message: string) => err<ControlError>({ code: 'refused', message });
+const badArgument = (message: string) => err<ControlError>({ code: 'bad_argument', message });
+
+export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
+  const { picture, loop, speaker } = parts;
+  return new Map<string, Answer>([
+    ['status', () => ok(statusView(picture()))],
+    ['links', () => ok(linkViews(picture()))],
+    ['blocks', () => ok(blockViews(picture()))],
+    ['plan', () => ok(planView(picture()))],
+    ['resolvers', () => ok(resolversOf(picture()))],
+    ['sessions', () => ok(sessionsOf(picture()))],
+    ['explain', (args) => explainBlock(parts, args)],
+    ['approve', (args) => approve(parts, args)],
+    ['withdraw', (args) => withdraw(parts, args)],
+    [
+      'resume',
+      () => {
+        loop.resume();
+        speaker?.resume();
+        parts.note();
+        return ok({ is_withdrawn: loop.isWithdrawn });
+      },
+    ],
+    ['bgp', () => ok(speaker?.sessions() ?? [])],
+    [
+      'bgp_routes',
+      (args) => ofRouter(speaker, args, (s, router) => s.routesFrom(router, textOf(args.at))),
+    ],
+    ['bgp_announced', (args) => ofRouter(speaker, args, (s, router) => s.announced(router))],
+  ]);
+}
+
+function explainBlock({ loop, picture }: AnswerParts, args: Readonly<Record<string, unknown>>) {
+  const wanted = blockOf(picture(), args.prefix);
+  if (!wanted.ok) return wanted;
+  const last = loop.last;
+  if (!last) return refused('nothing was measured yet; ask again after the first cycle');
+  const explanation = explain(wanted.value, last.observation, last.policy, last.before);
+  if (!explanation) return refused(`${wanted.value} was in no decision yet`);
+  return ok({
+    prefix: wanted.value,
+    at: last.observation.at,
+    text: explanation.text,
+    age_ms: explanation.ageMs,
+    coverage: explanation.coverage,
+    candidates: explanation.candidates.map((candidate) => ({
+      link: candidate.link ?? null,
+      rung: candidate.rung,
+      score: candidate.score,
+      terms: candidate.terms,
+      share: candidate.share,
+      ...(candidate.rejectedBy === undefined ? {} : { rejected_by: candidate.rejectedBy }),
+    })),
+    verdicts: explanation.verdicts,
+    moves: loop.moves.filter((move) => move.block === wanted.value).map(moveView),
+  });
+}
+
+function approve({ loop, note }: AnswerParts, args: Readonly<Record<string, unknown>>) {
+  if (args.id !== undefined && typeof args.id !== 'string') {
+    return badArgument('expected the id of a proposal, as headgate plan shows it');
+  }
+  const approved = loop.approve(args.id);
+  if (!approved.ok) return refused(approved.error);
+  note();
+  const { id, decision } = approved.value;
+  const moves = decision.moves.filter((move) => move.outcome === 'pending');
+  return ok({ id, generation: decision.plan.generation, moves: moves.map(moveView) });
+}
+
+function withdraw(parts: AnswerParts, args: Readonly<Record<string, unknown>>) {
+  const { loop, speaker, picture, note } = parts;
+  const { at } = picture();
+  if (args.all === true) {
+    loop.withdraw(at, undefined);
+    speaker?.withdrawAll();
+    note();
+    return ok({ withdrawn: 'all' });
+  }
+  if (!Array.isArray(args.prefixes) || args.prefixes.length === 0) {
+    return badArgument('expected prefixes, or all: true');
+  }
+  const blocks: PrefixText[] = [];
+  for (const entry of args.prefixes) {
+    const block = blockOf(picture(), entry);
+    if (!block.ok) return block;
+    blocks.push(block.value);
+  }
+  loop.withdraw(at, blocks);
+  note();
+  return ok({ withdrawn: blocks });
+}
+
+/** The block of ours that a text names: the prefix itself, or the one that covers an address. */
+export function blockOf(
+  { settings }: Pick<Picture, 'settings'>,
+  text: unknown,
+): Result<PrefixText, ControlError> {
+  const parsed = typeof text === 'string' ? parsePrefix(text) : undefined;
+  if (!parsed?.ok)
+    return badArgument(`"${String(text)}" is no prefix; expected one such as 198.51.100.0/24`);
+  const wanted = formatPrefix(parsed.value);
+  const found = settings.blocks.find((block) => block.prefix === wanted);
+  if (!found) {
+    return err({
+      code: 'not_found',
+      message: `${wanted} is none of our blocks; headgate blocks lists them`,
+    });
+  }
+  return ok(found.prefix);
+}
+
+function ofRouter<T>(
+  speaker: Speaker | undefined,
+  args: Readonly<Record<string, unknown>>,
+  read: (speaker: Speaker, router: RouterId) => T,
+): Result<T | readonly T[], ControlError> {
+  if (!speaker) return refused('no router is peered with; add bgp: {} to one in the settings');
+  const routers = speaker.sessions().map((session) => session.router);
+  if (args.router === undefined) return ok(routers.map((router) => read(speaker, router)));
+  const router = routers.find((name) => name === args.router);
+  if (router === undefined) {
+    return err({
+      code: 'not_found',
+      message: `no BGP session with "${String(args.router)}"; there are ${routers.join(', ')}`,
+    });
+  }
+  return ok(read(speaker, router));
+}
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined);
+
+function resolversOf({ snapshot }: Picture) {
+  const all = snapshot?.resolvers ?? [];
+  const total = all.reduce((sum, entry) => sum + entry.queries, 0);
+  return [...all]
+    .sort((a, b) => b.queries - a.queries || (a.address < b.address ? -1 : 1))
+    .map(({ address, queries }) => ({
+      address,
+      queries,
+      share: total === 0 ? 0 : queries / total,
+    }));
+}
+
+/** TCP as the table of sessions sees it, by link. */
+function sessionsOf({ snapshot }: Picture) {
+  return {
+    live: snapshot?.sessions.live ?? 0,
+    capacity: snapshot?.sessions.capacity ?? 0,
+    links: (snapshot?.links ?? []).map(({ link, tcp, rtt }) => ({
+      link: link ?? null,
+      inbound: tcpView(tcp.inbound),
+      outbound: tcpView(tcp.outbound),
+      rtt_us: { inside: rttView(rtt.inside), outside: rttView(rtt.outside) },
+    })),
+  };
+}
+
+type LinkCounts = NonNullable<Picture['snapshot']>['links'][number];
+
+function tcpView(tcp: LinkCounts['tcp']['inbound']) {
+  return {
+    data_segments: tcp.dataSegments,
+    retransmitted_segments: tcp.retransmittedSegments,
+    lost_before: tcp.lostBefore,
+    lost_beyond: tcp.lostBeyond,
+    spurious: tcp.spurious,
+    reordered: tcp.reordered,
+  };
+}
+
+function rttView({ samples, p50Us, p95Us, p99Us }: LinkCounts['rtt']['inside']) {
+  return { samples, p50: p50Us ?? null, p95: p95Us ?? null, p99: p99Us ?? null };
+}
