@@ -1,0 +1,185 @@
+import Table from 'cli-table3';
+import type { ReplayResult, ReplayRtt } from '../../engine/replay.ts';
+
+interface RttReport {
+  readonly samples: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+interface TcpReport {
+  readonly sessions: number;
+  readonly sessions_refused: number;
+  readonly resyncs: number;
+  readonly segments: number;
+  readonly data_segments: number;
+  readonly data_bytes: number;
+  /** lost_beyond + lost_before + spurious */
+  readonly retransmitted_segments: number;
+  readonly retransmitted_bytes: number;
+  readonly lost_beyond: number;
+  readonly lost_before: number;
+  readonly spurious: number;
+  readonly reordered: number;
+  readonly duplicates: number;
+  readonly keep_alives: number;
+  readonly window_probes: number;
+}
+
+/** What `headgate replay --json` prints of one file (DESIGN.md section 9). */
+export interface ReplayReport {
+  readonly file: string;
+  readonly truncated?: true;
+  /** Names the byte offset, or what else stood in the way. */
+  readonly error?: string;
+  readonly packets?: number;
+  readonly frame_bytes?: number;
+  readonly ipv4_packets?: number;
+  readonly ipv6_packets?: number;
+  readonly other_packets?: number;
+  readonly marked_packets?: number;
+  readonly unparsed?: Readonly<Record<string, number>>;
+  readonly tcp?: TcpReport;
+  readonly rtt_us?: RttReport;
+  /** Between the unit and our hosts, and between the unit and the Internet. */
+  readonly rtt_inside_us?: RttReport;
+  readonly rtt_outside_us?: RttReport;
+  readonly blocks?: ReadonlyArray<{
+    readonly prefix: string;
+    readonly direction: string;
+    readonly link: string | null;
+    readonly packets: number;
+    readonly ip_bytes: number;
+    readonly l2_bytes: number;
+  }>;
+  readonly resolvers?: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
+  readonly retransmissions?: ReadonlyArray<{ readonly frame: number; readonly class: string }>;
+  readonly elapsed_s: number;
+  readonly packets_per_s?: number;
+}
+
+export function toReport(
+  file: string,
+  result: ReplayResult,
+  options: { readonly withFrames: boolean },
+): ReplayReport {
+  const { counts, elapsedS } = result;
+  const head = {
+    file,
+    ...(result.end === 'truncated' && { truncated: true as const }),
+    ...(result.problem !== '' && { error: result.problem }),
+  };
+  if (!counts) return { ...head, elapsed_s: elapsedS };
+  const { tcp } = counts;
+  return {
+    ...head,
+    packets: counts.packets,
+    frame_bytes: counts.frameBytes,
+    ipv4_packets: counts.ipv4Packets,
+    ipv6_packets: counts.ipv6Packets,
+    other_packets: counts.otherPackets,
+    marked_packets: counts.marked,
+    unparsed: counts.unparsed,
+    tcp: {
+      sessions: tcp.sessions,
+      sessions_refused: tcp.sessionsRefused,
+      resyncs: tcp.resyncs,
+      segments: tcp.segments,
+      data_segments: tcp.dataSegments,
+      data_bytes: tcp.dataBytes,
+      retransmitted_segments: tcp.lostBeyond + tcp.lostBefore + tcp.spurious,
+      retransmitted_bytes: tcp.retransmittedBytes,
+      lost_beyond: tcp.lostBeyond,
+      lost_before: tcp.lostBefore,
+      spurious: tcp.spurious,
+      reordered: tcp.reordered,
+      duplicates: tcp.duplicates,
+      keep_alives: tcp.keepAlives,
+      window_probes: tcp.windowProbes,
+    },
+    rtt_us: toRtt(counts.rttUs),
+    rtt_inside_us: toRtt(counts.rttInsideUs),
+    rtt_outside_us: toRtt(counts.rttOutsideUs),
+    blocks: counts.blocks.map((row) => ({
+      prefix: row.block,
+      direction: row.direction,
+      link: row.link ?? null,
+      packets: row.packets,
+      ip_bytes: row.ipBytes,
+      l2_bytes: row.l2Bytes,
+    })),
+    resolvers: counts.resolvers,
+    ...(options.withFrames && { retransmissions: counts.retransmissions }),
+    elapsed_s: elapsedS,
+    packets_per_s: elapsedS > 0 ? Math.round(counts.packets / elapsedS) : 0,
+  };
+}
+
+const toRtt = ({ samples, p50, p95, p99 }: ReplayRtt): RttReport => ({
+  samples,
+  p50: Math.round(p50),
+  p95: Math.round(p95),
+  p99: Math.round(p99),
+});
+
+/** The same for people. */
+export function renderReport(report: ReplayReport): string {
+  const { tcp, unparsed, rtt_us: rtt } = report;
+  if (report.packets === undefined || !tcp || !unparsed || !rtt)
+    return `${report.file}: not read\n`;
+  const summary = new Table({ head: [report.file, ''], style: { head: [], border: [] } });
+  const integer = new Intl.NumberFormat('en-US');
+  const number = (value: number | undefined) => integer.format(value ?? 0);
+  summary.push(
+    ['packets', `${number(report.packets)} (${number(report.frame_bytes)} bytes)`],
+    [
+      'IPv4, IPv6, other',
+      `${number(report.ipv4_packets)}, ${number(report.ipv6_packets)}, ${number(report.other_packets)}`,
+    ],
+    ['TCP sessions', number(tcp.sessions)],
+    ['data segments', number(tcp.data_segments)],
+    [
+      'retransmitted',
+      `${number(tcp.retransmitted_segments)} (lost beyond ${number(tcp.lost_beyond)}, lost before ${number(tcp.lost_before)}, needless ${number(tcp.spurious)})`,
+    ],
+    [
+      'reordered, duplicate, keep-alive',
+      `${number(tcp.reordered)}, ${number(tcp.duplicates)}, ${number(tcp.keep_alives)}`,
+    ],
+    [
+      'round trip p50, p95, p99',
+      rtt.samples === 0
+        ? 'no samples'
+        : `${[rtt.p50, rtt.p95, rtt.p99].map((us) => `${(us / 1000).toFixed(2)} ms`).join(', ')} (${number(rtt.samples)} samples)`,
+    ],
+    ['speed', `${number(report.packets_per_s)} packets/s`],
+  );
+  for (const [reason, packets] of Object.entries(unparsed))
+    summary.push([`unparsed: ${reason}`, number(packets)]);
+  const parts = [summary.toString()];
+  if (report.blocks && report.blocks.length > 0) {
+    const blocks = new Table({
+      head: ['block', 'direction', 'link', 'packets', 'IP bytes', 'layer-2 bytes'],
+      style: { head: [], border: [] },
+    });
+    for (const row of report.blocks) {
+      blocks.push([
+        row.prefix,
+        row.direction,
+        row.link ?? '-',
+        number(row.packets),
+        number(row.ip_bytes),
+        number(row.l2_bytes),
+      ]);
+    }
+    parts.push(blocks.toString());
+  }
+  if (report.resolvers && report.resolvers.length > 0) {
+    const top = report.resolvers.slice(0, 10);
+    const resolvers = new Table({ head: ['resolver', 'queries'], style: { head: [], border: [] } });
+    for (const row of top) resolvers.push([row.address, number(row.queries)]);
+    parts.push(resolvers.toString());
+  }
+  return `${parts.join('\n')}\n`;
+}

@@ -1,0 +1,167 @@
+import { formatAddress } from '../core/base/prefix.ts';
+import type { LinkId, PrefixText } from '../core/base/units.ts';
+import type { Direction } from '../core/model/link.ts';
+import type { EngineTables } from './index.ts';
+import { loadNative } from './native.ts';
+import type { TrafficCount } from './snapshot.ts';
+import { encodeTables } from './tables.ts';
+
+export interface ReplayOptions {
+  readonly path: string;
+  /** What is counted and marked by; every packet of a capture belongs to the wire `replay`, of place `inside`. */
+  readonly tables?: EngineTables;
+  /** Where the packets are written as they would leave, rewritten. */
+  readonly writePath?: string;
+  /** Whether the frame numbers of retransmissions are collected. */
+  readonly withFrames?: boolean;
+  /** Slots of the session table, a power of two; by the size of the file unless given. */
+  readonly sessionSlots?: number;
+}
+
+/** How the file ended; all but `clean` leave a reason in `problem`. */
+export type CaptureEnd = 'clean' | 'truncated' | 'damaged' | 'not_capture' | 'unreadable';
+
+export interface ReplayRtt {
+  readonly samples: number;
+  /** Quantiles in microseconds; 0 without samples. */
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+export interface ReplayTcp {
+  readonly sessions: number;
+  /** Segments of sessions for which the table had no slot. */
+  readonly sessionsRefused: number;
+  /** Jumps in sequence space that no loss explains. */
+  readonly resyncs: number;
+  readonly segments: number;
+  readonly dataSegments: number;
+  /** Payload that advanced its session. */
+  readonly dataBytes: number;
+  readonly lostBeyond: number;
+  readonly lostBefore: number;
+  readonly spurious: number;
+  readonly retransmittedBytes: number;
+  readonly reordered: number;
+  readonly duplicates: number;
+  readonly keepAlives: number;
+  readonly windowProbes: number;
+}
+
+export interface ReplayCounts {
+  readonly packets: number;
+  readonly frameBytes: number;
+  /** By the outermost network header. */
+  readonly ipv4Packets: number;
+  readonly ipv6Packets: number;
+  readonly otherPackets: number;
+  readonly marked: number;
+  readonly unparsed: Readonly<Record<string, number>>;
+  readonly tcp: ReplayTcp;
+  readonly rttUs: ReplayRtt;
+  /** Between the unit and our hosts, and between the unit and the Internet; by blocks. */
+  readonly rttInsideUs: ReplayRtt;
+  readonly rttOutsideUs: ReplayRtt;
+  readonly resolvers: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
+  readonly retransmissions: ReadonlyArray<{ readonly frame: number; readonly class: string }>;
+}
+
+export interface ReplayBlock extends TrafficCount {
+  readonly block: PrefixText;
+  readonly link: LinkId | undefined;
+  readonly direction: Direction;
+}
+
+export interface ReplayResult {
+  readonly end: CaptureEnd;
+  /** One line that names the byte offset, or what else stood in the way; empty when all went well. */
+  readonly problem: string;
+  /** Wall time of the pipeline with reading, seconds. */
+  readonly elapsedS: number;
+  /** Absent when nothing could be read. */
+  readonly counts?: ReplayCounts & { readonly blocks: readonly ReplayBlock[] };
+}
+
+export interface Replay {
+  readonly result: Promise<ReplayResult>;
+  /** Share of the file that was read, 0 to 1. */
+  readonly progress: () => number;
+}
+
+/** Rows of block, link, direction, packets, IP bytes, layer-2 bytes. */
+const trafficColumns = 6;
+
+interface NativeCounts extends Omit<ReplayCounts, 'resolvers'> {
+  readonly traffic: Float64Array;
+  readonly resolvers: ReadonlyArray<{ readonly address: Uint8Array; readonly queries: number }>;
+}
+interface NativeResult {
+  readonly error: string;
+  readonly end: CaptureEnd;
+  readonly fileError: string;
+  readonly elapsedS: number;
+  readonly counts?: NativeCounts;
+}
+interface NativeExports {
+  replayStart(options: {
+    readonly path: string;
+    readonly tables?: Uint8Array;
+    readonly writePath?: string;
+    readonly withFrames?: boolean;
+    readonly sessionSlots?: number;
+  }): { readonly result: Promise<NativeResult>; readonly progress: () => number };
+}
+
+/** Starts to run a capture file through the pipeline, with the capture's own clock, on a thread of its own. */
+export function startReplay(options: ReplayOptions): Replay {
+  const { tables, ...rest } = options;
+  const links = tables?.links.map(({ link }) => link) ?? [];
+  const destinations = new Map(tables?.destinations?.map(({ prefix }, i) => [prefix, i]));
+  const blocks = new Map(tables?.blocks.map((block, i) => [block, i]));
+  const encoded = tables && {
+    tables: encodeTables(tables, [{ name: 'replay', place: 'inside' }], {
+      block: (block) => blocks.get(block) ?? -1,
+      destination: (prefix) => destinations.get(prefix) ?? -1,
+      link: (link) => links.indexOf(link),
+    }),
+  };
+  const started = loadNative<NativeExports>().replayStart({ ...rest, ...encoded });
+  return {
+    result: started.result.then((native) => toResult(native, tables?.blocks ?? [], links)),
+    progress: started.progress,
+  };
+}
+
+function toResult(
+  native: NativeResult,
+  blocks: readonly PrefixText[],
+  links: readonly LinkId[],
+): ReplayResult {
+  const ended = {
+    end: native.end,
+    problem: native.error || native.fileError,
+    elapsedS: native.elapsedS,
+  };
+  if (!native.counts) return ended;
+  const { traffic, ...counts } = native.counts;
+  const rows: ReplayBlock[] = [];
+  for (let at = 0; at < traffic.length; at += trafficColumns) {
+    const [block = 0, link = 0, direction = 0, packets = 0, ipBytes = 0, l2Bytes = 0] =
+      traffic.subarray(at, at + trafficColumns);
+    const prefix = blocks[block];
+    if (prefix === undefined) continue;
+    rows.push({
+      block: prefix,
+      link: links[link],
+      direction: direction === 0 ? 'inbound' : 'outbound',
+      packets,
+      ipBytes,
+      l2Bytes,
+    });
+  }
+  const resolvers = counts.resolvers
+    .map(({ address, queries }) => ({ address: formatAddress(address), queries }))
+    .sort((a, b) => b.queries - a.queries || (a.address < b.address ? -1 : 1));
+  return { ...ended, counts: { ...counts, resolvers, blocks: rows } };
+}
