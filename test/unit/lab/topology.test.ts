@@ -1,0 +1,74 @@
+import t from 'tap';
+import { covers, parsePrefix } from '../../../src/core/base/prefix.ts';
+import { formatSettingsError, loadSettings } from '../../../src/core/settings/index.ts';
+import { demandOf, phaseCount, totalDemandBitps } from '../../../src/lab/index.ts';
+import { renderSettings } from '../../../src/lab/settings.ts';
+import { defaultShape, type LabShape } from '../../../src/lab/shape.ts';
+import { layOut } from '../../../src/lab/topology.ts';
+
+const shapes = (['link', 'inside'] as const).flatMap((place) =>
+  ([1, 2] as const).map(
+    (routers): LabShape => ({
+      place,
+      routers,
+      kind: 'bird',
+      capacitiesBitps: [40_000_000, 60_000_000],
+    }),
+  ),
+);
+
+t.test('every cable ends at ports of nodes that exist, each port once', async (t) => {
+  for (const shape of shapes) {
+    const { nodes, cables, bridges, wires } = layOut(shape);
+    const ends = cables.flatMap((cable) => cable.ends);
+    const ports = ends.map((end) => `${end.node}:${end.name}`);
+    t.equal(new Set(ports).size, ports.length, 'no port has two cables');
+    t.ok(ends.every((end) => nodes.includes(end.node)));
+    t.ok(bridges.every((b) => b.ports.every((port) => ports.includes(`${b.node}:${port}`))));
+    t.ok(wires.every((w) => [w.inside, w.outside].every((p) => ports.includes(`unit:${p}`))));
+    t.ok(
+      ends.every((end) => end.name.length <= 15),
+      'Linux takes the names',
+    );
+    const addresses = ends.flatMap((end) => end.addresses);
+    t.equal(new Set(addresses).size, addresses.length, 'no address twice');
+  }
+});
+
+t.test('every block is ours and disjoint from the others', async (t) => {
+  const { blocks, networks } = layOut(defaultShape('link'));
+  const parsed = (text: string) => {
+    const prefix = parsePrefix(text);
+    if (!prefix.ok) throw new Error(text);
+    return prefix.value;
+  };
+  for (const block of blocks) {
+    t.ok(
+      networks.some((network) => covers(parsed(network), parsed(block.prefix))),
+      block.prefix,
+    );
+    t.ok(covers(parsed(block.prefix), parsed(block.host)), `${block.host} is in its block`);
+    const others = blocks.filter((other) => other !== block);
+    t.notOk(others.some((other) => covers(parsed(block.prefix), parsed(other.prefix))));
+  }
+});
+
+t.test('the unit takes the settings of every shape and mode', async (t) => {
+  for (const shape of shapes.filter((s) => s.place === 'link' || s.routers === 2)) {
+    for (const mode of ['observe', 'advise', 'control'] as const) {
+      const loaded = loadSettings(renderSettings(layOut(shape), '/run/x', mode), 'headgate.yaml');
+      t.ok(loaded.ok, loaded.ok ? mode : loaded.error.map(formatSettingsError).join('\n'));
+    }
+  }
+});
+
+t.test('every phase wants the same in total: too much for north, not for both', async (t) => {
+  const { blocks } = layOut(defaultShape('link'));
+  for (let phase = 0; phase < phaseCount + 2; phase++) {
+    const demand = demandOf(blocks, phase);
+    const total = Object.values(demand).reduce((a, b) => a + b, 0);
+    t.ok(Math.abs(total - totalDemandBitps) < 1, `phase ${phase}`);
+  }
+  const atLayer2 = totalDemandBitps * (1514 / 1448);
+  t.ok(atLayer2 > 1.4 * 40e6 && atLayer2 < 0.9 * 100e6);
+});
