@@ -68,6 +68,8 @@ export function register(program: Command): void {
 }
 
 async function up(options: UpOptions): Promise<void> {
+  if (options.place === 'inside' && options.routers === '1')
+    throw new UseError('at place inside the links are told apart by their routers: it takes two');
   const shape: LabShape = {
     ...defaultShape(options.place),
     ...(options.routers === undefined ? {} : { routers: options.routers === '1' ? 1 : 2 }),
