@@ -168,22 +168,39 @@ Napi::Value dns_close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// dnsAnswer(policy, table, query, address, nowMs) -> answer, or undefined for a query that is TypeScript's.
-// For the tests that compare the two implementations; a server goes through dnsOpen.
+// A responder without sockets, for the tests that compare it with TypeScript's.
+struct Bench {
+  Bench(const Policy& policy, std::unique_ptr<const AnswerTable> answers)
+      : responder(policy), table(std::move(answers)) {}
+
+  dns::Responder responder;
+  std::unique_ptr<const AnswerTable> table;
+};
+
+// dnsResponder(policy, table) -> responder
+Napi::Value dns_responder(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsTypedArray())
+    return misused(env, "dnsResponder(policy, table)");
+  auto table = table_of(env, info[1]);
+  if (table == nullptr) return env.Undefined();
+  auto* const bench = new Bench(policy_of(info[0].As<Napi::Object>()), std::move(table));
+  return Napi::External<Bench>::New(env, bench, [](Napi::Env, Bench* forgotten) { delete forgotten; });
+}
+
+// dnsAnswer(responder, query, address, nowMs) -> answer, or undefined for a query that is TypeScript's
 Napi::Value dns_answer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (info.Length() < 5 || !info[0].IsObject() || !info[1].IsTypedArray() || !info[2].IsTypedArray() ||
-      !info[3].IsTypedArray() || !info[4].IsNumber())
-    return misused(env, "dnsAnswer(policy, table, query, address, nowMs)");
-  const auto table = table_of(env, info[1]);
-  if (table == nullptr) return env.Undefined();
-  dns::Responder responder(policy_of(info[0].As<Napi::Object>()));
-  const auto query = info[2].As<Napi::Uint8Array>();
-  const auto address = info[3].As<Napi::Uint8Array>();
+  if (info.Length() < 4 || !info[0].IsExternal() || !info[1].IsTypedArray() || !info[2].IsTypedArray() ||
+      !info[3].IsNumber())
+    return misused(env, "dnsAnswer(responder, query, address, nowMs)");
+  Bench& bench = *info[0].As<Napi::External<Bench>>().Data();
+  const auto query = info[1].As<Napi::Uint8Array>();
+  const auto address = info[2].As<Napi::Uint8Array>();
   std::vector<uint8_t> out(dns::kAnswerMax);
-  const int length = responder.answer(*table, query.Data(), query.ByteLength(), address.Data(),
-                                      address.ByteLength() == 4 ? 4 : 6,
-                                      static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()), out.data());
+  const int length = bench.responder.answer(*bench.table, query.Data(), query.ByteLength(), address.Data(),
+                                            address.ByteLength() == 4 ? 4 : 6,
+                                            static_cast<uint64_t>(info[3].As<Napi::Number>().Int64Value()), out.data());
   if (length < 0) return env.Undefined();
   out.resize(static_cast<size_t>(length));
   return bytes_of(env, out);
@@ -199,6 +216,7 @@ void register_dns(Napi::Env env, Napi::Object exports) {
   exports.Set("dnsCounts", Napi::Function::New(env, dns_counts));
   exports.Set("dnsResolvers", Napi::Function::New(env, dns_resolvers));
   exports.Set("dnsClose", Napi::Function::New(env, dns_close));
+  exports.Set("dnsResponder", Napi::Function::New(env, dns_responder));
   exports.Set("dnsAnswer", Napi::Function::New(env, dns_answer));
 }
 

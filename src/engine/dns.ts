@@ -6,7 +6,8 @@ import { compileTable } from '../core/wire/dns/compiled.ts';
 import { loadNative } from './native.ts';
 
 declare const handleBrand: unique symbol;
-type Handle = { readonly [handleBrand]: true };
+type Handle = { readonly [handleBrand]: 'server' };
+type Responder = { readonly [handleBrand]: 'responder' };
 
 interface NativePolicy {
   readonly ipv4Bits: number;
@@ -31,9 +32,9 @@ interface DnsExports {
   dnsCounts(handle: Handle): Record<string, number>;
   dnsResolvers(handle: Handle): Uint8Array;
   dnsClose(handle: Handle): void;
+  dnsResponder(policy: NativePolicy, table: Uint8Array): Responder;
   dnsAnswer(
-    policy: NativePolicy,
-    table: Uint8Array,
+    responder: Responder,
     query: Uint8Array,
     address: Uint8Array,
     nowMs: number,
@@ -94,15 +95,14 @@ export function openDnsSockets(
   };
 }
 
-/** One answer of the native path, undefined where the query is TypeScript's: for tests that compare the two. */
+/** The native path without sockets, undefined where a query is TypeScript's: for tests that compare the two. */
 export function answerNatively(
   policy: AnswerPolicy,
   table: AnswerTable,
 ): (query: Uint8Array, address: Address, nowMs: number) => Uint8Array | undefined {
   const native = loadNative<DnsExports>();
-  const compiled = compileTable(table);
-  return (query, address, nowMs) =>
-    native.dnsAnswer(nativePolicy(policy), compiled, query, address.bytes, nowMs);
+  const responder = native.dnsResponder(nativePolicy(policy), compileTable(table));
+  return (query, address, nowMs) => native.dnsAnswer(responder, query, address.bytes, nowMs);
 }
 
 /** The answers to a run of parcels, each with the head of its query and another length. */
