@@ -116,3 +116,67 @@ export interface PlanView {
   /** Moves that a rail stopped in the last cycle. */
   readonly stopped: readonly MoveView[];
 }
+
+export interface TcpView {
+  readonly data_segments: number;
+  readonly retransmitted_segments: number;
+  readonly lost_before: number;
+  readonly lost_beyond: number;
+  readonly spurious: number;
+  readonly reordered: number;
+}
+
+/** Microseconds; null without samples. */
+export interface RttView {
+  readonly samples: number;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+
+export interface SessionsView {
+  readonly live: number;
+  readonly capacity: number;
+  readonly links: ReadonlyArray<{
+    readonly link: string | null;
+    readonly inbound: TcpView;
+    readonly outbound: TcpView;
+    readonly rtt_us: { readonly inside: RttView; readonly outside: RttView };
+  }>;
+}
+
+export interface ResolverView {
+  readonly address: string;
+  readonly queries: number;
+  /** Of all queries seen. */
+  readonly share: number;
+}
+
+export interface ExplainView {
+  readonly prefix: string;
+  readonly at: number;
+  readonly text: string;
+  readonly age_ms: number;
+  readonly coverage: number;
+  /** Best first. */
+  readonly candidates: ReadonlyArray<{
+    readonly link: string | null;
+    readonly rung: number;
+    readonly score: number;
+    readonly terms: {
+      readonly balance: number;
+      readonly congestion: number;
+      readonly response: number;
+      readonly price: number;
+    };
+    /** Expected share of the block's traffic on the link. */
+    readonly share: number;
+    readonly rejected_by?: string;
+  }>;
+  readonly verdicts: ReadonlyArray<{
+    readonly rail: string;
+    readonly result: string;
+    readonly reason: string;
+  }>;
+  readonly moves: readonly MoveView[];
+}

@@ -1,0 +1,46 @@
+/** `headgate blocks`: each block of ours, the link that it is steered to and the links that it comes in by. */
+import type { Command } from 'commander';
+import type { BlockView } from '../control/index.ts';
+import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
+import { formatRate, formatShare, formatTable } from './face/text.ts';
+
+interface BlocksOptions extends AskOptions {
+  readonly all?: boolean;
+}
+
+export function register(program: Command): void {
+  askCommand(program, 'blocks', 'shows each block, where it should and where it does come in')
+    .option('--all', 'also those without traffic and plan')
+    .action(async (options: BlocksOptions) => {
+      const blocks = await ask<readonly BlockView[]>(options, 'blocks');
+      print(options, blocks, (all) => renderBlocks(all, options.all === true));
+    });
+}
+
+export function renderBlocks(all: readonly BlockView[], withIdle: boolean): string {
+  const isBusy = (block: BlockView) =>
+    block.inbound_bytes + block.outbound_bytes > 0 || block.link !== null;
+  const shown = withIdle ? all : all.filter(isBusy);
+  const table = formatTable(
+    [
+      { head: 'block', cell: (block) => block.prefix },
+      { head: 'group', cell: (block) => block.group ?? '' },
+      { head: 'planned', cell: (block) => block.link ?? 'any' },
+      { head: 'rung', cell: (block) => String(block.rung), align: 'right' },
+      { head: 'in bit/s', cell: (block) => formatRate(block.inbound_bitps), align: 'right' },
+      { head: 'out bit/s', cell: (block) => formatRate(block.outbound_bitps), align: 'right' },
+      { head: 'comes in by', cell: comesInBy },
+      { head: 'why', cell: (block) => block.reason },
+    ],
+    shown,
+  );
+  const idle = all.length - shown.length;
+  return idle > 0 ? `${table}\n${idle} blocks without traffic (--all shows them)` : table;
+}
+
+function comesInBy({ inbound, inbound_bitps }: BlockView): string {
+  return [...inbound]
+    .sort((a, b) => b.bitps - a.bitps)
+    .map(({ link, bitps }) => `${link} ${formatShare(bitps / inbound_bitps, 0)}`)
+    .join(', ');
+}

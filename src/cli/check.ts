@@ -1,0 +1,80 @@
+/** `headgate check FILE`: whether settings are right, and what a unit would do with them. */
+import type { Command } from 'commander';
+import { formatSettingsError, type Settings } from '../core/settings/index.ts';
+import { cycleTimesOf, policyOf } from '../daemon/configure.ts';
+import { print } from './face/ask.ts';
+import { exitCodes } from './face/exit.ts';
+import { defaultSettingsFile, readSettings } from './face/settings-file.ts';
+import { formatDuration, formatRate, formatShare } from './face/text.ts';
+
+export function register(program: Command): void {
+  program
+    .command('check')
+    .argument('[file]', 'settings', defaultSettingsFile)
+    .description('checks settings and says what a unit would do with them')
+    .option('--json', 'one JSON value on stdout, nothing else')
+    .action((file: string, options: { readonly json?: boolean }) => {
+      const loaded = readSettings(file);
+      if (loaded.ok) {
+        const consequences = describe(loaded.value);
+        print(options, { ok: true, errors: [], consequences }, () => consequences.join('\n'));
+        return;
+      }
+      process.exitCode = exitCodes.failed;
+      if (options.json)
+        print(options, { ok: false, errors: loaded.error, consequences: [] }, () => '');
+      else
+        for (const error of loaded.error) process.stderr.write(`${formatSettingsError(error)}\n`);
+    });
+}
+
+const doings = {
+  observe: 'measures and plans; announces nothing',
+  advise: 'measures and plans; announces only what headgate approve carries out',
+  control: 'measures, plans and announces by itself, within the rails',
+} as const;
+
+/** In sentences, what the settings lead to. */
+export function describe(settings: Settings): readonly string[] {
+  const { mode, links, wires, routers, blocks, control, metrics, history } = settings;
+  const { intervalMs, averageMs } = cycleTimesOf(settings);
+  const { rails, rungs } = policyOf(settings);
+  const speaking = routers.filter((router) => router.bgp !== undefined);
+  const families = (['.', ':'] as const).map(
+    (mark) => blocks.filter((b) => b.prefix.includes(mark)).length,
+  );
+  return [
+    `mode ${mode}: ${doings[mode]}`,
+    ...wires.map(
+      (wire) =>
+        `wire ${wire.name}: forwards between ${wire.inside} and ${wire.outside ?? 'nothing'} (place ${wire.place}, driver ${wire.driver})`,
+    ),
+    ...(wires.length === 0 ? ['no wire: no packet passes this unit'] : []),
+    ...links.map((link) => {
+      const by = link.attribute
+        ? `counted on wire ${link.attribute.wire}${attributeText(link.attribute)}`
+        : 'not counted on a wire';
+      const price = link.price ? `, price ${link.price.model}` : '';
+      return `link ${link.name}: AS ${link.asn}, ${formatRate(link.capacity)}bit/s, ${by}${price}`;
+    }),
+    ...speaking.map((router) => {
+      const asn = router.asn ?? settings.asn;
+      return `router ${router.name}: ${asn === settings.asn ? 'iBGP' : 'eBGP'} session with ${router.address}, AS ${asn}`;
+    }),
+    ...(speaking.length === 0 ? ['no BGP session: nothing can be announced'] : []),
+    `blocks: ${families[0] ?? 0} of IPv4, ${families[1] ?? 0} of IPv6, up to ${rungs} prepends each`,
+    `cycle: every ${formatDuration(intervalMs)} over averages of ${formatDuration(averageMs)}`,
+    `rails: a block rests ${formatDuration(rails.dwellMs)} after a change, at most ${rails.movesPerHour} moves per ${formatDuration(rails.hourMs)} and ${formatShare(rails.sharePerRound, 0)} of the traffic at once`,
+    `control socket ${control.socket}${control.group === undefined ? '' : `, open to group ${control.group}`}`,
+    metrics.listen
+      ? `metrics at http://${metrics.listen.address}:${metrics.listen.port}/metrics`
+      : 'metrics are not served',
+    `history in ${history.path} for ${formatDuration(history.keep)}`,
+  ];
+}
+
+function attributeText(attribute: NonNullable<Settings['links'][number]['attribute']>): string {
+  if (attribute.mac !== undefined) return ` by MAC ${attribute.mac}`;
+  if (attribute.vlan !== undefined) return ` by VLAN ${attribute.vlan}`;
+  return attribute.dscp === undefined ? '' : ` by DSCP ${attribute.dscp}`;
+}
