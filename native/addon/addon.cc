@@ -3,6 +3,7 @@
 
 #include "addon/dns.h"
 #include "addon/replay.h"
+#include "addon/socket.h"
 #include "addon/wire.h"
 
 namespace {
@@ -10,6 +11,7 @@ namespace {
 Napi::Object register_all(Napi::Env env, Napi::Object exports) {
   headgate::register_dns(env, exports);
   headgate::register_replay(env, exports);
+  headgate::register_socket(env, exports);
   headgate::register_wire(env, exports);
   return exports;
 }

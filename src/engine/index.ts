@@ -1,3 +1,4 @@
 export type * from './options.ts';
+export { openSecureListener, openSecureSocket } from './secure-socket.ts';
 export type * from './snapshot.ts';
 export { openWires } from './wires.ts';

@@ -36,14 +36,10 @@ export const openPlainSocket: OpenSocket = (request) => {
 
 export const openPlainListener: OpenListener = async (request) => {
   for (const peer of request.peers) refuseSecurity(peer);
-  return listenOn(request, { host: request.address, port: request.port });
+  return listen(request);
 };
 
-/** A server on an address, or on a descriptor that already listens. */
-export async function listenOn(
-  request: ListenRequest,
-  target: { readonly host: string; readonly port: number } | { readonly fd: number },
-): Promise<{ close(): Promise<void> }> {
+async function listen(request: ListenRequest): Promise<{ close(): Promise<void> }> {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
@@ -63,7 +59,7 @@ export async function listenOn(
         ),
       ),
     );
-    server.listen(target, resolve);
+    server.listen({ host: request.address, port: request.port }, resolve);
   });
   return {
     close: () =>
