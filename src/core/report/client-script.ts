@@ -1,0 +1,74 @@
+/** Runs in the reader's browser: draws the charts from the report's own JSON. Plain DOM, nothing fetched. */
+export const clientScript = `
+'use strict';
+const report = JSON.parse(document.getElementById('report').textContent);
+const seconds = report.times.map((ms) => ms / 1000);
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const rate = (v) => v == null ? '–' : v >= 1e9 ? (v / 1e9).toFixed(2) + ' Gbit/s' : v >= 1e6 ? (v / 1e6).toFixed(1) + ' Mbit/s' : (v / 1e3).toFixed(0) + ' kbit/s';
+const flat = (value) => seconds.map(() => value);
+
+function moveMarks(link) {
+  const moves = report.moves.filter((m) => m.from === link || m.to === link);
+  return {
+    hooks: {
+      draw: (u) => {
+        const { ctx, bbox } = u;
+        ctx.save();
+        for (const move of moves) {
+          const x = Math.round(u.valToPos(move.at / 1000, 'x', true));
+          if (x < bbox.left || x > bbox.left + bbox.width) continue;
+          ctx.strokeStyle = css(move.to === link ? '--arrive' : '--leave');
+          ctx.setLineDash([4, 3]);
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x, bbox.top + bbox.height);
+          ctx.stroke();
+        }
+        ctx.restore();
+      },
+    },
+  };
+}
+
+function chart(host, title, series, data, format, plugins) {
+  const axis = { stroke: css('--text'), grid: { stroke: css('--grid') }, ticks: { stroke: css('--grid') } };
+  return new uPlot({
+    title,
+    width: host.clientWidth,
+    height: 220,
+    tzDate: (t) => uPlot.tzDate(new Date(t * 1000), 'Etc/UTC'),
+    fmtDate: (template) => uPlot.fmtDate(template.replace('{h}{aa}', '{HH}:{mm}').replace('{h}:{mm}{aa}', '{HH}:{mm}')),
+    scales: { y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1e-9)] } },
+    axes: [axis, { ...axis, size: 90, values: (u, values) => values.map(format) }],
+    series: [{}, ...series.map((s) => ({ width: 1.5, value: (u, v) => format(v), ...s }))],
+    plugins,
+  }, data, host);
+}
+
+function draw() {
+  for (const link of report.links) {
+    const host = document.getElementById('link-' + link.link);
+    host.replaceChildren();
+    const series = [
+      { label: 'inbound', stroke: css('--in') },
+      { label: 'outbound', stroke: css('--out') },
+      { label: 'capacity', stroke: css('--limit') },
+    ];
+    const data = [seconds, link.inbound, link.outbound, flat(link.capacity)];
+    for (const [label, value, colour] of [['charged percentile', link.percentile, '--leave'], ['commit', link.commit, '--arrive']]) {
+      if (value === undefined) continue;
+      series.push({ label, stroke: css(colour), dash: [6, 4] });
+      data.push(flat(value));
+    }
+    chart(host, link.link + ': load', series, data, rate, [moveMarks(link.link)]);
+    chart(host, link.link + ': retransmission rate', [{ label: 'retransmitted', stroke: css('--leave') }],
+      [seconds, link.retransmission], (v) => v == null ? '–' : (100 * v).toFixed(2) + ' %', []);
+    chart(host, link.link + ': response time', [{ label: 'median', stroke: css('--in') }],
+      [seconds, link.rttUs], (v) => v == null ? '–' : (v / 1000).toFixed(1) + ' ms', []);
+  }
+}
+draw();
+let pending;
+addEventListener('resize', () => { cancelAnimationFrame(pending); pending = requestAnimationFrame(draw); });
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+`;
