@@ -27,6 +27,20 @@ interface Load {
   readonly lost: number;
 }
 
+const gdnsd: Contender = {
+  name: 'gdnsd',
+  command: (port) => {
+    writeFileSync(
+      join(folder, 'gdnsd/config'),
+      `options => { listen => 127.0.0.1:${port}, udp_threads => 1, tcp_threads => 1,
+         run_dir => ${folder}/run, state_dir => ${folder}/state }
+       plugins => { weighted => { service_types => up, w => {
+         north => [203.0.113.10, 50], south => [198.51.100.10, 50] } } }\n`,
+    );
+    return ['gdnsd', '-c', join(folder, 'gdnsd'), 'start'];
+  },
+};
+
 const folder = mkdtempSync(join(tmpdir(), 'headgate-bench-dns-'));
 const running = new Set<ChildProcess>();
 try {
@@ -93,20 +107,6 @@ function headgate(mode: 'native' | 'javascript'): Contender {
   };
 }
 
-const gdnsd: Contender = {
-  name: 'gdnsd',
-  command: (port) => {
-    writeFileSync(
-      join(folder, 'gdnsd/config'),
-      `options => { listen => 127.0.0.1:${port}, udp_threads => 1, tcp_threads => 1,
-         run_dir => ${folder}/run, state_dir => ${folder}/state }
-       plugins => { weighted => { service_types => none, w => {
-         north => [203.0.113.10, 50], south => [198.51.100.10, 50] } } }\n`,
-    );
-    return ['gdnsd', '-c', join(folder, 'gdnsd'), 'start'];
-  },
-};
-
 function writeInputs(): void {
   const others = [
     '@ 60 TXT "v=example"',
@@ -160,19 +160,17 @@ async function start(contender: Contender, port: number): Promise<() => Promise<
 }
 
 async function isAnswering(port: number): Promise<boolean> {
-  const asked = run('dig', digArguments(port)).catch(() => ({ stdout: '' }));
+  const question = `@127.0.0.1 -p ${port} host.svc.example.net A +short +time=1 +tries=1`;
+  const asked = run('dig', question.split(' ')).catch(() => ({ stdout: '' }));
   return /192\.0\.2\.1/.test((await asked).stdout);
 }
-
-const digArguments = (port: number) =>
-  `@127.0.0.1 -p ${port} host.svc.example.net A +short +time=1 +tries=1`.split(' ');
 
 async function load(port: number, forSeconds: number, rate: number | undefined): Promise<Load> {
   const limit = rate === undefined ? [] : ['-Q', String(rate)];
   const { stdout } = await run('taskset', [
     ...['-c', '1', 'dnsperf', '-s', '127.0.0.1', '-p', String(port)],
     ...['-d', join(folder, 'queries'), '-l', String(forSeconds), '-c', '16', '-T', '1'],
-    ...// Resolvers of today send EDNS.
+    // Resolvers of today send EDNS.
     ...['-e', '-q', '200', ...limit],
   ]);
   const field = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1] ?? Number.NaN);
