@@ -112,7 +112,7 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
       });
     }
   }
-  if (mark && wire?.place !== 'inside') {
+  if (mark && (wire ? wire.place !== 'inside' : attribute === undefined)) {
     complaints.push({
       path: at('mark'),
       message: 'marks work only on a wire of place inside: behind it a router still chooses',

@@ -59,7 +59,15 @@ export function loadSettings(
     return found ? start + found.index + (found[1]?.length ?? 0) : start;
   };
 
-  const parsed = settingsSchema.safeParse(document.toJS({ maxAliasCount: 100 }));
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // The one thing that the parser leaves to this step: aliases without an anchor, or far too many of them.
+    const message = error instanceof Error ? error.message : String(error);
+    return err([errorAt('syntax', [], 0, message)]);
+  }
+  const parsed = settingsSchema.safeParse(value);
   if (!parsed.success) {
     const errors = parsed.error.issues
       .flatMap(leaves)

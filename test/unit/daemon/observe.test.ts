@@ -1,0 +1,131 @@
+import t from 'tap';
+import { observe } from '../../../src/daemon/observe.ts';
+import { SnapshotWindow } from '../../../src/daemon/window.ts';
+import { settingsOf, twoLinks } from '../../support/settings.ts';
+import { snapshotOf, type Traffic } from '../../support/snapshot.ts';
+
+const settings = settingsOf(twoLinks);
+const between = (before: Traffic, after: Traffic, elapsedMs = 2000) =>
+  observe({
+    at: 1_000_000,
+    settings,
+    wire: { earlier: snapshotOf(500, before), later: snapshotOf(500 + elapsedMs, after), ageMs: 7 },
+  });
+
+t.test('rates are differences over the time between snapshots', (t) => {
+  const seen = between(
+    { inbound: { '198.51.100.0/24 north': 1_000_000, '198.51.101.0/24 south': 0 } },
+    { inbound: { '198.51.100.0/24 north': 11_000_000, '198.51.101.0/24 south': 2_500_000 } },
+  );
+  t.match(seen.links, [
+    { link: 'north', isUp: true, inbound: { value: 40e6, ageMs: 7, coverage: 1, source: 'wire' } },
+    { link: 'south', isUp: true, inbound: { value: 10e6 } },
+  ]);
+  t.same(seen.blocks[0]?.inbound, [{ link: 'north', rate: 40e6 }]);
+  t.same(seen.blocks[1]?.inbound, [{ link: 'south', rate: 10e6 }]);
+  t.equal(seen.intervalMs, 2000);
+  t.end();
+});
+
+t.test('without two snapshots nothing was measured, and that is said', (t) => {
+  const seen = observe({ at: 1, settings });
+  t.same(
+    seen.links.map((link) => link.inbound),
+    [undefined, undefined],
+  );
+  t.same(
+    seen.blocks.map((block) => block.coverage),
+    [0, 0],
+  );
+  t.end();
+});
+
+t.test('bytes whose link is unknown lower the coverage of their block', (t) => {
+  const seen = between(
+    { inbound: { '198.51.100.0/24 north': 0, '198.51.100.0/24 -': 0 } },
+    { inbound: { '198.51.100.0/24 north': 3000, '198.51.100.0/24 -': 1000 } },
+  );
+  t.equal(seen.blocks[0]?.coverage, 0.75);
+  t.same(
+    seen.blocks[0]?.inbound.map((entry) => entry.link),
+    ['north'],
+  );
+  t.end();
+});
+
+t.test('what passed by the bypass was not measured', (t) => {
+  const inbound = { '198.51.100.0/24 north': 0 };
+  const seen = between({ inbound }, { inbound, unitPackets: 300, bypassPackets: 100 });
+  t.equal(seen.links[0]?.inbound?.coverage, 0.75);
+  const idle = between({ inbound }, { inbound, state: 'bypass' });
+  t.equal(idle.links[0]?.inbound?.coverage, 0, 'silence during a bypass is no measurement');
+  const quiet = between({ inbound }, { inbound });
+  t.equal(quiet.links[0]?.inbound?.coverage, 1, 'silence on a wire that forwards is one');
+  t.end();
+});
+
+t.test('a wire of place link that is down is a link that is down', (t) => {
+  const inbound = { '198.51.100.0/24 north': 0 };
+  t.same(
+    between({ inbound }, { inbound, state: 'down' }).links.map((link) => link.isUp),
+    [false, false],
+  );
+  t.end();
+});
+
+t.test(
+  'retransmissions count the losses on the provider’s side; round trips are the median of the interval',
+  (t) => {
+    const inbound = { '198.51.100.0/24 north': 0 };
+    const bucket = (count: number, slow: number) => [
+      { boundUs: 10_000, count },
+      { boundUs: 20_000, count: slow },
+    ];
+    const seen = between(
+      { inbound, segments: 1000, lostBefore: 10, rttUs: bucket(1000, 0) },
+      { inbound, segments: 3000, lostBefore: 30, rttUs: bucket(1001, 5) },
+    );
+    t.equal(seen.links[0]?.retransmissionRatio?.value, 0.01);
+    t.equal(seen.links[0]?.rttUs?.value, 20_000, 'samples of before the interval do not count');
+    t.end();
+  },
+);
+
+t.test('counters that begin anew are not taken for negative traffic', (t) => {
+  const seen = between(
+    { inbound: { '198.51.100.0/24 north': 9_000_000 } },
+    { inbound: { '198.51.100.0/24 north': 1_000_000 } },
+  );
+  t.equal(seen.links[0]?.inbound?.value, 4e6);
+  t.end();
+});
+
+t.test('other sources: a live capacity and a link that a router calls down', (t) => {
+  const seen = observe({
+    at: 1,
+    settings,
+    samples: new Map(
+      settings.links.map(({ name }) => [name, { isUp: name !== 'north', capacity: 50e6 }]),
+    ),
+  });
+  t.match(seen.links, [
+    { isUp: false, capacity: 50e6 },
+    { isUp: true, capacity: 50e6 },
+  ]);
+  t.end();
+});
+
+t.test('the window spans the averaging time and forgets what is older', (t) => {
+  const window = new SnapshotWindow(2000);
+  t.equal(window.span(), undefined);
+  const at = (ms: number) => snapshotOf(ms, { inbound: {} });
+  window.add(at(0));
+  t.equal(window.span(), undefined, 'one snapshot is no difference');
+  for (const ms of [500, 1000, 1500, 2000]) window.add(at(ms));
+  t.match(window.span(), { earlier: { monotonicMs: 0 }, later: { monotonicMs: 2000 } });
+  for (const ms of [2500, 3000]) window.add(at(ms));
+  t.match(window.span(), { earlier: { monotonicMs: 1000 }, later: { monotonicMs: 3000 } });
+  window.add(at(10));
+  t.equal(window.span(), undefined, 'an engine that was opened anew starts a new window');
+  t.end();
+});
