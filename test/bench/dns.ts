@@ -100,10 +100,30 @@ async function bench(): Promise<void> {
 }
 
 function headgate(mode: 'native' | 'javascript'): Contender {
-  const server = fileURLToPath(new URL('./dns/server.js', import.meta.url));
+  const server = fileURLToPath(new URL('../support/dns-server.js', import.meta.url));
+  const settings = (port: number) => ({
+    listen: ['127.0.0.1'],
+    port,
+    zones: [
+      {
+        name: 'svc.example.net',
+        nameservers: [{ name: 'ns1.svc.example.net', addresses: ['203.0.113.53'] }],
+        file: join(folder, 'zone'),
+      },
+    ],
+    names: Array.from({ length: 20 }, (_, i) => ({
+      name: `w${i}.svc.example.net`,
+      addresses: [
+        { link: 'north', address: '203.0.113.10' },
+        { link: 'south', address: '198.51.100.10' },
+      ],
+    })),
+    // One load generator asks everything: the limit is paid for, and never met.
+    rate_limit: { responses_per_second: 1_000_000 },
+  });
   return {
     name: `headgate ${mode}`,
-    command: (port) => ['node', server, String(port), mode, join(folder, 'zone')],
+    command: (port) => ['node', server, mode, JSON.stringify(settings(port))],
   };
 }
 
@@ -142,7 +162,9 @@ function writeInputs(): void {
 
 async function start(contender: Contender, port: number): Promise<() => Promise<void>> {
   const [program = '', ...rest] = contender.command(port);
-  const child = spawn('taskset', ['-c', '0', program, ...rest], { stdio: 'ignore' });
+  const child = spawn('taskset', ['-c', '0', program, ...rest], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
   running.add(child);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const deadline = Date.now() + 15_000;

@@ -19,6 +19,7 @@ export interface Traffic {
 const none = { packets: 0, ipBytes: 0, l2Bytes: 0 };
 const noTcp = {
   dataSegments: 0,
+  dataBytes: 0,
   retransmittedSegments: 0,
   retransmittedBytes: 0,
   lostBeyond: 0,

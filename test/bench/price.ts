@@ -1,0 +1,126 @@
+/**
+ * Cost under 95th-percentile billing, relative to the offline optimum: one series of history, one scored.
+ * Usage: scripts/bench price [--quick] [--json]
+ */
+import type { PricedLink } from '../../src/core/decide/billing/bound.ts';
+import { generateDemand, samplesPerWeek } from '../../src/core/simulate/demand.ts';
+import { seeded } from '../../src/core/simulate/random.ts';
+import {
+  cascaraIdea,
+  cheapestFirst,
+  equalSplit,
+  offline,
+  paced,
+  runOutbound,
+  type Series,
+} from './price/outbound.ts';
+import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
+
+const options = readOptions(process.argv);
+const seriesCount = options.isQuick ? 5 : 25;
+
+/** Capacities and prices by name; capacity as a share of the history's peak. */
+const setups: ReadonlyArray<{
+  readonly name: string;
+  readonly links: ReadonlyArray<readonly [number, number]>;
+}> = [
+  {
+    name: 'K=2 equal',
+    links: [
+      [1.6, 1],
+      [1.6, 1],
+    ],
+  },
+  {
+    name: 'K=3 equal',
+    links: [
+      [1.6, 1],
+      [1.6, 1],
+      [1.6, 1],
+    ],
+  },
+  {
+    name: 'K=4 equal',
+    links: [
+      [1.6, 1],
+      [1.6, 1],
+      [1.6, 1],
+      [1.6, 1],
+    ],
+  },
+  {
+    name: 'K=2 unequal',
+    links: [
+      [0.7, 1],
+      [1.2, 1.5],
+    ],
+  },
+  {
+    name: 'K=3 unequal',
+    links: [
+      [0.7, 1],
+      [0.7, 1.5],
+      [0.7, 2],
+    ],
+  },
+  {
+    name: 'K=4 unequal',
+    links: [
+      [0.5, 1],
+      [0.5, 1.2],
+      [0.7, 1.5],
+      [0.7, 2],
+    ],
+  },
+];
+
+const makeSeries = (seed: number): Series => {
+  const all = generateDemand(seeded(seed), 2 * samplesPerWeek);
+  return { history: all.slice(0, samplesPerWeek), scored: all.slice(samplesPerWeek), seed };
+};
+
+const rows: Row[] = [];
+const goals: Goal[] = [];
+for (const [label, firstSeed] of [
+  ['tuning seeds', 1],
+  ['unseen seeds', 1001],
+] as const) {
+  const recovered: number[] = [];
+  const dearer: number[] = [];
+  for (const setup of setups) {
+    const relative: Record<string, number[]> = {
+      'equal split': [],
+      'cheapest first': [],
+      'Cascara idea': [],
+      ours: [],
+    };
+    for (let i = 0; i < seriesCount; i++) {
+      const series = makeSeries(firstSeed + i);
+      const peak = Math.max(...series.history);
+      const links: PricedLink[] = setup.links.map(([capacity, price]) => ({
+        capacity: capacity * peak,
+        price,
+      }));
+      const best = offline(series, links);
+      const costs = {
+        'equal split': runOutbound(series, links, equalSplit(links)),
+        'cheapest first': runOutbound(series, links, cheapestFirst(links)),
+        'Cascara idea': runOutbound(series, links, cascaraIdea(series.history, links)),
+        ours: runOutbound(series, links, paced(series, links)),
+      };
+      for (const [name, cost] of Object.entries(costs)) relative[name]?.push(cost / best);
+      const saving = costs['cheapest first'] - best;
+      if (saving > 0.001 * best) recovered.push((costs['cheapest first'] - costs.ours) / saving);
+      dearer.push(costs.ours / costs['cheapest first'] - 1);
+    }
+    for (const [name, values] of Object.entries(relative))
+      rows.push(row(`${label}, ${setup.name}: ${name}`, values, '× bound'));
+  }
+  const saved = row(`${label}: share of the offline saving recovered`, recovered, 'share');
+  rows.push(saved, row(`${label}: dearer than cheapest first`, dearer, 'share'));
+  goals.push(
+    atLeast(`${label}: median share of the saving recovered`, saved.value, 0.5, 'share'),
+    atMost(`${label}: dearest against cheapest first`, Math.max(...dearer), 0.01, 'share'),
+  );
+}
+report('price', rows, goals, options);
