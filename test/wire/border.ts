@@ -32,58 +32,72 @@ export const unfit: string | false = (() => {
   return false;
 })();
 
+export interface BorderOptions {
+  readonly mtu?: number;
+  readonly hasAddresses?: boolean;
+  /** No neighbour discovery, no router solicitations: nothing but what a test sends. IPv4 only. */
+  readonly isQuiet?: boolean;
+}
+
 export class Border {
   readonly #tag: string;
+  readonly #options: BorderOptions;
   readonly #children = new Set<ChildProcess>();
 
   /** `tag` names the namespaces: unique among tests that may run at once. A crashed run's leftovers are removed. */
-  constructor(
-    tag: string,
-    options: { readonly mtu?: number; readonly hasAddresses?: boolean } = {},
-  ) {
+  constructor(tag: string, options: BorderOptions = {}) {
     this.#tag = tag;
+    this.#options = options;
     this.#deleteNamespaces();
     for (const role of ['i', 'u', 'o']) ip('netns', 'add', `${tag}${role}`);
-    const mtu = String(options.mtu ?? 1500);
-    const pairs = [
-      ['i', 'i0', 'in0', insideAddress, insideAddress6],
-      ['o', 'o0', 'out0', outsideAddress, outsideAddress6],
-    ] as const;
-    for (const [role, host, port, address, address6] of pairs) {
-      const unit = `${tag}u`;
-      ip(
-        '-n',
-        `${tag}${role}`,
-        'link',
-        'add',
-        host,
-        'mtu',
-        mtu,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        port,
-        'mtu',
-        mtu,
-        'netns',
-        unit,
-      );
-      if (options.hasAddresses ?? true) {
-        ip('-n', `${tag}${role}`, 'address', 'add', `${address}/24`, 'dev', host);
-        ip('-n', `${tag}${role}`, 'address', 'add', `${address6}/64`, 'dev', host, 'nodad');
-      } else {
+    for (const side of ['inside', 'outside'] as const) this.plug(side);
+    if (options.isQuiet) {
+      const know = (side: Side, host: string, address: string, mac: string) =>
         this.run(
-          role === 'i' ? 'inside' : 'outside',
-          'sysctl',
-          '-qw',
-          `net.ipv6.conf.${host}.disable_ipv6=1`,
+          side,
+          'ip',
+          'neigh',
+          'replace',
+          address,
+          'lladdr',
+          mac,
+          'dev',
+          host,
+          'nud',
+          'permanent',
         );
-      }
-      ip('-n', `${tag}${role}`, 'link', 'set', host, 'up');
-      ip('-n', `${tag}${role}`, 'link', 'set', 'lo', 'up');
-      ip('-n', unit, 'link', 'set', port, 'up');
+      know('inside', 'i0', outsideAddress, this.macOf('outside', 'o0'));
+      know('outside', 'o0', insideAddress, this.macOf('inside', 'i0'));
     }
+  }
+
+  /** Makes the cable between one host and the unit's port. */
+  plug(side: Side): void {
+    const [host, port, address, address6] =
+      side === 'inside'
+        ? (['i0', 'in0', insideAddress, insideAddress6] as const)
+        : (['o0', 'out0', outsideAddress, outsideAddress6] as const);
+    const [near, unit] = [this.namespace(side), this.namespace('unit')];
+    const mtu = String(this.#options.mtu ?? 1500);
+    const far = ['peer', 'name', port, 'mtu', mtu, 'netns', unit];
+    ip('-n', near, 'link', 'add', host, 'mtu', mtu, 'type', 'veth', ...far);
+    const hasAddresses = this.#options.hasAddresses ?? true;
+    const isSilent = this.#options.isQuiet ?? !hasAddresses;
+    if (isSilent) {
+      this.run(side, 'sysctl', '-qw', `net.ipv6.conf.${host}.disable_ipv6=1`);
+      this.run('unit', 'sysctl', '-qw', `net.ipv6.conf.${port}.disable_ipv6=1`);
+    }
+    if (hasAddresses) ip('-n', near, 'address', 'add', `${address}/24`, 'dev', host);
+    if (hasAddresses && !isSilent)
+      ip('-n', near, 'address', 'add', `${address6}/64`, 'dev', host, 'nodad');
+    ip('-n', near, 'link', 'set', host, 'up');
+    ip('-n', near, 'link', 'set', 'lo', 'up');
+    ip('-n', unit, 'link', 'set', port, 'up');
+  }
+
+  macOf(side: Side | 'unit', name: string): string {
+    const [link] = JSON.parse(this.run(side, 'ip', '-j', 'link', 'show', 'dev', name));
+    return link.address;
   }
 
   /** Runs a program on a host to its end; its stdout. */
@@ -141,9 +155,13 @@ export class Border {
   }
 
   /** Starts the engine in the unit's namespace, in a process of its own, as the daemon would be. */
-  async openUnit(options: Partial<EngineOptions> = {}): Promise<Unit> {
+  async openUnit(
+    options: Partial<EngineOptions> = {},
+    /** What runs it: a program that drops rights. */
+    through: readonly string[] = [],
+  ): Promise<Unit> {
     const program = fileURLToPath(new URL('./unit.js', import.meta.url));
-    const child = this.start('unit', process.execPath, '--enable-source-maps', program);
+    const child = this.start('unit', ...through, process.execPath, '--enable-source-maps', program);
     const unit = new Unit(child);
     await unit.open({
       wires: [{ name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver: 'af_packet' }],
