@@ -233,9 +233,8 @@ export function decodeBlock(
 
 /** The canonical block of a route that came the slow way: flawed attributes are already left out. */
 function blockOf(attributes: PathAttributes, reach: MpReach | undefined): Uint8Array {
-  const { as4Path: _, as4Aggregator: __, ...kept } = attributes;
   const context = { as4: true, addPath: { 4: false, 6: false } };
-  return encodeAttributes(kept, context, reach && { ...reach, nlri: [] });
+  return encodeAttributes(attributes, context, reach && { ...reach, nlri: [] });
 }
 
 interface Span {

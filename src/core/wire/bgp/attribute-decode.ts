@@ -34,6 +34,9 @@ interface Draft {
   readonly context: AttributeContext;
   mpReach?: MpReach;
   mpUnreach?: MpUnreach;
+  /** From a peer without four-octet AS numbers (RFC 6793), until they are merged. */
+  as4Path?: readonly AsPathSegment[];
+  as4Aggregator?: Aggregator;
   ignoredFamilies: number;
 }
 
@@ -89,7 +92,7 @@ export function decodeAttributes(reader: ByteReader, context: AttributeContext):
     errors.push(attributeError(finding, at, type));
     if (finding.reaction === 'reset_session') break;
   }
-  mergeAs4(draft.attributes, context);
+  mergeAs4(draft);
   return {
     attributes: draft.attributes,
     ...(draft.mpReach ? { mpReach: draft.mpReach } : {}),
@@ -320,7 +323,7 @@ const rules: Readonly<Record<number, Rule>> = {
       if (draft.context.as4) return discard('as4_path_unwanted', subcode.optional);
       const path = readAsPath(value, true);
       if (typeof path === 'string') return discard('as4_path', subcode.optional);
-      draft.attributes.as4Path = path;
+      draft.as4Path = path;
       return undefined;
     },
   },
@@ -330,7 +333,7 @@ const rules: Readonly<Record<number, Rule>> = {
       if (draft.context.as4) return discard('as4_aggregator_unwanted', subcode.optional);
       const aggregator = readAggregator(value, true);
       if (!aggregator) return discard('as4_aggregator_length', subcode.optional);
-      draft.attributes.as4Aggregator = aggregator;
+      draft.as4Aggregator = aggregator;
       return undefined;
     },
   },
@@ -450,9 +453,8 @@ function decodeMpUnreach(value: ByteReader, draft: Draft): Finding | undefined {
 }
 
 /** RFC 6793 section 4.2.3: the tail of the path that two octets could not hold is put back. */
-function mergeAs4(attributes: Writable<PathAttributes>, context: AttributeContext): void {
-  if (context.as4) return;
-  const { aggregator, as4Aggregator, asPath, as4Path } = attributes;
+function mergeAs4({ attributes, as4Aggregator, as4Path }: Draft): void {
+  const { aggregator, asPath } = attributes;
   // An aggregator that is not AS_TRANS says that an old speaker aggregated later: both are ignored.
   if (aggregator && as4Aggregator && aggregator.asn !== asTrans) return;
   if (aggregator && as4Aggregator) attributes.aggregator = as4Aggregator;

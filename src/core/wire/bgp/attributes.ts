@@ -39,9 +39,6 @@ export interface PathAttributes {
   readonly clusterList?: readonly string[];
   /** Eight octets each, as hexadecimal text. */
   readonly extendedCommunities?: readonly string[];
-  /** Only from a peer without four-octet AS numbers (RFC 6793); already merged into `asPath`. */
-  readonly as4Path?: readonly AsPathSegment[];
-  readonly as4Aggregator?: Aggregator;
   readonly largeCommunities?: ReadonlyArray<readonly [number, number, number]>;
   /** AS number of Only to Customer (RFC 9234). */
   readonly onlyToCustomer?: number;
