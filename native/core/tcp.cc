@@ -166,10 +166,12 @@ void begin_sample(Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t e
   if (own.sample != 0 && now_us - own.sample_us < kSampleMaxUs) return;
   if (parsed.has_timestamps && parsed.tsval != 0) {
     // Only the first segment of a tick: the echo of a tick cannot tell which of its segments it answers.
+    // Pure acknowledgements count too: of a download they are all that tells how far the sender is.
     if (!tsval_is_new) return;
     own.sample = static_cast<uint8_t>(Sample::Timestamp) & 3;
     own.sample_key = parsed.tsval;
   } else {
+    if (end == parsed.seq) return;
     own.sample = static_cast<uint8_t>(Sample::Sequence) & 3;
     own.sample_key = end;
   }
@@ -272,13 +274,13 @@ Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t se
     own.sample = 0;
     session.next[side] = end;
     session.acked[side] = parsed.seq;
+    begin_sample(own, parsed, tsval_is_new, end, now_us);
     if (end != parsed.seq) {
       result.segment_class = SegmentClass::New;
       result.new_bytes = parsed.payload_bytes;
-      begin_sample(own, parsed, tsval_is_new, end, now_us);
       remember(own, parsed);
     }
-  } else if (skipped < 0 && parsed.payload_bytes <= 1 && skipped == -1 && !is_syn && !is_fin &&
+  } else if (skipped < 0 && parsed.payload_bytes <= 1 && skipped == -1 && !is_syn && !own.has_fin &&
              (parsed.payload_bytes == 0 || ahead(session.acked[side], parsed.seq) > 0)) {
     // A lone last byte that is not acknowledged yet is a retransmission, not a keep-alive.
     result.segment_class = SegmentClass::KeepAlive;
@@ -291,10 +293,10 @@ Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t se
                {session.next[side], parsed.seq, now_us, static_cast<uint16_t>(parsed.tsval), parsed.ip_id});
     }
     session.next[side] = end;
+    begin_sample(own, parsed, tsval_is_new, end, now_us);
     if (end != parsed.seq) {
       result.segment_class = SegmentClass::New;
       result.new_bytes = parsed.payload_bytes;
-      begin_sample(own, parsed, tsval_is_new, end, now_us);
       remember(own, parsed);
     }
   } else if (end != parsed.seq) {
