@@ -64,6 +64,8 @@ export interface LinkView {
   /** Counted since the start, layer 2. */
   readonly inbound_bytes: number;
   readonly outbound_bytes: number;
+  /** When they were read, on the machine's monotonic clock: two views give an exact rate. */
+  readonly counted_monotonic_ms?: number;
 }
 
 export interface BlockView {

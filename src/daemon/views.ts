@@ -95,6 +95,7 @@ export function linkViews({ settings, loop, snapshot }: Picture): readonly LinkV
       ...measured(now),
       inbound_bytes: bytes?.inbound.l2Bytes ?? 0,
       outbound_bytes: bytes?.outbound.l2Bytes ?? 0,
+      ...(snapshot ? { counted_monotonic_ms: snapshot.monotonicMs } : {}),
     };
   });
 }

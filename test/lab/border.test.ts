@@ -12,8 +12,10 @@ import { labTestSkip, waitFor } from '../support/lab.ts';
 
 const prefix = 'hgborder';
 const skip = labTestSkip();
+const timeout = 200_000;
+t.setTimeout(timeout);
 
-t.test('a steered block moves the sources that prepends can move', { skip }, async (t) => {
+t.test('a steered block moves the sources that prepends can move', { skip, timeout }, async (t) => {
   const lab = await openLab({
     shape: defaultShape('link'),
     policy: birdPolicy,
@@ -45,26 +47,30 @@ t.test('a steered block moves the sources that prepends can move', { skip }, asy
   );
 });
 
-t.test('downloads are held to the capacity of the link that they come by', { skip }, async (t) => {
-  const shape = { ...defaultShape('inside'), routers: 2 as const };
-  const lab = await openLab({ shape, policy: birdPolicy, prefix, wires: 'bridge' });
-  t.teardown(() => closeLab(prefix));
-  await lab.waitForRoutes(60_000);
-  const traffic = await startTraffic(lab);
-  const meter = createMeter(lab, traffic);
-  traffic.setDemand(Object.fromEntries(lab.topology.blocks.map((b) => [b.prefix, 6_200_000])));
-  await waitFor('north is full', 60_000, async () => {
-    await meter.sample();
-    return (meter.last(2)?.links[0]?.load ?? 0) > 0.95;
-  });
-  const reading = meter.last(2);
-  t.ok((reading?.links[0]?.load ?? 9) < 1.05, 'no more than the shaper lets through');
-  t.ok((reading?.links[1]?.load ?? 9) < 0.01, 'nothing by south');
-  t.ok((reading?.goodputBitps ?? 9e9) < 40e6, 'the receivers get less than they want');
-  await traffic.stop();
-});
+t.test(
+  'downloads are held to the capacity of the link that they come by',
+  { skip, timeout },
+  async (t) => {
+    const shape = { ...defaultShape('inside'), routers: 2 as const };
+    const lab = await openLab({ shape, policy: birdPolicy, prefix, wires: 'bridge' });
+    t.teardown(() => closeLab(prefix));
+    await lab.waitForRoutes(60_000);
+    const traffic = await startTraffic(lab);
+    const meter = createMeter(lab, traffic);
+    traffic.setDemand(Object.fromEntries(lab.topology.blocks.map((b) => [b.prefix, 6_200_000])));
+    await waitFor('north is full', 60_000, async () => {
+      await meter.sample();
+      return (meter.last(2)?.links[0]?.load ?? 0) > 0.95;
+    });
+    const reading = meter.last(2);
+    t.ok((reading?.links[0]?.load ?? 9) < 1.05, 'no more than the shaper lets through');
+    t.ok((reading?.links[1]?.load ?? 9) < 0.01, 'nothing by south');
+    t.ok((reading?.goodputBitps ?? 9e9) < 40e6, 'the receivers get less than they want');
+    await traffic.stop();
+  },
+);
 
-t.test('what a crash leaves behind is removed by the next lab', { skip }, async (t) => {
+t.test('what a crash leaves behind is removed by the next lab', { skip, timeout }, async (t) => {
   const script = `
     import { openLab, defaultShape } from ${JSON.stringify(new URL('../../src/lab/index.js', import.meta.url).href)};
     import { birdPolicy } from ${JSON.stringify(new URL('../../src/cli/lab/policy.js', import.meta.url).href)};

@@ -6,8 +6,9 @@ export interface UnitView {
   readonly at: number;
   readonly links: ReadonlyArray<{
     readonly name: string;
-    /** Layer 2, counted since the unit's start. */
+    /** Layer 2, counted since the unit's start, and when on a clock of its own. */
     readonly inboundBytes: number;
+    readonly countedMs: number;
     readonly inboundBitps: number | undefined;
     /** Retransmitted / data segments, 0 to 1. */
     readonly retransmissionRatio: number | undefined;
@@ -74,18 +75,20 @@ const afterMs = 10_000;
 
 export function summarise(run: Run): Summary {
   const overloadedAt = firstTime(run, (reading) => isOverloaded(reading));
-  const firstMoveAt = run.views.at(-1)?.moves[0]?.at;
+  const moves = run.views.at(-1)?.moves ?? [];
+  // A move made while the load still rose is not the answer to the overload.
+  const firstMoveAt = moves.find((move) => move.at >= (overloadedAt ?? 0))?.at;
   const end = run.samples.at(-1)?.at ?? run.startedAt;
-  const beforeEnd = firstMoveAt ?? end;
+  const beforeStart = overloadedAt === undefined ? run.startedAt : overloadedAt - windowMs;
   const reliefAt = firstTime(
     run,
     (reading) => !isOverloaded(reading) && reading.goodputBitps > run.demandBitps * contentment,
     firstMoveAt ?? Number.POSITIVE_INFINITY,
   );
   return {
-    before: sideOf(run, overloadedAt ?? run.startedAt, beforeEnd),
+    before: sideOf(run, beforeStart, firstMoveAt ?? end),
     after: sideOf(run, Math.max(end - afterMs, firstMoveAt ?? 0), end),
-    moves: (run.views.at(-1)?.moves ?? []).map((move) => ({
+    moves: moves.map((move) => ({
       at_s: round((move.at - run.startedAt) / 1000, 1),
       block: move.block,
       from: move.from ?? null,
@@ -126,13 +129,12 @@ function sideOf(run: Run, from: number, to: number): Side {
   return {
     goodput_mbps: mbps(reading?.goodputBitps ?? 0),
     links: Object.entries(run.capacities).map(([name, capacity]) => {
-      const seen = views.flatMap(({ at, links }) =>
-        links.filter((link) => link.name === name).map((link) => ({ at, ...link })),
-      );
+      const seen = views.flatMap(({ links }) => links.filter((link) => link.name === name));
       const [earliest, latest] = [seen.at(0), seen.at(-1)];
       const measured =
-        earliest && latest && latest.at > earliest.at
-          ? ((latest.inboundBytes - earliest.inboundBytes) * 8000) / (latest.at - earliest.at)
+        earliest && latest && latest.countedMs > earliest.countedMs
+          ? ((latest.inboundBytes - earliest.inboundBytes) * 8000) /
+            (latest.countedMs - earliest.countedMs)
           : undefined;
       const ratio = mean(seen.map((link) => link.retransmissionRatio));
       return {

@@ -94,6 +94,7 @@ function viewOf(
     links: links.map((link) => ({
       name: link.name,
       inboundBytes: link.inbound_bytes,
+      countedMs: link.counted_monotonic_ms ?? 0,
       inboundBitps: link.inbound_bitps,
       retransmissionRatio: link.retransmission_ratio,
       rttUs: link.rtt_us,
@@ -158,5 +159,8 @@ async function end(child: ChildProcess): Promise<number | null> {
   return child.exitCode;
 }
 
-const lastWords = (logFile: string): string =>
-  readFileSync(logFile, 'utf8').trim().split('\n').slice(-2).join(' ');
+/** The first line of an error is what says most; Node puts its stack and version after it. */
+const lastWords = (logFile: string): string => {
+  const lines = readFileSync(logFile, 'utf8').trim().split('\n');
+  return lines.find((line) => /error/i.test(line)) ?? lines.at(-1) ?? '';
+};

@@ -59,6 +59,8 @@ createInterface({ input: process.stdin })
   })
   .on('close', () => process.exit(0));
 
+// The reader went: so does this.
+process.stdout.on('error', () => process.exit(0));
 for (const index of flows.keys()) open(index);
 setInterval(() => {
   const receipt: Receipt = { at: Date.now(), bytes, reconnects };

@@ -43,13 +43,16 @@ const candidates: readonly Candidate[] = [
   },
 ];
 
+const timeout = 200_000;
+t.setTimeout(timeout);
+
 const block4 = prefixText('198.18.3.0/24');
 const block6 = prefixText('2001:db8:100::/40');
 const foreign = prefixText('10.101.0.0/24');
 const byNorth = ['north', 'north', 'north', 'north'];
 
 for (const candidate of candidates) {
-  t.test(candidate.kind, { skip: labTestSkip(candidate.programs) }, async (t) => {
+  t.test(candidate.kind, { skip: labTestSkip(candidate.programs), timeout }, async (t) => {
     const prefix = `hgrouter-${candidate.kind}`;
     const lab = await openLab({
       shape: { ...defaultShape('link'), kind: candidate.kind },

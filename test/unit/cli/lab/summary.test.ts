@@ -27,6 +27,7 @@ function runWith(reliefS: number): Run {
         {
           name: 'north',
           inboundBytes: north,
+          countedMs: at,
           inboundBitps: undefined,
           retransmissionRatio: 0.02,
           rttUs: 900,
@@ -34,6 +35,7 @@ function runWith(reliefS: number): Run {
         {
           name: 'south',
           inboundBytes: south,
+          countedMs: at,
           inboundBitps: undefined,
           retransmissionRatio: undefined,
           rttUs: undefined,

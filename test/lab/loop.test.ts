@@ -1,0 +1,176 @@
+/**
+ * The loop, closed: downloads overload north, the unit measures it in-line and steers, the receivers get more.
+ * Judged by the receivers, the kernel's interface counters and the routers, not by the unit's own words.
+ */
+import t, { type Test } from 'tap';
+import { birdPolicy } from '../../src/cli/lab/policy.ts';
+import type { UnitMove } from '../../src/cli/lab/summary.ts';
+import { startUnit, type Unit } from '../../src/cli/lab/unit.ts';
+import type { BlockView } from '../../src/control/index.ts';
+import {
+  createMeter,
+  defaultShape,
+  demandOf,
+  dwellMs,
+  type Lab,
+  type Meter,
+  openLab,
+  type Place,
+  phaseCount,
+  startTraffic,
+  type Traffic,
+} from '../../src/lab/index.ts';
+import { closeLab } from '../../src/lab/lab.ts';
+import { labTestSkip, waitFor } from '../support/lab.ts';
+
+const skip = labTestSkip();
+/** A busy machine may make any of the waits below long; each has its own deadline. */
+const timeout = 400_000;
+t.setTimeout(timeout);
+const full = 0.95;
+
+interface Stage {
+  readonly lab: Lab;
+  readonly unit: Unit;
+  readonly traffic: Traffic;
+  readonly meter: Meter;
+  readonly forwardingBefore: readonly string[];
+}
+
+for (const place of ['link', 'inside'] as const) {
+  t.test(
+    `place ${place}: overload is relieved, and stays so as the load shifts`,
+    { skip, timeout },
+    (t) => theLoop(t, place),
+  );
+}
+
+t.test('mode observe announces nothing', { skip, timeout }, async (t) => {
+  const { lab, unit, traffic, meter } = await stage(t, 'link', 'observe');
+  traffic.setDemand(demandOf(lab.topology.blocks, 0));
+  await waitFor('the unit sees north full over several cycles', 60_000, async () => {
+    await meter.sample();
+    const north = (await unit.view()).links.find((link) => link.name === 'north');
+    const load = (north?.inboundBitps ?? 0) / 40e6;
+    return load > full && meter.samples.length > 40;
+  });
+  t.match(
+    await lab.birdc('br1', 'show route protocol headgate count'),
+    /^0 of/m,
+    'the router has no route of the unit',
+  );
+  for (const { source, blocks } of await lab.waysIn()) {
+    t.ok(
+      Object.values(blocks).every((way) => way === 'north'),
+      `${source} sends as before`,
+    );
+  }
+  t.equal(await unit.stop(), 0, 'SIGTERM ends it cleanly');
+});
+
+async function theLoop(t: Test, place: Place): Promise<void> {
+  const { lab, unit, traffic, meter, forwardingBefore } = await stage(t, place, 'control');
+  const { blocks, routers } = lab.topology;
+  // Held back until the overload has been seen for a while: what is compared with must not be a passing moment.
+  await unit.ask('withdraw', { all: true });
+  traffic.setDemand(demandOf(blocks, 0));
+  await waitFor('north is full for three seconds', 60_000, async () => {
+    await meter.sample();
+    return (meter.last(3)?.seconds ?? 0) > 2.5 && (meter.last(3)?.links[0]?.load ?? 0) > full;
+  });
+  const before = meter.last(3)?.goodputBitps ?? 0;
+  t.ok(before < 40e6, `the receivers get ${mbps(before)} of 62 Mbit/s at first`);
+  await unit.ask('resume');
+
+  for (let phase = 0; phase < phaseCount; phase++) {
+    traffic.setDemand(demandOf(blocks, phase));
+    const shiftedAt = Date.now();
+    await waitFor(`no link is full in phase ${phase}, and the receivers are`, 90_000, async () => {
+      await meter.sample();
+      const reading = meter.last(4);
+      // A whole window after the shift, so that what came before does not count.
+      if (!reading || Date.now() < shiftedAt + 6000) return false;
+      const isRelieved = reading.links.every((link) => link.load <= full);
+      return isRelieved && reading.goodputBitps >= 1.4 * before;
+    });
+    const reading = meter.last(4);
+    t.comment(
+      `phase ${phase}: ${((Date.now() - shiftedAt) / 1000).toFixed(0)} s, goodput ${mbps(reading?.goodputBitps ?? 0)}, ${reading?.links.map((l) => `${l.name} ${(l.load * 100).toFixed(0)} %`).join(', ')}`,
+    );
+    t.pass(`phase ${phase} is relieved`);
+  }
+
+  const { moves } = await unit.view();
+  t.ok(moves.length > 0, `${moves.length} moves`);
+  judgeMoves(t, moves);
+  for (const [i, router] of routers.entries()) {
+    t.equal(
+      await lab.forwarding(router.name),
+      forwardingBefore[i],
+      `${router.name} forwards as before`,
+    );
+  }
+  await countsAgree(t, lab, unit, traffic);
+  t.equal(await unit.stop(), 0, 'SIGTERM ends it cleanly');
+}
+
+/** Lab, unit and traffic, taken down with the test in reverse order. */
+async function stage(t: Test, place: Place, mode: 'observe' | 'control'): Promise<Stage> {
+  const prefix = `hgloop-${place}`;
+  const lab = await openLab({ shape: defaultShape(place), policy: birdPolicy, prefix });
+  t.teardown(() => closeLab(prefix));
+  const unit = await startUnit(lab, mode);
+  t.teardown(() => unit.stop());
+  await lab.waitForRoutes(60_000);
+  const forwardingBefore = await Promise.all(
+    lab.topology.routers.map((router) => lab.forwarding(router.name)),
+  );
+  const traffic = await startTraffic(lab);
+  t.teardown(() => traffic.stop());
+  return { lab, unit, traffic, meter: createMeter(lab, traffic), forwardingBefore };
+}
+
+/** No block changes its link twice within its dwell time, nor goes back to where it came from. */
+function judgeMoves(t: Test, moves: readonly UnitMove[]): void {
+  const changes = moves.filter((move) => move.from !== move.to);
+  for (const [i, move] of changes.entries()) {
+    const earlier = changes.slice(0, i).filter((other) => other.block === move.block);
+    for (const other of earlier) {
+      const apart = `${move.block}: ${((move.at - other.at) / 1000).toFixed(1)} s after its last move`;
+      t.ok(move.at - other.at >= dwellMs, apart);
+      t.notOk(move.to === other.from && move.from === other.to, `${move.block} went back`);
+    }
+  }
+}
+
+/** The unit's layer-2 bytes per block and the kernel's on each block's own interface, over the whole run. */
+async function countsAgree(t: Test, lab: Lab, unit: Unit, traffic: Traffic): Promise<void> {
+  traffic.setDemand({});
+  await traffic.stop();
+  const kernelCounts = async () => {
+    const ports = await lab.counters('core');
+    return lab.topology.blocks.map((block) => ports.get(block.port)?.txBytes ?? 0);
+  };
+  // Answers are control/views.ts's.
+  const unitCounts = async () => {
+    const views = (await unit.ask('blocks')) as readonly BlockView[];
+    return lab.topology.blocks.map(
+      (block) => views.find((view) => view.prefix === block.prefix)?.inbound_bytes ?? 0,
+    );
+  };
+  let last = '';
+  await waitFor('queues are empty and counters stand still', 30_000, async () => {
+    const now = JSON.stringify([await kernelCounts(), await unitCounts()]);
+    const isStill = now === last;
+    last = now;
+    return isStill;
+  });
+  const [kernel, counted] = [await kernelCounts(), await unitCounts()];
+  for (const [i, block] of lab.topology.blocks.entries()) {
+    const [a, b] = [kernel[i] ?? 0, counted[i] ?? 0];
+    t.ok(a > 1e6, `${block.prefix} carried ${a} bytes`);
+    t.ok(Math.abs(a - b) <= a * 0.001, `${block.prefix}: kernel ${a}, unit ${b}`);
+  }
+}
+
+const mbps = (bitps: number) => (bitps / 1e6).toFixed(1);
