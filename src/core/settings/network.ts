@@ -18,7 +18,7 @@ import {
   whole,
 } from './scalars.ts';
 import { list, section } from './section.ts';
-import { snmp, snmp } from './snmp.ts';
+import { snmp } from './snmp.ts';
 
 /** How networks are divided, or the blocks themselves. */
 export const blocks = z.union(
@@ -138,8 +138,6 @@ export const router = section({
   asn: asn.exactOptional(),
   /** Present: the unit holds a BGP session with this router. */
   bgp: bgp.exactOptional(),
-  /** Present: its counters are read. */
-  snmp: snmp.exactOptional(),
   /** Present: its interface counters are read. */
   snmp: snmp.exactOptional(),
 });

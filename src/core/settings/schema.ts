@@ -1,10 +1,10 @@
 /** The whole of `headgate.yaml` (DESIGN.md section 9), and what it becomes. */
 import { z } from 'zod';
 import { dns } from './dns.ts';
-import { flows, flows } from './flows.ts';
+import { flows } from './flows.ts';
 import { type attribute, blocks, link, management, router, wire } from './network.ts';
 import { group, maintenance, objective, pin, rails } from './policy.ts';
-import { probe, probe } from './probe.ts';
+import { probe } from './probe.ts';
 import { asn, duration, listenAddress, prefix, size, weight, whole } from './scalars.ts';
 import { list, section } from './section.ts';
 
@@ -22,10 +22,6 @@ export const settingsSchema = section({
   wires: list(wire, 'wires', 64).default([]),
   links: list(link, 'links', 64),
   routers: list(router, 'routers', 64).default([]),
-  /** Flow exports that the unit collects. */
-  flows: flows.exactOptional(),
-  /** Active probes over each link that has a `source`. */
-  probe: probe.exactOptional(),
   objective: objective.exactOptional(),
   groups: list(group, 'groups').default([]),
   pins: list(pin, '{ block, link }').default([]),
