@@ -1,0 +1,379 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import Database from 'better-sqlite3';
+import { HeadgateError } from '../core/base/error.ts';
+import type { State } from '../core/decide/index.ts';
+import type { DecidedMove } from '../core/decide/state.ts';
+import type { Mode } from '../core/settings/index.ts';
+import type { Cycle, CycleInput } from './cycle.ts';
+import { prune } from './prune.ts';
+import { prepareTables, schemaVersion } from './schema.ts';
+
+export interface HistoryOptions {
+  /** File; its folder is made when absent. */
+  readonly path: string;
+  /** Milliseconds that decisions and samples are kept. */
+  readonly keepMs: number;
+  /** Bytes that the file may have: the oldest decisions without moves go first. Billing samples stay. */
+  readonly bytesMax: number;
+  /** For what was set aside at the start. */
+  readonly warn: (message: string) => void;
+}
+
+/** A move as it was kept. */
+export interface KeptMove {
+  readonly at: number;
+  readonly block: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly rung: number;
+  readonly mode: Mode;
+  readonly outcome: string;
+  readonly reason: string;
+  readonly predictedShiftBitps: number;
+}
+
+export interface Span {
+  /** Milliseconds since the epoch, both inclusive. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Octets of one link in one 5-minute sample. `at` is the sample's start. */
+export interface Usage {
+  readonly at: number;
+  readonly link: string;
+  readonly inboundL2: number;
+  readonly outboundL2: number;
+  readonly inboundIp: number;
+  readonly outboundIp: number;
+  /** Milliseconds of the sample that were really measured, at most 300,000. */
+  readonly coveredMs: number;
+}
+
+/** Of one link in one 5-minute sample: the last values seen. */
+export interface Quality {
+  readonly at: number;
+  readonly link: string;
+  readonly retransmission: number | null;
+  readonly rttUs: number | null;
+  readonly loss: number | null;
+}
+
+/** What a unit remembers over a restart. */
+export interface Memory {
+  readonly state: State;
+  readonly isWithdrawn: boolean;
+}
+
+/** Pruning reads the file's size; not every cycle needs it. */
+const cyclesPerPrune = 100;
+const fiveMinutes = 300_000;
+const hour = 3_600_000;
+
+/**
+ * The unit's memory on disk: SQLite in WAL mode, so that a power loss costs at most the last moments. A write
+ * that the disk refuses is counted and left out; the unit goes on.
+ */
+export class History {
+  readonly #database: Database.Database;
+  readonly #options: HistoryOptions;
+  /** Records that were not kept, by reason (SQLite's code). */
+  readonly lost = new Map<string, number>();
+  #knownPolicy = '';
+  #sincePrune = 0;
+
+  /** Throws HeadgateError `history_failed`. A file that is damaged or of another version is set aside first. */
+  constructor(options: HistoryOptions) {
+    this.#options = options;
+    this.#database = open(options);
+  }
+
+  /** The size of the file, bytes, without what still stands in the log. */
+  get bytes(): number {
+    return statSync(this.#options.path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** Keeps one turn: its input, its moves, what rails stopped, what became of earlier moves. */
+  record(cycle: Cycle): void {
+    this.#write('cycle', () => {
+      const { observation, decision, mode, isCarriedOut } = cycle;
+      const policy = this.#keepPolicy(cycle);
+      const input = { observation, before: cycle.before, mode, isCarriedOut };
+      const done = decision.moves.filter((move) => move.outcome === 'pending');
+      this.#run(
+        'INSERT OR REPLACE INTO cycles (at, has_moves, policy, body) VALUES (?, ?, ?, ?)',
+        observation.at,
+        done.length > 0 ? 1 : 0,
+        policy,
+        pack(input),
+      );
+      for (const verification of decision.verifications) {
+        this.#run(
+          'UPDATE moves SET outcome = ? WHERE id = (SELECT max(id) FROM moves WHERE block = ?)',
+          verification.outcome,
+          verification.block,
+        );
+      }
+      // In the other modes a proposal comes up in every cycle until it is approved: only what is done is a move.
+      if (isCarriedOut) for (const move of done) this.#keepMove(move, mode);
+      this.#countRails(cycle);
+      this.#keepQuality(cycle);
+    });
+    this.#sincePrune++;
+    if (this.#sincePrune >= cyclesPerPrune) this.prune(cycle.observation.at);
+  }
+
+  /** Keeps moves that were made outside a turn: approved or withdrawn by the operator. */
+  recordMoves(moves: readonly DecidedMove[], mode: Mode): void {
+    this.#write('moves', () => {
+      for (const move of moves) this.#keepMove(move, mode);
+    });
+  }
+
+  /** Adds to the samples that `usage` names: a sample may come in parts. */
+  addUsage(usage: readonly Usage[]): void {
+    this.#write('usage', () => {
+      for (const part of usage) {
+        this.#run(
+          `INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (at, link) DO UPDATE SET
+             inbound_l2 = inbound_l2 + excluded.inbound_l2,
+             outbound_l2 = outbound_l2 + excluded.outbound_l2,
+             inbound_ip = inbound_ip + excluded.inbound_ip,
+             outbound_ip = outbound_ip + excluded.outbound_ip,
+             covered_ms = min(${fiveMinutes}, covered_ms + excluded.covered_ms)`,
+          part.at,
+          part.link,
+          part.inboundL2,
+          part.outboundL2,
+          part.inboundIp,
+          part.outboundIp,
+          part.coveredMs,
+        );
+      }
+    });
+  }
+
+  remember(memory: Memory): void {
+    this.#write('memory', () => {
+      this.#run("INSERT OR REPLACE INTO memory VALUES ('unit', ?)", pack(memory));
+    });
+  }
+
+  recall(): Memory | undefined {
+    const row = this.#get<{ body: Buffer }>("SELECT body FROM memory WHERE key = 'unit'");
+    return row && unpack<Memory>(row.body);
+  }
+
+  /** The last cycle at or before a time. */
+  cycleAt(at: number): CycleInput | undefined {
+    const row = this.#get<CycleRow>(`${cycleColumns} WHERE at <= ? ORDER BY at DESC LIMIT 1`, at);
+    return row && cycleOf(row);
+  }
+
+  /** The cycles of a time, oldest first, one at a time: they may be many. */
+  *cycles({ from, to }: Span): Generator<CycleInput> {
+    const rows = this.#database
+      .prepare<unknown[], CycleRow>(`${cycleColumns} WHERE at BETWEEN ? AND ? ORDER BY at`)
+      .iterate(from, to);
+    for (const row of rows) yield cycleOf(row);
+  }
+
+  /** Newest first. */
+  moves({ from, to }: Span, block: string | undefined, limit: number): readonly KeptMove[] {
+    const where = block === undefined ? '' : 'AND block = ?';
+    return this.#all<KeptMove>(
+      `SELECT at, block, from_link AS "from", to_link AS "to", rung, mode, outcome, reason,
+              predicted_shift_bitps AS predictedShiftBitps
+       FROM moves WHERE at BETWEEN ? AND ? ${where} ORDER BY id DESC LIMIT ?`,
+      from,
+      to,
+      ...(block === undefined ? [] : [block]),
+      limit,
+    );
+  }
+
+  /** How often each rail stopped a move. */
+  rails({ from, to }: Span) {
+    return this.#all<{ readonly rail: string; readonly result: string; readonly count: number }>(
+      `SELECT rail, result, sum(count) AS count FROM rails
+       WHERE hour BETWEEN ? AND ? GROUP BY rail, result ORDER BY count DESC, rail`,
+      from - (from % hour),
+      to,
+    );
+  }
+
+  usage({ from, to }: Span): readonly Usage[] {
+    return this.#all<Usage>(
+      `SELECT at, link, inbound_l2 AS inboundL2, outbound_l2 AS outboundL2, inbound_ip AS inboundIp,
+              outbound_ip AS outboundIp, covered_ms AS coveredMs
+       FROM usage WHERE at BETWEEN ? AND ? ORDER BY at, link`,
+      from,
+      to,
+    );
+  }
+
+  quality({ from, to }: Span): readonly Quality[] {
+    return this.#all<Quality>(
+      `SELECT at, link, retransmission, rtt_us AS rttUs, loss FROM quality
+       WHERE at BETWEEN ? AND ? ORDER BY at, link`,
+      from,
+      to,
+    );
+  }
+
+  /** Lets go of what is too old or too much. */
+  prune(now: number): void {
+    this.#sincePrune = 0;
+    const { keepMs, bytesMax } = this.#options;
+    this.#write('prune', () => prune(this.#database, now - keepMs, bytesMax));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #keepPolicy({ policy }: Cycle): string {
+    const text = JSON.stringify(policy);
+    const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+    if (hash !== this.#knownPolicy) {
+      this.#run('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, pack(policy));
+      this.#knownPolicy = hash;
+    }
+    return hash;
+  }
+
+  #keepMove(move: DecidedMove, mode: Mode): void {
+    this.#run(
+      `INSERT INTO moves (at, block, from_link, to_link, rung, mode, outcome, reason, predicted_shift_bitps)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      move.at,
+      move.block,
+      move.from ?? null,
+      move.to ?? null,
+      move.rung,
+      mode,
+      move.outcome,
+      move.reason,
+      move.predictedShiftBitps,
+    );
+  }
+
+  #countRails({ observation, decision }: Cycle): void {
+    const start = observation.at - (observation.at % hour);
+    for (const { verdicts } of decision.moves) {
+      for (const { rail, result } of verdicts) {
+        if (result === 'pass') continue;
+        this.#run(
+          'INSERT INTO rails VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1',
+          start,
+          rail,
+          result,
+        );
+      }
+    }
+  }
+
+  #keepQuality({ observation }: Cycle): void {
+    const at = observation.at - (observation.at % fiveMinutes);
+    for (const link of observation.links) {
+      const values = [link.retransmissionRatio?.value, link.rttUs?.value, link.lossRatio?.value];
+      if (values.every((value) => value === undefined)) continue;
+      const kept = values.map((value) => value ?? null);
+      this.#run('INSERT OR REPLACE INTO quality VALUES (?, ?, ?, ?, ?)', at, link.link, ...kept);
+    }
+  }
+
+  /** One transaction. What the disk or the file refuses is counted: the unit's work does not wait for it. */
+  #write(what: string, write: () => void): void {
+    try {
+      this.#database.transaction(write)();
+    } catch (error) {
+      if (!(error instanceof Database.SqliteError)) throw error;
+      const reason = `${what} ${error.code}`;
+      this.lost.set(reason, (this.lost.get(reason) ?? 0) + 1);
+      this.#knownPolicy = '';
+    }
+  }
+
+  #run(sql: string, ...values: readonly unknown[]): void {
+    this.#database.prepare(sql).run(...values);
+  }
+
+  #get<Row>(sql: string, ...values: readonly unknown[]): Row | undefined {
+    return this.#database.prepare<unknown[], Row>(sql).get(...values);
+  }
+
+  #all<Row>(sql: string, ...values: readonly unknown[]): readonly Row[] {
+    return this.#database.prepare<unknown[], Row>(sql).all(...values);
+  }
+}
+
+interface CycleRow {
+  readonly body: Buffer;
+  readonly policy: Buffer;
+}
+
+const cycleColumns =
+  'SELECT cycles.body, policies.body AS policy FROM cycles JOIN policies ON hash = policy';
+
+function cycleOf(row: CycleRow): CycleInput {
+  const input = unpack<Omit<CycleInput, 'policy'>>(row.body);
+  return { ...input, policy: unpack<CycleInput['policy']>(row.policy) };
+}
+
+// Level 1: three quarters of the gain at a quarter of the time, and the cycle waits for it.
+const pack = (value: unknown): Buffer => deflateRawSync(JSON.stringify(value), { level: 1 });
+
+/** What `pack` wrote: the file is ours, and its version was compared when it was opened. */
+function unpack<T>(body: Buffer): T {
+  return JSON.parse(inflateRawSync(body).toString()) as T;
+}
+
+function open(options: HistoryOptions): Database.Database {
+  const { path } = options;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const database = openFile(path);
+    if (database) return database;
+    const aside = `${path}.${Date.now()}.aside`;
+    for (const suffix of ['', '-wal', '-shm']) {
+      if (statSync(path + suffix, { throwIfNoEntry: false }))
+        renameSync(path + suffix, aside + suffix);
+    }
+    options.warn(`${path} could not be used and was set aside as ${aside}; a new history begins`);
+    const fresh = openFile(path);
+    if (fresh) return fresh;
+    throw new Error('a new file cannot be used either');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new HeadgateError(
+      'history_failed',
+      `cannot keep history in ${path}: ${reason}; set history.path to a place that can be written`,
+      { cause },
+    );
+  }
+}
+
+/** Undefined for a file that is damaged, no database, or of another version. */
+function openFile(path: string): Database.Database | undefined {
+  const database = new Database(path);
+  try {
+    database.pragma('auto_vacuum = INCREMENTAL');
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = NORMAL');
+    if (prepareTables(database) === schemaVersion) return database;
+  } catch (error) {
+    const isDamaged =
+      error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+    if (!isDamaged) {
+      database.close();
+      throw error;
+    }
+  }
+  database.close();
+  return undefined;
+}

@@ -1,0 +1,44 @@
+import type { Database } from 'better-sqlite3';
+
+/** Share of the decisions that go at once when the file is too large: pruning should be rare. */
+const shareAtOnce = 0.1;
+
+/**
+ * Lets go of all that is older than `oldest`, and of decisions while the file's pages are more than `bytesMax`:
+ * first those without moves, then the others, the oldest first. Billing samples only go by age.
+ */
+export function prune(database: Database, oldest: number, bytesMax: number): void {
+  for (const table of ['cycles', 'moves', 'usage', 'quality']) {
+    database.prepare(`DELETE FROM ${table} WHERE at < ?`).run(oldest);
+  }
+  database.prepare('DELETE FROM rails WHERE hour < ?').run(oldest);
+  while (usedBytes(database) > bytesMax && dropOldest(database)) {
+    // Each round lets a tenth of the decisions go.
+  }
+  database.prepare('DELETE FROM policies WHERE hash NOT IN (SELECT policy FROM cycles)').run();
+  database.pragma('incremental_vacuum');
+}
+
+function usedBytes(database: Database): number {
+  // Casts: with `simple` each pragma is one number.
+  const read = (name: string) => database.pragma(name, { simple: true }) as number;
+  return (read('page_count') - read('freelist_count')) * read('page_size');
+}
+
+/** False when there is nothing left to let go. */
+function dropOldest(database: Database): boolean {
+  for (const hasMoves of [0, 1]) {
+    const count = database
+      .prepare<unknown[], number>('SELECT count(*) FROM cycles WHERE has_moves = ?')
+      .pluck()
+      .get(hasMoves);
+    if (!count) continue;
+    database
+      .prepare(
+        'DELETE FROM cycles WHERE at IN (SELECT at FROM cycles WHERE has_moves = ? ORDER BY at LIMIT ?)',
+      )
+      .run(hasMoves, Math.max(1, Math.ceil(count * shareAtOnce)));
+    return true;
+  }
+  return false;
+}

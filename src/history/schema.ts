@@ -1,0 +1,68 @@
+import type { Database } from 'better-sqlite3';
+
+/** Raised with every change of the tables; a file of another version is set aside, never rewritten. */
+export const schemaVersion = 1;
+
+/** Times are milliseconds since the epoch; bodies are deflated JSON. */
+const tables = `
+  CREATE TABLE cycles (
+    at INTEGER PRIMARY KEY,
+    has_moves INTEGER NOT NULL,
+    policy TEXT NOT NULL,
+    body BLOB NOT NULL
+  );
+  CREATE INDEX cycles_without_moves ON cycles (at) WHERE has_moves = 0;
+  CREATE TABLE policies (hash TEXT PRIMARY KEY, body BLOB NOT NULL);
+  CREATE TABLE moves (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    block TEXT NOT NULL,
+    from_link TEXT,
+    to_link TEXT,
+    rung INTEGER NOT NULL,
+    mode TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    predicted_shift_bitps REAL NOT NULL
+  );
+  CREATE INDEX moves_at ON moves (at);
+  CREATE INDEX moves_block ON moves (block, id);
+  CREATE TABLE rails (
+    hour INTEGER NOT NULL,
+    rail TEXT NOT NULL,
+    result TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (hour, rail, result)
+  ) WITHOUT ROWID;
+  CREATE TABLE usage (
+    at INTEGER NOT NULL,
+    link TEXT NOT NULL,
+    inbound_l2 INTEGER NOT NULL,
+    outbound_l2 INTEGER NOT NULL,
+    inbound_ip INTEGER NOT NULL,
+    outbound_ip INTEGER NOT NULL,
+    covered_ms INTEGER NOT NULL,
+    PRIMARY KEY (at, link)
+  ) WITHOUT ROWID;
+  CREATE TABLE quality (
+    at INTEGER NOT NULL,
+    link TEXT NOT NULL,
+    retransmission REAL,
+    rtt_us REAL,
+    loss REAL,
+    PRIMARY KEY (at, link)
+  ) WITHOUT ROWID;
+  CREATE TABLE memory (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+`;
+
+/** Makes the tables of an empty file; gives the version that a file already has. */
+export function prepareTables(database: Database): number {
+  // A cast: with `simple` the pragma is one number.
+  const version = database.pragma('user_version', { simple: true }) as number;
+  if (version !== 0) return version;
+  database.transaction(() => {
+    database.exec(tables);
+    database.pragma(`user_version = ${schemaVersion}`);
+  })();
+  return schemaVersion;
+}
