@@ -1,0 +1,243 @@
+#include "core/pipeline.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/byte_order.h"
+#include "core/checksum.h"
+#include "support.h"
+
+namespace headgate::test {
+namespace {
+
+constexpr uint32_t kOurs = 0x0a000000;  // 10.0.0.0/24 is block 3
+
+struct Unit {
+  Tables tables;
+  Owned owned;
+  Pipeline& pipeline = owned.pipeline;
+
+  static PipelineSettings settings() {
+    PipelineSettings settings;
+    settings.blocks = 4;
+    settings.links = 2;
+    settings.destinations = 2;
+    settings.session_slots = 256;
+    return settings;
+  }
+  Unit() : owned(settings()) {
+    tables.blocks = PrefixTable({{kOurs, 24, 3}}, {});
+    std::fill(std::begin(tables.marks.spread), std::end(tables.marks.spread), static_cast<uint8_t>(HG_LINK_UNKNOWN));
+    for (auto& mark : tables.marks.marks) mark = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
+    pipeline.publish(&tables);
+  }
+  // The packet as it leaves.
+  std::vector<uint8_t> pass(Frame& frame, Direction direction) {
+    frame.packet.direction = direction;
+    pipeline.process(&frame.packet, 1);
+    return {frame.packet.data, frame.packet.data + frame.packet.captured};
+  }
+};
+
+TcpShape outbound_shape() {
+  TcpShape shape;
+  shape.source = kOurs + 5;
+  shape.tos = 0x03;  // ECN bits set
+  shape.payload = 100;
+  return shape;
+}
+
+}  // namespace
+
+TEST_CASE("packets are counted for their block, link and direction, by three measures") {
+  Unit unit;
+  auto& wire = unit.tables.wires[0];
+  wire.macs = 1;
+  wire.mac[0] = 0x020000000002;
+  wire.mac_link[0] = 1;
+  Frame frame(ethernet(ipv4_tcp(outbound_shape())), 1);
+  unit.pass(frame, Direction::Outbound);
+  const hg_traffic& traffic = unit.pipeline.traffic(3, 1, Direction::Outbound);
+  CHECK(traffic.packets == 1);
+  CHECK(traffic.ip_bytes == 140);
+  CHECK(traffic.l2_bytes == 154);
+  // Inbound, the router is the sender: this frame comes from another one.
+  unit.pass(frame, Direction::Inbound);
+  CHECK(unit.pipeline.traffic(4, HG_LINK_UNKNOWN, Direction::Inbound).packets == 1);
+}
+
+TEST_CASE("a super-packet counts as its segments with a header each") {
+  Unit unit;
+  TcpShape shape = outbound_shape();
+  shape.payload = 3000;
+  Frame frame(ethernet(ipv4_tcp(shape)), 1);
+  frame.packet.segment_bytes = 1000;
+  unit.pass(frame, Direction::Outbound);
+  const hg_traffic& traffic = unit.pipeline.traffic(3, HG_LINK_UNKNOWN, Direction::Outbound);
+  CHECK(traffic.packets == 3);
+  CHECK(traffic.ip_bytes == 3 * 1040);
+  CHECK(traffic.l2_bytes == 3 * 1054);
+  CHECK(unit.pipeline.tcp(HG_LINK_UNKNOWN, Direction::Outbound).data_segments == 3);
+}
+
+TEST_CASE("a DSCP mark changes the TOS octet and a right checksum, nothing else") {
+  INFO("seed ", seed());
+  Random random(30);
+  for (unsigned round = 0; round < 2000; round++) {
+    Unit unit;
+    unit.tables.marks.enabled = 1;
+    unit.tables.wires[0].may_mark = true;
+    const auto dscp = static_cast<uint8_t>(random.below(64));
+    unit.tables.marks.marks[1].dscp = dscp;
+    unit.tables.destinations = PrefixTable({{0xc6336400, 24, 0}}, {});
+    unit.tables.destination_link = {1, 0xff};
+    TcpShape shape = outbound_shape();
+    shape.ip_id = static_cast<uint16_t>(random.next());
+    shape.tos = static_cast<uint8_t>(random.next());
+    const auto before = ethernet(ipv4_tcp(shape));
+    Frame frame(before, 1);
+    auto after = unit.pass(frame, Direction::Outbound);
+    REQUIRE(after.size() == before.size());
+    CHECK((after[15] >> 2) == dscp);
+    CHECK((after[15] & 3) == (shape.tos & 3));
+    CHECK(header_checksum(after.data() + 14) == 0);
+    CHECK((frame.packet.verdict == Verdict::ForwardMarked) == (dscp != shape.tos >> 2));
+    after[15] = before[15];
+    std::copy_n(before.begin() + 24, 2, after.begin() + 24);
+    CHECK(after == before);
+  }
+}
+
+TEST_CASE("incremental checksums equal those made anew, for every change of every word value") {
+  INFO("seed ", seed());
+  Random random(31);
+  for (unsigned i = 0; i < 200'000; i++) {
+    uint16_t words[4] = {static_cast<uint16_t>(random.next()), static_cast<uint16_t>(random.next()),
+                         static_cast<uint16_t>(random.next()), 0x4500};
+    if (random.one_in(4)) words[0] = random.one_in(2) ? 0 : 0xffff;
+    const auto sum_of = [&words] {
+      uint32_t sum = 0;
+      for (const uint16_t word : words) sum += word;
+      while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+      return static_cast<uint16_t>(~sum);
+    };
+    const uint16_t checksum = sum_of(), before = words[0];
+    words[0] = static_cast<uint16_t>(random.next());
+    REQUIRE(hg_checksum_adjust(checksum, before, words[0]) == sum_of());
+  }
+}
+
+TEST_CASE("a VLAN mark replaces the outermost VID, keeps its priority, or puts a tag in front") {
+  Unit unit;
+  unit.tables.marks.enabled = 1;
+  unit.tables.wires[0].may_mark = true;
+  unit.tables.marks.marks[0].vlan = 101;
+  for (auto& entry : unit.tables.marks.spread) entry = 0;
+  const auto ip = ipv4_tcp(outbound_shape());
+  {
+    Frame frame(ethernet(ip, {0xb005, 0x0007}), 1);
+    CHECK(unit.pass(frame, Direction::Outbound) == ethernet(ip, {0xb000 | 101, 0x0007}));
+  }
+  {
+    Frame frame(ethernet(ip), 1);
+    CHECK(unit.pass(frame, Direction::Outbound) == ethernet(ip, {101}));
+    CHECK(frame.packet.wire_length == ip.size() + 18);
+  }
+  {
+    Frame frame(ethernet(ip), 1);
+    frame.packet.has_vlan = true;
+    frame.packet.vlan_tci = 0x6009;
+    CHECK(unit.pass(frame, Direction::Outbound) == ethernet(ip));
+    CHECK(frame.packet.vlan_tci == (0x6000 | 101));
+  }
+}
+
+TEST_CASE("inbound packets and wires of place link leave as they came") {
+  Unit unit;
+  unit.tables.marks.enabled = 1;
+  unit.tables.marks.marks[0].dscp = 10;
+  for (auto& entry : unit.tables.marks.spread) entry = 0;
+  const auto before = ethernet(ipv4_tcp(outbound_shape()));
+  Frame on_link(before, 1);
+  CHECK(unit.pass(on_link, Direction::Outbound) == before);
+  unit.tables.wires[0].may_mark = true;
+  Frame inbound(before, 1);
+  CHECK(unit.pass(inbound, Direction::Inbound) == before);
+  Frame outbound(before, 1);
+  CHECK(unit.pass(outbound, Direction::Outbound) != before);
+}
+
+TEST_CASE("a host may not set a DSCP that means a link") {
+  Unit unit;
+  unit.tables.marks.enabled = 1;
+  unit.tables.wires[0].may_mark = true;
+  unit.tables.marks.reserved_dscp = 1ull << 10;
+  TcpShape shape = outbound_shape();
+  shape.tos = 10 << 2 | 1;
+  Frame frame(ethernet(ipv4_tcp(shape)), 1);
+  const auto after = unit.pass(frame, Direction::Outbound);
+  CHECK(after[15] == 1);
+  CHECK(header_checksum(after.data() + 14) == 0);
+  CHECK(unit.pipeline.counts().cleared == 1);
+}
+
+TEST_CASE("all fragments of a packet leave by one link") {
+  hg_mark_table table{};
+  for (unsigned i = 0; i < HG_SPREAD_BUCKETS; i++) table.spread[i] = static_cast<uint8_t>(i % 7);
+  const uint32_t source = 0x0500000a, destination = 0x016433c6;
+  const uint32_t hash = hg_tuple_hash(&source, &destination, 1, 0, kProtocolUdp);
+  CHECK(hg_choose_link(&table, HG_LINK_UNKNOWN, hash) == table.spread[hash & 255]);
+  CHECK(hg_choose_link(&table, 4, hash) == 4);
+}
+
+TEST_CASE("tables are in force from the next batch on, and say so") {
+  Unit unit;
+  Frame frame(ethernet(ipv4_tcp(outbound_shape())), 1);
+  unit.pass(frame, Direction::Outbound);
+  CHECK(unit.pipeline.generation_in_use() == 0);
+  Tables next;
+  next.generation = 8;
+  next.blocks = PrefixTable({{kOurs, 24, 1}}, {});
+  unit.pipeline.publish(&next);
+  unit.pass(frame, Direction::Outbound);
+  CHECK(unit.pipeline.generation_in_use() == 8);
+  CHECK(unit.pipeline.traffic(3, HG_LINK_UNKNOWN, Direction::Outbound).packets == 1);
+  CHECK(unit.pipeline.traffic(1, HG_LINK_UNKNOWN, Direction::Outbound).packets == 1);
+}
+
+TEST_CASE("a packet cut at any length is counted, forwarded unchanged and never read past") {
+  Unit unit;
+  unit.tables.marks.enabled = 1;
+  TcpShape shape = outbound_shape();
+  shape.has_timestamps = true;
+  shape.payload = 0;
+  const auto whole = ethernet(ipv4_tcp(shape), {5, 6});
+  uint64_t packets = 0;
+  for (size_t length = 0; length <= whole.size(); length++) {
+    const std::vector<uint8_t> cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
+    Frame frame(cut, 1);
+    frame.packet.wire_length = static_cast<uint32_t>(whole.size());
+    CHECK(unit.pass(frame, Direction::Outbound) == cut);
+    packets++;
+  }
+  CHECK(unit.pipeline.counts().packets == packets);
+}
+
+TEST_CASE("quantiles of round-trip times are within a hundredth of the sorted values") {
+  INFO("seed ", seed());
+  Random random(32);
+  auto histogram = std::make_unique<RttHistogram>();
+  std::vector<uint32_t> values;
+  for (unsigned i = 0; i < 20'000; i++) {
+    const uint32_t us = random.below(1u << (4 + random.below(20)));
+    values.push_back(us);
+    histogram->add(us);
+  }
+  std::sort(values.begin(), values.end());
+  for (const double share : {0.05, 0.5, 0.95, 0.99}) {
+    const double truth = values[static_cast<size_t>(share * 19'999)];
+    CHECK(histogram->quantile(share) == doctest::Approx(truth).epsilon(0.01));
+  }
+}
+
+}  // namespace headgate::test
