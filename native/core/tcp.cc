@@ -280,7 +280,8 @@ Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t se
       result.new_bytes = parsed.payload_bytes;
       remember(own, parsed);
     }
-  } else if (skipped < 0 && parsed.payload_bytes <= 1 && skipped == -1 && !is_syn && !own.has_fin &&
+  } else if (skipped < 0 && parsed.payload_bytes <= 1 && skipped == -1 && !is_syn && !is_fin &&
+             !own.has_fin &&
              (parsed.payload_bytes == 0 || ahead(session.acked[side], parsed.seq) > 0)) {
     // A lone last byte that is not acknowledged yet is a retransmission, not a keep-alive.
     result.segment_class = SegmentClass::KeepAlive;

@@ -1,0 +1,125 @@
+/**
+ * The tracker against truth: captures of real TCP through a relay that recorded which frames were
+ * retransmissions. Frame by frame, before and after the relay dropped, delayed, duplicated and reordered.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { startReplay } from '../../src/engine/replay.ts';
+import { capturesFolder, noCaptures, readTruth } from './captures.ts';
+import { readTcpFrames } from './tcp-frames.ts';
+
+/** Issue 2 asks for 0.95; the packet-path issue for 0.99. */
+const wanted = 0.99;
+
+const names = noCaptures
+  ? []
+  : readdirSync(`${capturesFolder}/refs`)
+      .filter((file) => file.endsWith('.truth.json'))
+      .map((file) => file.slice(0, -'.truth.json'.length));
+
+interface Score {
+  readonly truth: number;
+  /** True retransmissions of which no copy, and nothing later, had passed: nothing can tell them from new data. */
+  readonly unseen: number;
+  readonly found: number;
+  readonly right: number;
+}
+
+async function score(name: string, side: 'pre' | 'post'): Promise<Score> {
+  const truth = readTruth(`${capturesFolder}/refs/${name}.truth.json`);
+  const path = `${capturesFolder}/${name}.${side}.pcap`;
+  const { counts } = await startReplay({ path, withFrames: true }).result;
+  const found = new Set(counts?.retransmissions.map(({ frame }) => frame));
+  const frames = side === 'pre' ? truth.pre_retrans_frames : truth.post_retrans_frames;
+  const firsts = firstSightings(path);
+  return {
+    truth: frames.length,
+    unseen: frames.filter((frame) => firsts.has(frame)).length,
+    found: found.size,
+    right: frames.filter((frame) => found.has(frame)).length,
+  };
+}
+
+/** Frames that begin at or above everything their side had sent before: by the file alone, without any tracker. */
+function firstSightings(path: string): Set<number> {
+  const next = new Map<string, number>();
+  const firsts = new Set<number>();
+  for (const { frame, side, seq, end } of readTcpFrames(readFileSync(path))) {
+    const before = next.get(side);
+    const isAhead = before === undefined || ((seq - before) | 0) >= 0;
+    if (isAhead) firsts.add(frame);
+    if (before === undefined || ((end - before) | 0) > 0) next.set(side, end);
+  }
+  return firsts;
+}
+
+t.test(
+  'retransmissions are found, and only they, before and after the loss',
+  { skip: noCaptures },
+  async (t) => {
+    const total = {
+      pre: { visible: 0, found: 0, right: 0 },
+      post: { visible: 0, found: 0, right: 0 },
+    };
+    for (const name of names) {
+      for (const side of ['pre', 'post'] as const) {
+        const { truth, unseen, found, right } = await score(name, side);
+        t.comment(
+          `${name}.${side}: ${truth} true (${unseen} unseen before), ${found} found, ${right} right`,
+        );
+        total[side].visible += truth - unseen;
+        total[side].found += found;
+        total[side].right += right;
+        if (side === 'pre') t.equal(unseen, 0, `${name}: before the loss nothing is unseen`);
+        t.ok(right >= wanted * (truth - unseen), `${name}.${side}: recall`);
+        t.ok(right >= wanted * found, `${name}.${side}: precision`);
+      }
+    }
+    t.ok(total.pre.visible > 50 && total.post.visible > 50, 'there was something to find');
+  },
+);
+
+t.test("before the loss, the count equals the kernel's own", { skip: noCaptures }, async (t) => {
+  for (const name of names) {
+    const { kernel_retrans_segs: kernel, pre_retrans_frames: frames } = readTruth(
+      `${capturesFolder}/refs/${name}.truth.json`,
+    );
+    const { counts } = await startReplay({ path: `${capturesFolder}/${name}.pre.pcap` }).result;
+    const tcp = counts?.tcp;
+    t.equal(
+      (tcp?.lostBeyond ?? 0) + (tcp?.lostBefore ?? 0) + (tcp?.spurious ?? 0),
+      kernel.client + kernel.server,
+      `${name}: ${frames.length} frames`,
+    );
+    t.equal(tcp?.lostBefore, 0, `${name}: nothing was lost before the first tap`);
+  }
+});
+
+t.test('keep-alives and duplicates are no retransmissions', { skip: noCaptures }, async (t) => {
+  const idle = await startReplay({ path: `${capturesFolder}/gen-slowreader-ka-v4.pre.pcap` })
+    .result;
+  t.match(idle.counts?.tcp, { keepAlives: 41, lostBeyond: 0, lostBefore: 0, spurious: 0 });
+  const copies = await startReplay({ path: `${capturesFolder}/gen-upload-dup-vlan.post.pcap` })
+    .result;
+  t.match(copies.counts?.tcp, { duplicates: 2, lostBefore: 2, lostBeyond: 0 });
+});
+
+t.test(
+  'round-trip medians are within 1 ms or 2 % of pping, where there are enough',
+  { skip: noCaptures },
+  async (t) => {
+    for (const name of names) {
+      if (name.includes('upload-dup-vlan')) continue; // pping sees nothing behind VLAN tags
+      const reference = JSON.parse(
+        readFileSync(`${capturesFolder}/refs/${name}.post.pcap.ref.json`, 'utf8'),
+      ) as { readonly pping: { readonly samples: number; readonly median_s: number } };
+      const { counts } = await startReplay({ path: `${capturesFolder}/${name}.post.pcap` }).result;
+      const medianUs = reference.pping.median_s * 1e6;
+      const difference = Math.abs((counts?.rttUs.p50 ?? 0) - medianUs);
+      t.ok(
+        difference <= Math.max(1000, medianUs * 0.02),
+        `${name}: ${Math.round(counts?.rttUs.p50 ?? 0)} us, pping ${Math.round(medianUs)} us`,
+      );
+    }
+  },
+);
