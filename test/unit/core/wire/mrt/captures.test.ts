@@ -194,6 +194,7 @@ t.test(
           failures: [],
           flaws: 0,
           endsMidRecord: wanted.ends_mid_record,
+          ...corrections[file],
         },
         file,
       );
