@@ -1,0 +1,311 @@
+import type { Prefix } from '../core/base/prefix.ts';
+import { type Address, formatAddress, formatPrefix, makePrefix } from '../core/base/prefix.ts';
+import { PrefixRanges } from '../core/base/ranges.ts';
+import { type LinkId, type Ms, ms, type PrefixText } from '../core/base/units.ts';
+import type { Sampled } from '../core/model/observation.ts';
+import { type BudgetLimits, type BudgetRefusal, ProbeBudget } from './budget.ts';
+import { type ArrivalWitness, checkLinks, holds, type LinkCheck } from './check.ts';
+import {
+  createProbeEngine,
+  type ProbeEngine,
+  type ProbeLink,
+  type ProbeOutcome,
+  type ProbeTarget,
+} from './engine.ts';
+import { median, type ProbeChange, type ProbeSummary, wilson } from './statistics.ts';
+import { type FoundNetwork, HostChoice } from './targets.ts';
+import { ProbeTrack } from './track.ts';
+
+export interface ProberOptions {
+  readonly links: readonly ProbeLink[];
+  /** Always probed, and the references of the check at start. */
+  readonly targets: readonly ProbeTarget[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly budget: BudgetLimits;
+  readonly never: readonly Prefix[];
+  readonly significance: number;
+  readonly witness?: ArrivalWitness;
+  readonly engine?: ProbeEngine;
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly now?: () => number;
+  /** 0 to 1: spreads the probes. */
+  readonly random?: () => number;
+}
+
+export interface DestinationProbe {
+  /** The network that the target stands for. */
+  readonly prefix: PrefixText;
+  readonly target: string;
+  readonly link: LinkId;
+  readonly ageMs: Ms;
+  readonly summary: ProbeSummary;
+}
+
+export interface LinkProbe {
+  readonly link: LinkId;
+  /** Over all targets that answer at all: a host that answers nobody says nothing of a path. */
+  readonly lossRatio: Sampled<number>;
+  readonly lossLow: number;
+  readonly lossHigh: number;
+  /** Median of the targets' medians, microseconds. */
+  readonly rttUs: Sampled<number> | undefined;
+  /** Median of what the targets' round trips have grown by over their lowest: queueing. */
+  readonly delayGrowthUs: Sampled<number> | undefined;
+}
+
+export interface ReportedChange extends ProbeChange {
+  readonly link: LinkId;
+  readonly target: string;
+  readonly at: Ms;
+}
+
+export interface ProbeSamples {
+  readonly at: Ms;
+  readonly links: readonly LinkProbe[];
+  readonly destinations: readonly DestinationProbe[];
+  /** Since the last call. */
+  readonly changes: readonly ReportedChange[];
+  readonly checks: readonly LinkCheck[];
+  /** Probes that were due and not sent, by reason, since start. */
+  readonly skipped: Readonly<Record<BudgetRefusal | 'not_sent', number>>;
+  readonly sent: number;
+}
+
+export interface Prober {
+  /** Checks each link's source and probes those that hold. */
+  start(): Promise<readonly LinkCheck[]>;
+  stop(): Promise<void>;
+  /** The networks that traffic shows, the busiest first; replaces those of before. */
+  setFound(networks: readonly FoundNetwork[]): void;
+  samples(): ProbeSamples;
+}
+
+/** What is probed: one host, or the one chosen of a network. */
+interface Subject {
+  readonly prefix: PrefixText;
+  readonly choice: HostChoice | undefined;
+  target(): ProbeTarget | undefined;
+  readonly tracks: Map<LinkId, ProbeTrack>;
+  readonly timers: Set<NodeJS.Timeout>;
+  isGone: boolean;
+}
+
+/** A network none of whose hosts answers is asked again after this. */
+const silentForMs = 3_600_000;
+/** A target counts for its links while any link has reached it within this. */
+const answeringForMs = 600_000;
+const changesMax = 1000;
+
+/** Probes targets over every link whose source holds. Nothing is sent before `start`. */
+export function createProber(options: ProberOptions): Prober {
+  const now = options.now ?? Date.now;
+  const random = options.random ?? Math.random;
+  const engine = options.engine ?? createProbeEngine();
+  const never = new PrefixRanges(options.never);
+  const budget = new ProbeBudget(
+    options.budget,
+    (address) => never.match(address.family, address.bytes, 0) >= 0,
+  );
+  const skipped = { link_budget: 0, network_budget: 0, never: 0, prohibited: 0, not_sent: 0 };
+  const given = options.targets.map((target) => makeSubject(target));
+  const found = new Map<PrefixText, Subject>();
+  let links: readonly ProbeLink[] = [];
+  let checks: readonly LinkCheck[] = [];
+  let changes: ReportedChange[] = [];
+  let sent = 0;
+  let isRunning = false;
+
+  function begin(subject: Subject): void {
+    for (const link of links) schedule(subject, link, options.intervalMs * random());
+  }
+
+  function schedule(subject: Subject, link: ProbeLink, delayMs: number): void {
+    if (!isRunning || subject.isGone) return;
+    const timer = setTimeout(async () => {
+      subject.timers.delete(timer);
+      await probe(subject, link);
+      // Half either way: never in step with another unit, or with what the far side does by the clock.
+      schedule(subject, link, options.intervalMs * (0.5 + random()));
+    }, delayMs);
+    subject.timers.add(timer);
+  }
+
+  async function probe(subject: Subject, link: ProbeLink): Promise<void> {
+    const target = subject.target();
+    if (!target) return;
+    if (!link.sources.some((source) => source.family === target.address.family)) return;
+    const refusal = budget.take(link.link, target.address, now());
+    if (refusal) {
+      skipped[refusal]++;
+      return;
+    }
+    sent++;
+    note(subject, link, target, await engine.probe(link, target, options.timeoutMs));
+  }
+
+  function note(
+    subject: Subject,
+    link: ProbeLink,
+    target: ProbeTarget,
+    outcome: ProbeOutcome,
+  ): void {
+    const at = now();
+    if (outcome.kind === 'not_sent') skipped.not_sent++;
+    if (outcome.kind === 'prohibited') budget.prohibit(target.address, at);
+    if (outcome.kind === 'not_sent' || outcome.kind === 'prohibited') return;
+    subject.choice?.note(outcome.kind === 'reached');
+    const track = subject.tracks.get(link.link) ?? new ProbeTrack();
+    subject.tracks.set(link.link, track);
+    for (const change of track.note(outcome, at, options.significance)) {
+      // A reader that never comes must not cost memory; the oldest goes.
+      if (changes.length >= changesMax) changes.shift();
+      const text = formatAddress(target.address.bytes);
+      changes.push({ ...change, link: link.link, target: text, at: ms(at) });
+    }
+  }
+
+  function end(subject: Subject): void {
+    subject.isGone = true;
+    for (const timer of subject.timers) clearTimeout(timer);
+    subject.timers.clear();
+  }
+
+  return {
+    async start() {
+      isRunning = true;
+      const witness = options.witness ?? (() => undefined);
+      checks = await checkLinks(engine, options.links, options.targets, witness, options.timeoutMs);
+      const good = new Set(checks.filter(holds).map((check) => `${check.link} ${check.source}`));
+      links = options.links
+        .map((link) => ({
+          ...link,
+          sources: link.sources.filter((source) =>
+            good.has(`${link.link} ${formatAddress(source.bytes)}`),
+          ),
+        }))
+        .filter((link) => link.sources.length > 0);
+      for (const subject of [...given, ...found.values()]) begin(subject);
+      return checks;
+    },
+    async stop() {
+      isRunning = false;
+      for (const subject of [...given, ...found.values()]) end(subject);
+      engine.close();
+    },
+    setFound(networks) {
+      const wanted = new Map(networks.map((network) => [formatPrefix(network.prefix), network]));
+      for (const [prefix, subject] of found) {
+        if (wanted.has(prefix)) continue;
+        end(subject);
+        found.delete(prefix);
+      }
+      for (const [prefix, network] of wanted) {
+        if (found.has(prefix)) continue;
+        const subject = makeFoundSubject(network, now);
+        found.set(prefix, subject);
+        begin(subject);
+      }
+    },
+    samples() {
+      const at = now();
+      const subjects = [...given, ...found.values()];
+      const answering = subjects.filter((subject) =>
+        [...subject.tracks.values()].some((track) => at - track.reachedMs < answeringForMs),
+      );
+      const reported = changes;
+      changes = [];
+      return {
+        at: ms(at),
+        links: options.links.flatMap(({ link }) => {
+          const tracks = answering.flatMap((subject) => subject.tracks.get(link) ?? []);
+          return tracks.length === 0 ? [] : [summariseLink(link, tracks, at)];
+        }),
+        destinations: subjects.flatMap((subject) => describe(subject, at)),
+        changes: reported,
+        checks,
+        skipped,
+        sent,
+      };
+    },
+  };
+}
+
+function makeSubject(target: ProbeTarget): Subject {
+  return {
+    prefix: networkText(target.address),
+    choice: undefined,
+    target: () => target,
+    tracks: new Map(),
+    timers: new Set(),
+    isGone: false,
+  };
+}
+
+function makeFoundSubject(network: FoundNetwork, now: () => number): Subject {
+  const choice = new HostChoice(network);
+  let silentSinceMs: number | undefined;
+  return {
+    prefix: formatPrefix(network.prefix),
+    choice,
+    target() {
+      const address = choice.current();
+      if (address) {
+        silentSinceMs = undefined;
+        return { address, method: 'icmp', port: 0 };
+      }
+      silentSinceMs ??= now();
+      if (now() - silentSinceMs > silentForMs) choice.restart();
+      return undefined;
+    },
+    tracks: new Map(),
+    timers: new Set(),
+    isGone: false,
+  };
+}
+
+function describe(subject: Subject, at: number): DestinationProbe[] {
+  const target = subject.target();
+  if (!target) return [];
+  return [...subject.tracks].map(([link, track]) => ({
+    prefix: subject.prefix,
+    target: formatAddress(target.address.bytes),
+    link,
+    ageMs: ms(at - track.lastMs),
+    summary: track.summary(),
+  }));
+}
+
+/** The newest probes of each target: a link is judged by now, a destination by its whole window. */
+const recent = 20;
+
+function summariseLink(link: LinkId, tracks: readonly ProbeTrack[], at: number): LinkProbe {
+  const summaries = tracks.map((track) => track.summary(recent));
+  const sent = summaries.reduce((sum, summary) => sum + summary.sent, 0);
+  const lost = summaries.reduce((sum, summary) => sum + summary.lost, 0);
+  const [lossLow, lossHigh] = wilson(lost, sent);
+  const ageMs = ms(at - Math.max(...tracks.map((track) => track.lastMs)));
+  const sampled = (value: number): Sampled<number> => ({
+    value,
+    ageMs,
+    // The share of the targets that this link reached at all.
+    coverage: summaries.filter((summary) => summary.rttUs !== undefined).length / summaries.length,
+    source: 'probe',
+  });
+  const middle = (values: ReadonlyArray<number | undefined>) => {
+    const value = median(values.filter((v) => v !== undefined).toSorted((a, b) => a - b));
+    return value === undefined ? undefined : sampled(value);
+  };
+  return {
+    link,
+    lossRatio: sampled(sent === 0 ? 0 : lost / sent),
+    lossLow,
+    lossHigh,
+    rttUs: middle(summaries.map((summary) => summary.rttUs)),
+    delayGrowthUs: middle(tracks.map((track) => track.delayGrowthUs())),
+  };
+}
+
+/** A given target stands for its /24 or /48. */
+const networkText = (address: Address): PrefixText =>
+  formatPrefix(makePrefix(address.family, address.bytes, address.family === 4 ? 24 : 48));
