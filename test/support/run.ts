@@ -29,17 +29,17 @@ const only = onlyAt < 0 ? '' : (process.argv[onlyAt + 1] ?? '');
 const checks: Job[] = [
   {
     name: 'lint',
-    command: ['npx', '--no-install', 'biome', 'check', '--error-on-warnings', '.'],
+    command: ['node_modules/.bin/biome', 'check', '--error-on-warnings', '.'],
     form: 'exit',
   },
   {
     name: 'layers',
-    command: ['npx', '--no-install', 'depcruise', '--config', '.dependency-cruiser.json', 'src'],
+    command: ['node_modules/.bin/depcruise', '--config', '.dependency-cruiser.json', 'src'],
     form: 'exit',
   },
   {
     name: 'core is pure',
-    command: ['npx', '--no-install', 'tsc', '-p', 'src/core/tsconfig.json'],
+    command: ['node_modules/.bin/tsc', '-p', 'src/core/tsconfig.json'],
     form: 'exit',
   },
   {
