@@ -7,7 +7,7 @@ import {
   type Prefix,
 } from '../../base/prefix.ts';
 import { err, ok, type Result } from '../../base/result.ts';
-import { familyOf } from '../bgp/codes.ts';
+import { familyOf, headerLength } from '../bgp/codes.ts';
 import { bgp4mp, mrtType, tableDumpV2 } from './codes.ts';
 
 /** One record's header (RFC 6396 section 2) and body, a view of the file. */
@@ -181,7 +181,10 @@ function decodeBgp4mp(reader: ByteReader, subtype: number): Result<MrtRecord, Mr
   const localAddress = formatAddress(reader.take(octets));
   const peer = { peerAsn, localAsn, peerAddress, localAddress };
   if (!kind) return finish(reader, { kind: 'state', peer, from: reader.u16(), to: reader.u16() });
-  const bytes = reader.take(reader.remaining);
+  const rest = reader.take(reader.remaining);
+  // Some records are padded: the message is as long as its own header says.
+  const stated = ((rest[16] ?? 0) << 8) | (rest[17] ?? 0);
+  const bytes = stated >= headerLength && stated < rest.length ? rest.subarray(0, stated) : rest;
   return finish(reader, { kind: 'message', peer, as4, hasPathIds: kind.hasPathIds, bytes });
 }
 
