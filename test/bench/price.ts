@@ -17,62 +17,21 @@ import {
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 
 const options = readOptions(process.argv);
-const seriesCount = options.isQuick ? 5 : 25;
+const seriesCount = options.isQuick ? 2 : 25;
 
-/** Capacities and prices by name; capacity as a share of the history's peak. */
-const setups: ReadonlyArray<{
-  readonly name: string;
-  readonly links: ReadonlyArray<readonly [number, number]>;
-}> = [
+const prices = [1, 1.5, 2, 2.5];
+const linksOf = (count: number, capacity: number, isEqual: boolean) =>
+  prices.slice(0, count).map((price) => ({ capacity, price: isEqual ? 1 : price }));
+
+/** Capacities as a share of history's peak: wide links carry a peak alone, of tight ones it takes two. */
+const setups = [2, 3, 4].flatMap((count) => [
+  { name: `K=${count} equal prices, wide`, links: linksOf(count, 1.6, true) },
+  { name: `K=${count} prices 1 to ${prices[count - 1]}, wide`, links: linksOf(count, 1.6, false) },
   {
-    name: 'K=2 equal',
-    links: [
-      [1.6, 1],
-      [1.6, 1],
-    ],
+    name: `K=${count} prices 1 to ${prices[count - 1]}, tight`,
+    links: linksOf(count, 0.75, false),
   },
-  {
-    name: 'K=3 equal',
-    links: [
-      [1.6, 1],
-      [1.6, 1],
-      [1.6, 1],
-    ],
-  },
-  {
-    name: 'K=4 equal',
-    links: [
-      [1.6, 1],
-      [1.6, 1],
-      [1.6, 1],
-      [1.6, 1],
-    ],
-  },
-  {
-    name: 'K=2 unequal',
-    links: [
-      [0.7, 1],
-      [1.2, 1.5],
-    ],
-  },
-  {
-    name: 'K=3 unequal',
-    links: [
-      [0.7, 1],
-      [0.7, 1.5],
-      [0.7, 2],
-    ],
-  },
-  {
-    name: 'K=4 unequal',
-    links: [
-      [0.5, 1],
-      [0.5, 1.2],
-      [0.7, 1.5],
-      [0.7, 2],
-    ],
-  },
-];
+]);
 
 const makeSeries = (seed: number): Series => {
   const all = generateDemand(seeded(seed), 2 * samplesPerWeek);
@@ -97,7 +56,7 @@ for (const [label, firstSeed] of [
     for (let i = 0; i < seriesCount; i++) {
       const series = makeSeries(firstSeed + i);
       const peak = Math.max(...series.history);
-      const links: PricedLink[] = setup.links.map(([capacity, price]) => ({
+      const links: PricedLink[] = setup.links.map(({ capacity, price }) => ({
         capacity: capacity * peak,
         price,
       }));
