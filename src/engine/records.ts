@@ -178,16 +178,11 @@ export interface WireRecord {
 
 export function readWires(buffer: ArrayBuffer): WireRecord[] {
   const { wire_counts: wire, passed } = records;
-  const path = (record: Cursor): PathCount => ({
-    packets: record.u64(passed.fields.packets),
-    frames: record.u64(passed.fields.frames),
-    bytes: record.u64(passed.fields.bytes),
-  });
   return map(buffer, wire.bytes, (record) => {
     const pair = (field: Field) =>
       [
-        path(record.within(field, passed.bytes, 0)),
-        path(record.within(field, passed.bytes, 1)),
+        readPath(record.within(field, passed.bytes, 0)),
+        readPath(record.within(field, passed.bytes, 1)),
       ] as const;
     const lost: Record<string, number> = {};
     for (const [i, reason] of layout.losses.entries())
@@ -202,6 +197,21 @@ export function readWires(buffer: ArrayBuffer): WireRecord[] {
       state: state ?? 'down',
     };
   });
+}
+
+/** What a gate has let past: inbound and outbound. */
+export function readBypassed(buffer: ArrayBuffer): readonly [PathCount, PathCount] {
+  const view = new DataView(buffer);
+  return [readPath(new Cursor(view, 0)), readPath(new Cursor(view, records.passed.bytes))];
+}
+
+function readPath(record: Cursor): PathCount {
+  const { fields } = records.passed;
+  return {
+    packets: record.u64(fields.packets),
+    frames: record.u64(fields.frames),
+    bytes: record.u64(fields.bytes),
+  };
 }
 
 export function readPipeline(buffer: ArrayBuffer) {

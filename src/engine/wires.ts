@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { HeadgateError } from '../core/base/error.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import { layout } from './layout.ts';
+import { machine } from './machine.ts';
 import { loadNative } from './native.ts';
 import type { EngineOptions, EngineTables, WireEngine, WireOptions } from './options.ts';
 import {
@@ -248,15 +249,4 @@ function tooMany(what: string, given: number, capacity: number): HeadgateError {
     'bad_tables',
     `tables refused: ${given} ${what} where the wires were opened for ${capacity}; restart headgate to make room`,
   );
-}
-
-/** Calls the native module; what the machine refused comes out as a HeadgateError. */
-function machine<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-      throw new HeadgateError(error.code, error.message, { cause: error });
-    throw error;
-  }
 }

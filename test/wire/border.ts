@@ -122,9 +122,11 @@ export class Border {
 
   /** Starts a program on a host; it ends with the border at the latest. */
   start(side: Side | 'unit', ...command: readonly string[]): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', this.namespace(side), ...command], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    return this.#spawn('ip', 'netns', 'exec', this.namespace(side), ...command);
+  }
+
+  #spawn(program: string, ...args: readonly string[]): ChildProcess {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#children.add(child);
     child.once('close', () => this.#children.delete(child));
     return child;
@@ -157,11 +159,20 @@ export class Border {
   /** Starts the engine in the unit's namespace, in a process of its own, as the daemon would be. */
   async openUnit(
     options: Partial<EngineOptions> = {},
-    /** What runs it: a program that drops rights. */
-    through: readonly string[] = [],
+    how: {
+      /** What runs it: a program that drops rights. */
+      readonly through?: readonly string[];
+      /** With this process's mounts, where pinned BPF maps are, rather than with the namespace's own /sys. */
+      readonly inMountNamespace?: boolean;
+    } = {},
   ): Promise<Unit> {
     const program = fileURLToPath(new URL('./unit.js', import.meta.url));
-    const child = this.start('unit', ...through, process.execPath, '--enable-source-maps', program);
+    const space = this.namespace('unit');
+    const enter = how.inMountNamespace
+      ? (['nsenter', [`--net=/run/netns/${space}`]] as const)
+      : (['ip', ['netns', 'exec', space]] as const);
+    const command = [...(how.through ?? []), process.execPath, '--enable-source-maps', program];
+    const child = this.#spawn(enter[0], ...enter[1], ...command);
     const unit = new Unit(child);
     await unit.open({
       wires: [{ name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver: 'af_packet' }],

@@ -89,14 +89,10 @@ t.test('without the capability it says which', { skip: unfit }, async (t) => {
   const border = new Border('hgwe');
   t.teardown(() => border.close());
   await t.rejects(
-    border.openUnit({ wires: [wire] }, [
-      'setpriv',
-      '--reuid',
-      '65534',
-      '--regid',
-      '65534',
-      '--clear-groups',
-    ]),
+    border.openUnit(
+      { wires: [wire] },
+      { through: ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'] },
+    ),
     {
       code: 'no_capability',
       message: /CAP_NET_RAW/,
