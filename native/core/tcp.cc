@@ -90,7 +90,10 @@ uint16_t fingerprint(const Parsed& parsed) {
   return static_cast<uint16_t>((h ^ h >> 15) * 0x2c1b3c6du >> 16);
 }
 
-bool is_copy(const Session& session, const Side& own, const Parsed& parsed, uint32_t now_ms) {
+bool is_copy(const Session& session, const Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t now_ms) {
+  // Newer than all that was sent: no copy of any of it, whatever a fingerprint of 16 bits says.
+  if (tsval_is_new) return false;
+  if (own.id_steps >= 3 && parsed.ip_id != 0 && static_cast<int16_t>(parsed.ip_id - own.ip_id) > 0) return false;
   const uint16_t print = fingerprint(parsed);
   if (parsed.ip_id != 0 || parsed.has_timestamps) {
     for (unsigned i = 0; i < kRecent; i++) {
@@ -133,10 +136,10 @@ bool was_sent_before(const Session& session, const Side& own, const Hole& hole, 
   return now_us - hole.time_us < reordering_us(session);
 }
 
-SegmentClass classify_old(Session& session, unsigned side, const Parsed& parsed, uint32_t end, uint32_t now_us,
-                          uint32_t now_ms) {
+SegmentClass classify_old(Session& session, unsigned side, const Parsed& parsed, uint32_t end, bool tsval_is_new,
+                          uint32_t now_us, uint32_t now_ms) {
   Side& own = session.side[side];
-  if (is_copy(session, own, parsed, now_ms)) return SegmentClass::Duplicate;
+  if (is_copy(session, own, parsed, tsval_is_new, now_ms)) return SegmentClass::Duplicate;
   Hole hole;
   if (fill_holes(own, session.hole[side], parsed.seq, end, hole)) {
     return was_sent_before(session, own, hole, parsed, now_us) ? SegmentClass::Reordered
@@ -304,7 +307,7 @@ Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t se
     const int32_t tail = ahead(end, session.next[side]);
     const uint32_t new_part = tail > 0 ? static_cast<uint32_t>(tail) : 0;
     result.segment_class =
-        classify_old(session, side, parsed, tail > 0 ? session.next[side] : end, now_us, now_ms);
+        classify_old(session, side, parsed, tail > 0 ? session.next[side] : end, tsval_is_new, now_us, now_ms);
     result.new_bytes = new_part < parsed.payload_bytes ? new_part : parsed.payload_bytes;
     result.old_bytes = parsed.payload_bytes - result.new_bytes;
     result.old_segments = segments_in(result.old_bytes, own, parsed, segment_bytes);

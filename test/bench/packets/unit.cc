@@ -1,0 +1,146 @@
+// headgate's own pipeline with everything on, without Node: what the addon runs, timed from inside.
+//   unit FILE REPEATS WORKERS
+// 16,384 blocks, 4 links known by the router's MAC address, DSCP marks on outbound packets. With more than
+// one worker the file is shared out by session, as a symmetric fanout does. Prints CPU nanoseconds per packet.
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "core/byte_order.h"
+#include "core/pipeline.h"
+#include "drivers/pcap_file.h"
+#include "runtime/memory.h"
+
+using namespace headgate;
+
+namespace {
+
+double thread_cpu_s() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+double wall_s() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+struct Outcome {
+  double cpu_s = 0;
+  uint64_t packets = 0, retransmitted = 0, sessions = 0, samples = 0, marked = 0, refused = 0;
+};
+
+std::unique_ptr<Tables> make_tables() {
+  auto tables = std::make_unique<Tables>();
+  std::vector<PrefixEntry<uint32_t>> blocks;
+  for (uint32_t i = 0; i < 16384; i++) blocks.push_back({0x0a000000u + (i << 10), 22, i});
+  tables->blocks = PrefixTable(std::move(blocks), {});
+  WireRules& wire = tables->wires[0];
+  wire.may_mark = true;
+  wire.macs = 1;
+  wire.mac[0] = 0x020000000002;
+  wire.mac_link[0] = 0;
+  tables->marks.enabled = 1;
+  for (unsigned i = 0; i < HG_SPREAD_BUCKETS; i++) tables->marks.spread[i] = i & 3;
+  for (unsigned i = 0; i < HG_LINKS_MAX; i++) tables->marks.marks[i] = {HG_VLAN_NONE, static_cast<uint8_t>(10 + i), 0};
+  return tables;
+}
+
+// Which worker a session belongs to: the same for both directions.
+unsigned worker_of(const Packet& packet, unsigned workers) {
+  const uint8_t* ip = packet.data + 14;
+  return static_cast<unsigned>(((load_be32(ip + 12) ^ load_be32(ip + 16) ^ load_be16(ip + 20) ^ load_be16(ip + 22)) * 2654435761u) >> 16) % workers;
+}
+
+Outcome run(const char* path, const Tables& tables, const PipelineSettings& settings, unsigned workers, unsigned worker) {
+  const Memory memory(Pipeline::bytes(settings));
+  // Pages are touched before the clock starts: on a wire they are there.
+  std::memset(memory.data(), 0, memory.size());
+  Pipeline pipeline(settings, memory.data());
+  pipeline.publish(&tables);
+  PcapFile file;
+  if (!file.open(path)) std::fprintf(stderr, "%s: %s\n", path, file.error().c_str()), std::exit(1);
+  Packet packets[kBatch];
+  const double began = thread_cpu_s();
+  while (size_t n = file.receive(packets, kBatch)) {
+    if (workers > 1) {
+      size_t kept = 0;
+      for (size_t i = 0; i < n; i++) {
+        if (worker_of(packets[i], workers) == worker) packets[kept++] = packets[i];
+      }
+      n = kept;
+    }
+    for (size_t i = 0; i < n; i++) packets[i].direction = packets[i].data[11] == 1 ? Direction::Outbound : Direction::Inbound;
+    pipeline.process(packets, n);
+  }
+  Outcome outcome;
+  outcome.cpu_s = thread_cpu_s() - began;
+  outcome.packets = pipeline.counts().packets;
+  outcome.sessions = pipeline.counts().sessions;
+  outcome.marked = pipeline.counts().marked;
+  outcome.refused = pipeline.counts().sessions_refused;
+  for (uint32_t link = 0; link <= settings.links; link++) {
+    for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
+      const hg_tcp_counts& tcp = pipeline.tcp(link, direction);
+      outcome.retransmitted += tcp.lost_beyond + tcp.lost_before + tcp.spurious;
+      outcome.samples += pipeline.rtt(link, direction).samples;
+    }
+  }
+  return outcome;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) return std::fprintf(stderr, "usage: unit FILE REPEATS WORKERS\n"), 2;
+  const unsigned repeats = static_cast<unsigned>(std::atoi(argv[2])), workers = static_cast<unsigned>(std::atoi(argv[3]));
+  struct stat status;
+  if (stat(argv[1], &status) != 0) return std::perror(argv[1]), 1;
+  const auto tables = make_tables();
+  PipelineSettings settings;
+  settings.blocks = 16384;
+  settings.links = 4;
+  settings.session_slots = 1 << 12;
+  while (settings.session_slots < static_cast<uint64_t>(status.st_size) / 768 / workers && settings.session_slots < 1u << 21) settings.session_slots *= 2;
+  settings.hash_key = {{0x9ae16a3b2f90404f, 0xc949c7defebe6c6f, 0x7ba9ae16a3b2f904, 0x3c3b2f90404fc949, 0x8ebc6af09c88c6e3, 0x589965cc75374cc3, 0x1d8e4e27c47d124f, 0xeb44accab455d165}};
+  std::printf("{\"ns\":[");
+  Outcome sum;
+  std::vector<double> wall;
+  for (unsigned repeat = 0; repeat < repeats; repeat++) {
+    std::vector<Outcome> outcomes(workers);
+    std::vector<std::thread> threads;
+    const double began = wall_s();
+    for (unsigned worker = 1; worker < workers; worker++)
+      threads.emplace_back([&, worker] { outcomes[worker] = run(argv[1], *tables, settings, workers, worker); });
+    outcomes[0] = run(argv[1], *tables, settings, workers, 0);
+    for (auto& thread : threads) thread.join();
+    wall.push_back(wall_s() - began);
+    sum = Outcome{};
+    for (const Outcome& each : outcomes) {
+      sum.cpu_s += each.cpu_s;
+      sum.packets += each.packets;
+      sum.retransmitted += each.retransmitted;
+      sum.sessions += each.sessions;
+      sum.samples += each.samples;
+      sum.marked += each.marked;
+      sum.refused += each.refused;
+    }
+    std::printf("%s%.2f", repeat != 0 ? "," : "", sum.cpu_s * 1e9 / static_cast<double>(sum.packets));
+  }
+  std::sort(wall.begin(), wall.end());
+  std::printf("],\"wall_s\":%.4f,\"packets\":%llu,\"retransmitted\":%llu,\"sessions\":%llu,\"samples\":%llu,\"marked\":%llu,\"refused\":%llu}\n",
+              wall[wall.size() / 2], static_cast<unsigned long long>(sum.packets),
+              static_cast<unsigned long long>(sum.retransmitted), static_cast<unsigned long long>(sum.sessions),
+              static_cast<unsigned long long>(sum.samples), static_cast<unsigned long long>(sum.marked), static_cast<unsigned long long>(sum.refused));
+  return 0;
+}
