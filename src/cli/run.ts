@@ -8,8 +8,9 @@ import pretty from 'pino-pretty';
 import { HeadgateError } from '../core/base/error.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { systemClock } from '../daemon/clock.ts';
-import { startUnit } from '../daemon/unit.ts';
+import { startUnit, type Unit } from '../daemon/unit.ts';
 import { openWires } from '../engine/index.ts';
+import { openSecureListener, openSecureSocket } from '../engine/secure-socket.ts';
 import { createSpeaker } from '../speaker/index.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
 
@@ -19,30 +20,43 @@ export function register(program: Command): void {
     .description('runs a unit in the foreground: measures, decides and, as its mode allows, steers')
     .option('-c, --config <file>', 'settings', defaultSettingsFile)
     .action(async (options: { readonly config: string }) => {
-      const settings = requireSettings(options.config);
-      await runUntilTold(settings);
+      await runUntilTold(options.config);
     });
 }
 
-async function runUntilTold(settings: Settings): Promise<void> {
+async function runUntilTold(file: string): Promise<void> {
+  const settings = requireSettings(file);
   const log = openLog(settings);
   const unit = await startUnit(settings, {
     clock: systemClock,
     log,
     openWires,
     createSpeaker,
+    sockets: { openSocket: openSecureSocket, openListener: openSecureListener },
     addressesOf: (port) => (networkInterfaces()[port] ?? []).map((entry) => entry.address),
     readSecret,
     chown: (path, gid) => chownSync(path, process.getuid?.() ?? 0, gid),
     groupId,
   });
   if (unit.metrics) log.info({ ...unit.metrics }, 'metrics are served');
+  process.on('SIGHUP', () => reload(unit, file, log));
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
   log.info({ signal }, 'stopping');
   await unit.stop();
+}
+
+/** New settings whole, or none: a mistake in the file leaves everything as it is. */
+function reload(unit: Unit, file: string, log: Logger): void {
+  try {
+    const changed = unit.reload(requireSettings(file));
+    if (!changed.ok) log.error(changed.error);
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error;
+    log.error(`settings are not reloaded: ${error.message}`);
+  }
 }
 
 /** JSON lines for a collector, readable lines on a terminal; always on stderr. */

@@ -182,3 +182,58 @@ export interface ExplainView {
   }>;
   readonly moves: readonly MoveView[];
 }
+
+/** Money as decimal text, in the currency beside it. */
+export interface BillView {
+  readonly at: number;
+  /** Of the two totals. */
+  readonly currency: string;
+  readonly to_date: string;
+  readonly forecast: string;
+  /** Currencies without a rate in settings: their links are in no total. */
+  readonly unconverted: readonly string[];
+  readonly links: ReadonlyArray<{
+    readonly link: string;
+    readonly from: number;
+    readonly to: number;
+    readonly currency: string;
+    readonly amount: string;
+    readonly forecast: string;
+    readonly charged_bitps: number;
+    readonly forecast_bitps: number;
+    readonly samples: number;
+    readonly missing: number;
+    readonly free_samples: number;
+    readonly free_samples_left: number;
+  }>;
+}
+
+export interface HistoryView {
+  readonly from: number;
+  readonly to: number;
+  /** Newest first. */
+  readonly moves: readonly MoveView[];
+  /** How often each rail stopped a move. */
+  readonly rails: ReadonlyArray<{
+    readonly rail: string;
+    readonly result: string;
+    readonly count: number;
+  }>;
+  /** With `samples`: octets of each 5-minute sample, layer 2 unless named. */
+  readonly usage?: ReadonlyArray<{
+    readonly at: number;
+    readonly link: string;
+    readonly inbound_bytes: number;
+    readonly outbound_bytes: number;
+    readonly inbound_ip_bytes: number;
+    readonly outbound_ip_bytes: number;
+    readonly covered_ms: number;
+  }>;
+  readonly quality?: ReadonlyArray<{
+    readonly at: number;
+    readonly link: string;
+    readonly retransmission_ratio: number | null;
+    readonly rtt_us: number | null;
+    readonly loss_ratio: number | null;
+  }>;
+}

@@ -5,17 +5,34 @@ import { formatPrefix, parsePrefix } from '../core/base/prefix.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import type { PrefixText, RouterId } from '../core/base/units.ts';
 import { explain } from '../core/decide/index.ts';
+import type { History, Quality, Usage } from '../history/index.ts';
 import type { Speaker } from '../speaker/index.ts';
+import { billView } from './bill.ts';
 import type { Loop } from './loop.ts';
-import { blockViews, linkViews, moveView, type Picture, planView, statusView } from './views.ts';
+import {
+  blockViews,
+  keptMoveView,
+  linkViews,
+  moveView,
+  type Picture,
+  planView,
+  statusView,
+} from './views.ts';
 
 export interface AnswerParts {
   readonly picture: () => Picture;
   readonly loop: Loop;
   readonly speaker: Speaker | undefined;
+  readonly history: History;
   /** Brings the list of complaints up to date after something was changed by hand. */
   readonly note: () => void;
 }
+
+type Args = Readonly<Record<string, unknown>>;
+
+/** Moves that an explanation ends with, newest first. */
+const movesExplained = 10;
+const movesListed = 100;
 
 const refused = (message: string) => err<ControlError>({ code: 'refused', message });
 const badArgument = (message: string) => err<ControlError>({ code: 'bad_argument', message });
@@ -30,6 +47,8 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
     ['resolvers', () => ok(resolversOf(picture()))],
     ['sessions', () => ok(sessionsOf(picture()))],
     ['explain', (args) => explainBlock(parts, args)],
+    ['history', (args) => historyOf(parts, args)],
+    ['bill', () => ok(billView(picture(), parts.history))],
     ['approve', (args) => approve(parts, args)],
     ['withdraw', (args) => withdraw(parts, args)],
     [
@@ -46,17 +65,38 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
       'bgp_routes',
       (args) => ofRouter(speaker, args, (s, router) => s.routesFrom(router, textOf(args.at))),
     ],
+    [
+      'bgp_changes',
+      ({ since }) =>
+        ok(
+          speaker?.changes(typeof since === 'number' ? since : 0) ?? {
+            next: 1,
+            lost: 0,
+            changes: [],
+          },
+        ),
+    ],
     ['bgp_announced', (args) => ofRouter(speaker, args, (s, router) => s.announced(router))],
   ]);
 }
 
-function explainBlock({ loop, picture }: AnswerParts, args: Readonly<Record<string, unknown>>) {
+function explainBlock({ loop, history, picture }: AnswerParts, args: Args) {
   const wanted = blockOf(picture(), args.prefix);
   if (!wanted.ok) return wanted;
-  const last = loop.last;
-  if (!last) return refused('nothing was measured yet; ask again after the first cycle');
+  const { at } = args;
+  if (at !== undefined && typeof at !== 'number') return badArgument('expected at in milliseconds');
+  const last = at === undefined ? loop.last : history.cycleAt(at);
+  if (!last) {
+    return refused(
+      at === undefined
+        ? 'nothing was measured yet; ask again after the first cycle'
+        : 'history has no decision of that time; headgate history shows what it has',
+    );
+  }
   const explanation = explain(wanted.value, last.observation, last.policy, last.before);
-  if (!explanation) return refused(`${wanted.value} was in no decision yet`);
+  if (!explanation) return refused(`${wanted.value} was in no decision of that time`);
+  const until = last.observation.at;
+  const moves = history.moves({ from: 0, to: until }, wanted.value, movesExplained);
   return ok({
     prefix: wanted.value,
     at: last.observation.at,
@@ -72,11 +112,11 @@ function explainBlock({ loop, picture }: AnswerParts, args: Readonly<Record<stri
       ...(candidate.rejectedBy === undefined ? {} : { rejected_by: candidate.rejectedBy }),
     })),
     verdicts: explanation.verdicts,
-    moves: loop.moves.filter((move) => move.block === wanted.value).map(moveView),
+    moves: moves.map(keptMoveView),
   });
 }
 
-function approve({ loop, note }: AnswerParts, args: Readonly<Record<string, unknown>>) {
+function approve({ loop, note }: AnswerParts, args: Args) {
   if (args.id !== undefined && typeof args.id !== 'string') {
     return badArgument('expected the id of a proposal, as headgate plan shows it');
   }
@@ -88,7 +128,7 @@ function approve({ loop, note }: AnswerParts, args: Readonly<Record<string, unkn
   return ok({ id, generation: decision.plan.generation, moves: moves.map(moveView) });
 }
 
-function withdraw(parts: AnswerParts, args: Readonly<Record<string, unknown>>) {
+function withdraw(parts: AnswerParts, args: Args) {
   const { loop, speaker, picture, note } = parts;
   const { at } = picture();
   if (args.all === true) {
@@ -132,7 +172,7 @@ export function blockOf(
 
 function ofRouter<T>(
   speaker: Speaker | undefined,
-  args: Readonly<Record<string, unknown>>,
+  args: Args,
   read: (speaker: Speaker, router: RouterId) => T,
 ): Result<T | readonly T[], ControlError> {
   if (!speaker) return refused('no router is peered with; add bgp: {} to one in the settings');
@@ -147,6 +187,46 @@ function ofRouter<T>(
   }
   return ok(read(speaker, router));
 }
+
+function historyOf({ history, picture }: AnswerParts, args: Args) {
+  const { from = 0, to = picture().at, limit = movesListed } = args;
+  if (typeof from !== 'number' || typeof to !== 'number' || typeof limit !== 'number') {
+    return badArgument('expected from, to (milliseconds) and limit as numbers');
+  }
+  const block = args.prefix === undefined ? undefined : blockOf(picture(), args.prefix);
+  if (block && !block.ok) return block;
+  const span = { from, to };
+  return ok({
+    from,
+    to,
+    moves: history.moves(span, block?.value, limit).map(keptMoveView),
+    rails: history.rails(span),
+    ...(args.samples === true
+      ? {
+          usage: history.usage(span).map(usageView),
+          quality: history.quality(span).map(qualityView),
+        }
+      : {}),
+  });
+}
+
+const usageView = (usage: Usage) => ({
+  at: usage.at,
+  link: usage.link,
+  inbound_bytes: usage.inboundL2,
+  outbound_bytes: usage.outboundL2,
+  inbound_ip_bytes: usage.inboundIp,
+  outbound_ip_bytes: usage.outboundIp,
+  covered_ms: usage.coveredMs,
+});
+
+const qualityView = ({ at, link, retransmission, rttUs, loss }: Quality) => ({
+  at,
+  link,
+  retransmission_ratio: retransmission,
+  rtt_us: rttUs,
+  loss_ratio: loss,
+});
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined);
 

@@ -8,7 +8,7 @@ import type { DecidedMove } from '../core/decide/state.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Plan } from '../core/model/plan.ts';
 import type { Mode } from '../core/settings/index.ts';
-import type { Cycle } from '../history/index.ts';
+import type { Cycle, Memory } from '../history/index.ts';
 
 /** A plan that waits for approval. */
 export interface Proposal {
@@ -21,12 +21,18 @@ export interface Proposal {
 export interface LoopOptions {
   readonly mode: Mode;
   readonly policy: Policy;
-  /** Where the last run ended; announced at once in mode `control`, so that a restart changes nothing. */
-  readonly initial: State;
+  /** Where the last run ended; its plan is announced at once, so that a restart changes nothing. */
+  readonly initial: {
+    readonly state: State;
+    readonly inForce?: Plan;
+    readonly isWithdrawn: boolean;
+  };
   /** Carries the plan out. Undefined: nothing is to be announced. */
   readonly act: (plan: Plan | undefined, observation: Observation | undefined) => void;
   /** Told of every turn, after it acted. */
   readonly onCycle: (cycle: Cycle) => void;
+  /** Told of moves that an operator made between turns. */
+  readonly onMoves: (moves: readonly DecidedMove[], mode: Mode) => void;
 }
 
 /** The latest moves that are kept in memory for `plan` and `status`; history has all. */
@@ -54,10 +60,9 @@ export class Loop {
     this.#options = options;
     this.#mode = options.mode;
     this.#policy = options.policy;
-    this.#state = options.initial;
-    if (this.#mode === 'control' && this.#state.plan.blocks.length > 0) {
-      this.#inForce = this.#state.plan;
-    }
+    this.#state = options.initial.state;
+    this.#isWithdrawn = options.initial.isWithdrawn;
+    if (this.#mode !== 'observe' && !this.#isWithdrawn) this.#inForce = options.initial.inForce;
     this.#act(undefined);
   }
 
@@ -90,6 +95,14 @@ export class Loop {
   }
   get isWithdrawn(): boolean {
     return this.#isWithdrawn;
+  }
+  /** What to remember over a restart. */
+  get memory(): Omit<Memory, 'at'> {
+    return {
+      state: this.#state,
+      isWithdrawn: this.#isWithdrawn,
+      ...(this.#inForce ? { inForce: this.#inForce } : {}),
+    };
   }
   /** Blocks that an operator took back one by one. */
   get withheld(): ReadonlySet<PrefixText> {
@@ -142,6 +155,10 @@ export class Loop {
     const { state, moves } = withdraw(this.#state, entries, ms(at), 'withdrawn by the operator');
     this.#state = state;
     this.#keep(moves, 'approved');
+    this.#options.onMoves(
+      moves.map((move) => ({ ...move, outcome: 'approved' })),
+      this.#mode,
+    );
     if (blocks === undefined) {
       this.#isWithdrawn = true;
       this.#inForce = undefined;
@@ -172,6 +189,7 @@ export class Loop {
     this.#inForce = decision.plan;
     const done = decision.moves.filter((move) => move.outcome === 'pending');
     this.#keep(done, outcome);
+    if (outcome) this.#options.onMoves(done, this.#mode);
     this.#act(observation);
   }
 

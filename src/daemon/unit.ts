@@ -1,274 +1,289 @@
-/** One running unit: opens every component, joins them, runs the cycle, and closes them in reverse. */
-
-import type { Answer } from '../control/index.ts';
-import { openControlServer } from '../control/index.ts';
+/** One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. */
 import { HeadgateError } from '../core/base/error.ts';
-import { prefixOf } from '../core/base/prefix.ts';
+import { err, ok, type Result } from '../core/base/result.ts';
 import { announcementsFor } from '../core/bgp/steering.ts';
-import { initialState } from '../core/decide/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineOptions, EngineSnapshot, WireEngine } from '../engine/index.ts';
+import type { EngineSnapshot } from '../engine/index.ts';
+import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
-import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
 import { answersOf } from './answers.ts';
 import { type Clock, every } from './clock.ts';
-import { Conditions } from './conditions.ts';
 import {
-  cycleTimesOf,
-  ladderOf,
-  peeringsOf,
-  policyOf,
-  routerIdOf,
-  steeredLinksOf,
-  tablesOf,
-  wiresOf,
-} from './configure.ts';
+  type Closers,
+  type Components,
+  closeAll,
+  type Log,
+  openComponents,
+  type Parts,
+} from './components.ts';
+import { Conditions } from './conditions.ts';
+import { cycleTimesOf, ladderOf, policyOf, steeredLinksOf, tablesOf } from './configure.ts';
 import { readings, type Scrape } from './families.ts';
 import { Loop } from './loop.ts';
 import { observe } from './observe.ts';
+import { recall } from './recall.ts';
+import { fixedChanges } from './reload.ts';
 import { Tally } from './tally.ts';
+import { sampleMs, UsageMeter } from './usage.ts';
 import { complaints, type Picture } from './views.ts';
 import { SnapshotWindow } from './window.ts';
 
-/** The part of a pino logger that is used here. */
-export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-/** What touches the world, handed in by `headgate run`, or by a test that puts something simpler in its place. */
-export interface Parts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly openWires: (options: EngineOptions) => WireEngine;
-  readonly createSpeaker: (options: SpeakerOptions) => Speaker;
-  /** IPv4 and IPv6 addresses of an interface. */
-  readonly addressesOf: (port: string) => readonly string[];
-  /** The first line of a file that holds a key. Throws HeadgateError. */
-  readonly readSecret: (path: string) => string;
-  readonly chown: (path: string, gid: number) => void;
-  /** Number of a group by its name. Throws HeadgateError. */
-  readonly groupId: (name: string) => number;
-}
-
-export interface Unit {
-  /** Where `/metrics` is, if anywhere. */
-  readonly metrics: Pick<MetricsListener, 'address' | 'port'> | undefined;
-  /** Runs one cycle now, beside the schedule. */
-  turn(): void;
-  /** Ends everything in reverse order: announcements first, packets last. Twice is harmless. */
-  stop(): Promise<void>;
-}
+export type { Log, Parts } from './components.ts';
 
 /** Starts a unit. Throws HeadgateError when a component cannot be opened; what was open by then is closed. */
 export async function startUnit(settings: Settings, parts: Parts): Promise<Unit> {
-  const { clock, log } = parts;
-  const closers: Array<() => void | Promise<void>> = [];
-  let stopping: Promise<void> | undefined;
-  const stop = () => {
-    stopping ??= closeAll(closers, log);
-    return stopping;
-  };
-
+  const closers: Closers = [];
   try {
-    const started = clock.wall();
-    const tally = new Tally();
-    const conditions = new Conditions();
-    // Opened first, since it also refuses a second unit; answered as soon as there is something to say.
-    const answers = new Map<string, Answer>();
-    const control = await openControlServer({
-      socket: settings.control.socket,
-      ...(settings.control.group === undefined
-        ? {}
-        : { gid: parts.groupId(settings.control.group) }),
-      answers,
-      chown: parts.chown,
-      onFailure: (command, error) => log.error({ command, err: error }, 'a command failed'),
-    });
-    closers.push(() => control.close());
-
-    const engine =
-      settings.wires.length === 0
-        ? undefined
-        : parts.openWires({ wires: wiresOf(settings), tables: tablesOf(settings) });
-    if (engine) closers.push(() => engine.close());
-    for (const finding of engine?.findings ?? []) log.info({ finding }, 'wire');
-
-    const speaker = makeSpeaker(settings, parts);
-    if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
-
-    const times = cycleTimesOf(settings);
-    const window = new SnapshotWindow(times.averageMs);
-    const loop = new Loop({
-      mode: settings.mode,
-      policy: policyOf(settings),
-      initial: initialState(),
-      act: (plan, observation) => announce(settings, speaker, plan, observation),
-      onCycle: (cycle) => tally.noteCycle(cycle),
-    });
-
-    const picture = (): Picture => ({
-      settings,
-      loop,
-      at: clock.wall(),
-      started,
-      snapshot: window.latest,
-      sessions: speaker?.sessions() ?? [],
-      conditions,
-    });
-    const note = () => {
-      const current = picture();
-      const { began, ended } = conditions.update(
-        current.at,
-        complaints(loop.last?.observation, current),
-      );
-      for (const what of began) log.warn({ what }, 'attention');
-      for (const what of ended) log.info({ what }, 'over');
-    };
-
-    let takenMs = clock.now();
-    const measure = () => {
-      const snapshot = takeSnapshot(engine, tally, log);
-      if (!snapshot) return;
-      window.add(snapshot);
-      takenMs = clock.now();
-    };
-    const turn = () => {
-      const from = clock.now();
-      measure();
-      const span = window.span();
-      const observation = observe({
-        at: clock.wall(),
-        settings,
-        ...(span ? { wire: { ...span, ageMs: clock.now() - takenMs } } : {}),
-      });
-      const cycle = loop.turn(observation);
-      for (const move of cycle.decision.moves) {
-        if (move.outcome !== 'pending') continue;
-        const what = cycle.isCarriedOut ? 'move' : 'would move';
-        log.info(
-          { block: move.block, from: move.from, to: move.to, rung: move.rung },
-          `${what}: ${move.reason}`,
-        );
-      }
-      note();
-      tally.noteTime(clock.now() - from);
-    };
-
-    for (const [command, answer] of answersOf({ picture, loop, speaker, note })) {
-      answers.set(command, answer);
-    }
-    await speaker?.start();
-
-    const groups = new Map(
-      settings.blocks.flatMap((block) =>
-        block.group === undefined ? [] : [[block.prefix, block.group] as const],
-      ),
-    );
-    const registry = makeRegistry<Scrape>(readings, () => ({
-      snapshot: takeSnapshot(engine, tally, log) ?? window.latest,
-      sessions: speaker?.sessions() ?? [],
-      loop,
-      groups,
-      conditions: conditions.list().length,
-      moves: tally.moves,
-      cycleSeconds: tally.cycleSeconds,
-      failures: tally.failures,
-      requests: control.counts,
-      history: { bytes: 0, lost: new Map() },
-    }));
-    const { listen } = settings.metrics;
-    const listener = listen && (await openMetricsListener(listen, registry));
-    if (listener) closers.push(() => listener.close());
-
-    measure();
-    closers.push(every(clock, times.intervalMs, turn));
-    log.info(
-      { mode: settings.mode, links: settings.links.length, blocks: settings.blocks.length },
-      'running',
-    );
-    return { metrics: listener, turn, stop };
+    const components = await openComponents(settings, parts, closers);
+    const unit = new Unit(settings, parts, components, closers);
+    await components.speaker?.start();
+    await unit.start();
+    return unit;
   } catch (error) {
-    await stop();
+    await closeAll(closers, parts.log);
     throw error;
   }
 }
 
-function makeSpeaker(settings: Settings, parts: Parts): Speaker | undefined {
-  const secrets = new Map(
-    settings.routers.flatMap(({ bgp }) =>
-      bgp?.md5File === undefined ? [] : [[bgp.md5File, parts.readSecret(bgp.md5File)] as const],
-    ),
-  );
-  const routers = peeringsOf(settings, secrets);
-  if (routers.length === 0) return undefined;
-  const routerId = routerIdOf(settings, parts.addressesOf);
-  if (routerId === undefined) {
-    throw new HeadgateError(
-      'no_router_id',
-      `${settings.management.interface ?? 'management'} has no IPv4 address to identify this unit in BGP; set management.router_id`,
-    );
+export class Unit {
+  #settings: Settings;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #components: Components;
+  readonly #closers: Closers;
+  readonly #loop: Loop;
+  readonly #tally = new Tally();
+  readonly #conditions = new Conditions();
+  readonly #usage = new UsageMeter();
+  readonly #started: number;
+  #window: SnapshotWindow;
+  /** Our clock at the latest snapshot: how old the measurements are. */
+  #takenMs = 0;
+  #cancelCycle: () => void = () => undefined;
+  #historyLost = 0;
+  #listener: MetricsListener | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(settings: Settings, parts: Parts, components: Components, closers: Closers) {
+    const { history, speaker } = components;
+    this.#settings = settings;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#components = components;
+    this.#closers = closers;
+    this.#started = parts.clock.wall();
+    this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
+    const policy = policyOf(settings);
+    this.#loop = new Loop({
+      mode: settings.mode,
+      policy,
+      initial: recall(history.recall(), settings, this.#started, policy.rails.holdMs),
+      act: (plan, observation) => this.#announce(plan, observation),
+      onCycle: (cycle) => this.#keep(cycle),
+      onMoves: (moves, mode) => history.recordMoves(moves, mode),
+    });
+    if (this.#loop.isWithdrawn) speaker?.withdrawAll();
   }
-  return parts.createSpeaker({
-    routers,
-    localAsn: settings.asn,
-    routerId,
-    networks: settings.networks.map(prefixOf),
-    floor: settings.steering.floor,
-    clock: parts.clock,
-    log: parts.log,
-  });
-}
 
-/** Hands the plan to the speaker: what is not in it is withdrawn. */
-function announce(
-  settings: Settings,
-  speaker: Speaker | undefined,
-  plan: Plan | undefined,
-  observation: Observation | undefined,
-): void {
-  const down = new Set(
-    observation?.links.flatMap((link): readonly string[] => (link.isUp ? [] : [link.link])),
-  );
-  speaker?.setDesired(
-    announcementsFor({
-      asn: settings.asn,
-      links: steeredLinksOf(settings, (link) => !down.has(link)),
-      blocks: plan?.blocks ?? [],
-      ladder: ladderOf(settings),
-    }),
-  );
-}
-
-/** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
-function takeSnapshot(
-  engine: WireEngine | undefined,
-  tally: Tally,
-  log: Log,
-): EngineSnapshot | undefined {
-  try {
-    return engine?.snapshot();
-  } catch (error) {
-    if (!(error instanceof HeadgateError)) throw error;
-    tally.noteFailure('engine');
-    log.error({ err: error }, 'the wires gave no counters');
-    return undefined;
+  /** Where `/metrics` is, if anywhere. */
+  get metrics(): Pick<MetricsListener, 'address' | 'port'> | undefined {
+    return this.#listener;
   }
-}
 
-async function closeAll(
-  closers: ReadonlyArray<() => void | Promise<void>>,
-  log: Log,
-): Promise<void> {
-  for (const close of [...closers].reverse()) {
+  /** Begins to answer, to serve metrics and to turn. Throws HeadgateError `listen_failed`. */
+  async start(): Promise<void> {
+    const { answers, speaker, history } = this.#components;
+    const told = answersOf({
+      picture: () => this.#picture(),
+      loop: this.#loop,
+      speaker,
+      history,
+      note: () => this.#afterCommand(),
+    });
+    for (const [command, answer] of told) answers.set(command, answer);
+
+    const registry = makeRegistry<Scrape>(readings, () => this.#scrape());
+    const { listen } = this.#settings.metrics;
+    if (listen) {
+      const listener = await openMetricsListener(listen, registry);
+      this.#listener = listener;
+      this.#closers.push(() => listener.close());
+    }
+    this.#measure();
+    this.#schedule();
+    this.#closers.push(() => this.#cancelCycle());
+    this.#closers.push(this.#everySample());
+    const { mode, links, blocks } = this.#settings;
+    this.#log.info({ mode, links: links.length, blocks: blocks.length }, 'running');
+  }
+
+  /** One cycle: measure, decide, act, verify. */
+  turn(): void {
+    const from = this.#clock.now();
+    this.#measure();
+    const span = this.#window.span();
+    const observation = observe({
+      at: this.#clock.wall(),
+      settings: this.#settings,
+      ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
+    });
+    this.#loop.turn(observation);
+    this.#note();
+    this.#tally.noteTime(this.#clock.now() - from);
+  }
+
+  /** New settings, all of them or none. The error names what needs a restart. */
+  reload(settings: Settings): Result<void, string> {
+    const fixed = fixedChanges(this.#settings, settings);
+    if (fixed.length > 0) {
+      return err(
+        `${fixed.join(', ')} cannot change while the unit runs; restart it, nothing was changed`,
+      );
+    }
+    this.#components.engine?.publish(tablesOf(settings));
+    const before = cycleTimesOf(this.#settings);
+    const times = cycleTimesOf(settings);
+    this.#settings = settings;
+    if (times.averageMs !== before.averageMs) this.#window = new SnapshotWindow(times.averageMs);
+    if (times.intervalMs !== before.intervalMs) this.#schedule();
+    this.#loop.adopt(settings.mode, policyOf(settings));
+    this.#log.info({ mode: settings.mode }, 'settings reloaded');
+    return ok(undefined);
+  }
+
+  /** Ends everything in reverse order: announcements first, packets after. Twice is harmless. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#measure();
+    this.#remember();
+    await closeAll(this.#closers, this.#log);
+  }
+
+  #schedule(): void {
+    this.#cancelCycle();
+    const { intervalMs } = cycleTimesOf(this.#settings);
+    this.#cancelCycle = every(this.#clock, intervalMs, () => this.turn());
+  }
+
+  /** Measures at each boundary of the billed samples, so that none of them has a share of its neighbour's bytes. */
+  #everySample(): () => void {
+    let cancel: () => void = () => undefined;
+    const wait = () => {
+      const now = this.#clock.wall();
+      cancel = this.#clock.after(sampleMs - (now % sampleMs), () => {
+        this.#measure();
+        wait();
+      });
+    };
+    wait();
+    return () => cancel();
+  }
+
+  #measure(): void {
+    const snapshot = this.#snapshot();
+    if (!snapshot) return;
+    this.#window.add(snapshot);
+    this.#takenMs = this.#clock.now();
+    this.#components.history.addUsage(this.#usage.advance(snapshot, this.#clock.wall()));
+  }
+
+  /** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
+  #snapshot(): EngineSnapshot | undefined {
     try {
-      await close();
+      return this.#components.engine?.snapshot();
     } catch (error) {
-      log.error({ err: error }, 'closing failed; going on with the rest');
+      if (!(error instanceof HeadgateError)) throw error;
+      this.#tally.noteFailure('engine');
+      this.#log.error({ err: error }, 'the wires gave no counters');
+      return undefined;
     }
   }
+
+  /** Hands the plan to the speaker: what is not in it is withdrawn. */
+  #announce(plan: Plan | undefined, observation: Observation | undefined): void {
+    const links = observation?.links ?? [];
+    const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
+    this.#components.speaker?.setDesired(
+      announcementsFor({
+        asn: this.#settings.asn,
+        links: steeredLinksOf(this.#settings, (link) => !down.has(link)),
+        blocks: plan?.blocks ?? [],
+        ladder: ladderOf(this.#settings),
+      }),
+    );
+  }
+
+  #keep(cycle: Cycle): void {
+    this.#tally.noteCycle(cycle);
+    this.#components.history.record(cycle);
+    this.#remember();
+    const what = cycle.isCarriedOut ? 'move' : 'would move';
+    for (const { block, from, to, rung, outcome, reason } of cycle.decision.moves) {
+      if (outcome === 'pending') this.#log.info({ block, from, to, rung }, `${what}: ${reason}`);
+    }
+  }
+
+  #remember(): void {
+    this.#components.history.remember({ at: this.#clock.wall(), ...this.#loop.memory });
+  }
+
+  #afterCommand(): void {
+    this.#remember();
+    this.#note();
+  }
+
+  /** Brings the complaints up to date. */
+  #note(): void {
+    const picture = this.#picture();
+    const found = complaints(picture);
+    const lost = sum(this.#components.history.lost);
+    if (lost > this.#historyLost) {
+      const reasons = [...this.#components.history.lost.keys()].join(', ');
+      found.set('history', `history is not kept: ${reasons}`);
+    }
+    this.#historyLost = lost;
+    const { began, ended } = this.#conditions.update(picture.at, found);
+    for (const what of began) this.#log.warn({}, what);
+    for (const what of ended) this.#log.info({}, `over: ${what}`);
+  }
+
+  #picture(): Picture {
+    return {
+      settings: this.#settings,
+      loop: this.#loop,
+      at: this.#clock.wall(),
+      started: this.#started,
+      snapshot: this.#window.latest,
+      sessions: this.#components.speaker?.sessions() ?? [],
+      conditions: this.#conditions,
+    };
+  }
+
+  #scrape(): Scrape {
+    const { speaker, control, history } = this.#components;
+    const grouped = this.#settings.blocks.flatMap((block) =>
+      block.group === undefined ? [] : [[block.prefix, block.group] as const],
+    );
+    return {
+      snapshot: this.#snapshot() ?? this.#window.latest,
+      sessions: speaker?.sessions() ?? [],
+      loop: this.#loop,
+      groups: new Map(grouped),
+      conditions: this.#conditions.list().length,
+      moves: this.#tally.moves,
+      cycleSeconds: this.#tally.cycleSeconds,
+      failures: this.#tally.failures,
+      requests: control.counts,
+      history: { bytes: history.bytes, lost: history.lost },
+    };
+  }
 }
+
+const sum = (counts: ReadonlyMap<string, number>) =>
+  [...counts.values()].reduce((total, count) => total + count, 0);

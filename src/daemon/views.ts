@@ -10,9 +10,10 @@ import type {
   WireView,
 } from '../control/index.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
-import type { BlockObservation, LinkObservation, Observation } from '../core/model/observation.ts';
+import type { BlockObservation, LinkObservation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
+import type { KeptMove } from '../history/index.ts';
 import type { SessionStatus } from '../speaker/index.ts';
 import type { Conditions } from './conditions.ts';
 import type { Loop } from './loop.ts';
@@ -189,6 +190,17 @@ export function moveView(move: DecidedMove): MoveView {
   };
 }
 
+export const keptMoveView = (move: KeptMove): MoveView => ({
+  at: move.at,
+  block: move.block,
+  from: move.from,
+  to: move.to,
+  rung: move.rung,
+  outcome: move.outcome,
+  reason: move.reason,
+  predicted_shift_bitps: Math.round(move.predictedShiftBitps),
+});
+
 const carriedOut = (moves: readonly DecidedMove[]) =>
   moves.filter((move) => move.outcome === 'pending');
 
@@ -200,10 +212,7 @@ function byKey<T>(
 }
 
 /** What a person should know although the unit goes on: each with a key under which its beginning is kept. */
-export function complaints(
-  observation: Observation | undefined,
-  { loop, snapshot, sessions }: Pick<Picture, 'loop' | 'snapshot' | 'sessions'>,
-): ReadonlyMap<string, string> {
+export function complaints({ loop, snapshot, sessions }: Picture): Map<string, string> {
   const found = new Map<string, string>();
   for (const wire of snapshot?.wires ?? []) {
     if (wire.state === 'forwarding') continue;
@@ -219,11 +228,11 @@ export function complaints(
       `router ${session.router}: no BGP session (${session.phase}${why})`,
     );
   }
-  for (const link of observation?.links ?? []) {
+  for (const link of loop.last?.observation.links ?? []) {
     if (!link.isUp) found.set(`link ${link.link}`, `link ${link.link} is down`);
   }
   const { frozen } = loop.state;
-  if (frozen) found.set('frozen', `nothing is moved: ${frozen.reasons.join('; ')}`);
+  if (frozen) found.set('frozen', `nothing is moved: ${someOf(frozen.reasons)}`);
   if (loop.isWithdrawn) {
     found.set(
       'withdrawn',
@@ -231,4 +240,10 @@ export function complaints(
     );
   }
   return found;
+}
+
+/** The first few of what may be a line per block. */
+function someOf(reasons: readonly string[]): string {
+  const more = reasons.length - 3;
+  return reasons.slice(0, 3).join('; ') + (more > 0 ? `; and ${more} more` : '');
 }

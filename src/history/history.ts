@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { HeadgateError } from '../core/base/error.ts';
 import type { State } from '../core/decide/index.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
+import type { Plan } from '../core/model/plan.ts';
 import type { Mode } from '../core/settings/index.ts';
 import type { Cycle, CycleInput } from './cycle.ts';
 import { prune } from './prune.ts';
@@ -64,7 +65,11 @@ export interface Quality {
 
 /** What a unit remembers over a restart. */
 export interface Memory {
+  /** When it was written, milliseconds since the epoch. */
+  readonly at: number;
   readonly state: State;
+  /** The plan that was announced; absent when nothing was. */
+  readonly inForce?: Plan;
   readonly isWithdrawn: boolean;
 }
 

@@ -4,8 +4,9 @@ import { dns } from './dns.ts';
 import { flows } from './flows.ts';
 import { type attribute, blocks, link, management, router, wire } from './network.ts';
 import { group, maintenance, objective, pin, rails } from './policy.ts';
+import { currency } from './price.ts';
 import { probe } from './probe.ts';
-import { asn, duration, listenAddress, prefix, size, weight, whole } from './scalars.ts';
+import { asn, duration, listenAddress, money, prefix, size, weight, whole } from './scalars.ts';
 import { list, section } from './section.ts';
 
 const path = z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' });
@@ -27,6 +28,12 @@ export const settingsSchema = section({
   pins: list(pin, '{ block, link }').default([]),
   maintenance: list(maintenance, '{ link, from, to }').default([]),
   rails: rails.prefault({}),
+  /** For sums over links that are billed in different currencies. */
+  currencies: section({
+    reference: currency.default('EUR'),
+    /** Units of the reference currency per unit of another, such as { USD: 0.92 }. */
+    rates: z.record(currency, money).default({}),
+  }).prefault({}),
   /** How announcements bias inbound traffic. */
   steering: section({
     /** The most prepends that a block gets on the links it should leave. */

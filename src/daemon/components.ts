@@ -1,0 +1,132 @@
+/** Opens what touches the world, in the order in which one needs the other. */
+import { type Answer, type ControlServer, openControlServer } from '../control/index.ts';
+import { HeadgateError } from '../core/base/error.ts';
+import { prefixOf } from '../core/base/prefix.ts';
+import type { Settings } from '../core/settings/index.ts';
+import type { EngineOptions, WireEngine } from '../engine/index.ts';
+import { History } from '../history/index.ts';
+import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
+import type { Clock } from './clock.ts';
+import { peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+
+/** The part of a pino logger that is used here. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What touches the world, handed in by `headgate run`, or by a test that puts something simpler in its place. */
+export interface Parts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openWires: (options: EngineOptions) => WireEngine;
+  readonly createSpeaker: (options: SpeakerOptions) => Speaker;
+  /** Sockets with TCP MD5 and TTL security, for the sessions that are set so. */
+  readonly sockets: Required<Pick<SpeakerOptions, 'openSocket' | 'openListener'>>;
+  /** IPv4 and IPv6 addresses of an interface. */
+  readonly addressesOf: (port: string) => readonly string[];
+  /** The first line of a file that holds a key. Throws HeadgateError. */
+  readonly readSecret: (path: string) => string;
+  readonly chown: (path: string, gid: number) => void;
+  /** Number of a group by its name. Throws HeadgateError. */
+  readonly groupId: (name: string) => number;
+}
+
+export interface Components {
+  readonly control: ControlServer;
+  /** Commands that the control socket answers; filled by the unit. */
+  readonly answers: Map<string, Answer>;
+  readonly history: History;
+  /** Absent without wires. */
+  readonly engine: WireEngine | undefined;
+  /** Absent where no router is peered with. */
+  readonly speaker: Speaker | undefined;
+}
+
+/** Ways to close what was opened; run from the last to the first. */
+export type Closers = Array<() => void | Promise<void>>;
+
+/** Throws HeadgateError when one cannot be opened; what was open by then is in `closers`. */
+export async function openComponents(
+  settings: Settings,
+  parts: Parts,
+  closers: Closers,
+): Promise<Components> {
+  const { log } = parts;
+  const answers = new Map<string, Answer>();
+  // First, since it also refuses a second unit with the same settings.
+  const control = await openControlServer({
+    socket: settings.control.socket,
+    ...(settings.control.group === undefined ? {} : { gid: parts.groupId(settings.control.group) }),
+    answers,
+    chown: parts.chown,
+    onFailure: (command, error) => log.error({ command, err: error }, 'a command failed'),
+  });
+  closers.push(() => control.close());
+
+  const history = new History({
+    path: settings.history.path,
+    keepMs: settings.history.keep,
+    bytesMax: settings.history.maxSize,
+    warn: (message) => log.warn({}, message),
+  });
+  closers.push(() => history.close());
+
+  const engine =
+    settings.wires.length === 0
+      ? undefined
+      : parts.openWires({ wires: wiresOf(settings), tables: tablesOf(settings) });
+  if (engine) closers.push(() => engine.close());
+  for (const finding of engine?.findings ?? []) log.info({}, finding);
+
+  const speaker = makeSpeaker(settings, parts);
+  if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
+  return { control, answers, history, engine, speaker };
+}
+
+/** Runs them all, whatever fails. */
+export async function closeAll(closers: Closers, log: Log): Promise<void> {
+  for (const close of [...closers].reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      log.error({ err: error }, 'closing failed; going on with the rest');
+    }
+  }
+}
+
+function makeSpeaker(settings: Settings, parts: Parts): Speaker | undefined {
+  const secrets = new Map(
+    settings.routers.flatMap(({ bgp }) =>
+      bgp?.md5File === undefined ? [] : [[bgp.md5File, parts.readSecret(bgp.md5File)] as const],
+    ),
+  );
+  const routers = peeringsOf(settings, secrets);
+  if (routers.length === 0) return undefined;
+  const routerId = routerIdOf(settings, parts.addressesOf);
+  if (routerId === undefined) {
+    throw new HeadgateError(
+      'no_router_id',
+      `${settings.management.interface ?? 'management'} has no IPv4 address to identify this unit in BGP; set management.router_id`,
+    );
+  }
+  return parts.createSpeaker({
+    routers,
+    localAsn: settings.asn,
+    routerId,
+    networks: settings.networks.map(prefixOf),
+    floor: settings.steering.floor,
+    clock: parts.clock,
+    log: parts.log,
+    ...(routers.some((router) => router.md5 ?? router.ttlSecurityHops) ? parts.sockets : {}),
+    ...(routers.some((router) => router.passive) ? { listen: listenAt(settings) } : {}),
+  });
+}
+
+/** Where passive sessions come in: our management address, else every address. */
+function listenAt({ management, routers }: Settings) {
+  const isIpv6 = routers.some((router) => router.bgp?.passive && router.address.includes(':'));
+  return { address: management.address ?? (isIpv6 ? '::' : '0.0.0.0'), port: 179 };
+}
