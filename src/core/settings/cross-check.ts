@@ -83,7 +83,7 @@ function wireComplaints({ wires, links }: ParsedSettings): Complaint[] {
 function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number): Complaint[] {
   const complaints: Complaint[] = [];
   const at = (...rest: PropertyKey[]) => ['links', i, ...rest];
-  const { attribute, mark, router } = link;
+  const { attribute, mark, router, source } = link;
   if (router !== undefined && !settings.routers.some((r) => r.name === router)) {
     complaints.push({
       path: at('router'),
@@ -112,7 +112,9 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
       });
     }
   }
-  if (mark && (wire ? wire.place !== 'inside' : attribute === undefined)) {
+  // Probes bear the mark too: with a source it is of use without any wire.
+  const isMarkable = wire ? wire.place === 'inside' : attribute !== undefined;
+  if (mark && !isMarkable && source === undefined) {
     complaints.push({
       path: at('mark'),
       message: 'marks work only on a wire of place inside: behind it a router still chooses',
