@@ -13,6 +13,7 @@ import { afiOf, safiUnicast, type UnicastFamily } from '../core/wire/bgp/codes.t
 import { encodeRouteRefresh } from '../core/wire/bgp/notification.ts';
 import { encodeEndOfRib } from '../core/wire/bgp/update.ts';
 import { Announcer } from './announcer.ts';
+import { ChangeLog, type ChangeStretch } from './change-log.ts';
 import { learnNextHop } from './next-hop.ts';
 import { Peer } from './peer.ts';
 import type { RouterPeering, SpeakerOptions } from './peering.ts';
@@ -28,6 +29,7 @@ import {
 import { Turns } from './turns.ts';
 
 export type { Announcement, Desired } from '../core/bgp/announcement.ts';
+export type { ChangeStretch } from './change-log.ts';
 export type {
   Clock,
   ListenRequest,
@@ -56,6 +58,8 @@ export interface Speaker {
   announced(router: RouterId): readonly AnnouncedRoute[];
   /** Asks the router to tell all its routes again (RFC 2918); false when it cannot. */
   requestRefresh(router: RouterId): boolean;
+  /** The latest changes, from number `since` on (0: all that is kept): ask again with `next`. */
+  changes(since: number): ChangeStretch;
   /** Tells of changes until the returned function is called. */
   onChange(listener: (change: SpeakerChange) => void): () => void;
   /** What all routers told: read only. */
@@ -88,6 +92,7 @@ class BgpSpeaker implements Speaker {
   readonly #members = new Map<RouterId, Member>();
   readonly #listeners = new Set<(change: SpeakerChange) => void>();
   readonly #counters = new Counters();
+  readonly #log: ChangeLog;
   #listening: { close(): Promise<void> } | undefined;
   #isHeld = false;
   /** A desired state was given: before that, silence means nothing (RFC 4724, End-of-RIB of a restarted unit). */
@@ -99,6 +104,7 @@ class BgpSpeaker implements Speaker {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#turns = new Turns(this.#clock);
+    this.#log = new ChangeLog(options.routers.map(({ name }) => name));
     for (const peering of options.routers) {
       assert(!this.#members.has(peering.name), `router ${peering.name} is named once`);
       this.#members.set(peering.name, this.#makeMember(peering));
@@ -203,6 +209,10 @@ class BgpSpeaker implements Speaker {
       .some((isAsked) => isAsked);
   }
 
+  changes(since: number): ChangeStretch {
+    return this.#log.read(since);
+  }
+
   onChange(listener: (change: SpeakerChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -232,7 +242,7 @@ class BgpSpeaker implements Speaker {
         refreshWanted: (family) => this.#onRefreshWanted(member, family),
         received: () => {},
         routeChanged: (family, bytes, at, length, action) =>
-          this.#onRoute(peering.name, family, bytes, at, length, action),
+          this.#onRoute(peer, family, bytes, at, length, action),
       },
     });
     const isInternal = peering.asn === this.#options.localAsn;
@@ -345,13 +355,14 @@ class BgpSpeaker implements Speaker {
 
   /** Called for every route that changes, millions of times while a table comes in: cheap unless somebody cares. */
   #onRoute(
-    router: RouterId,
+    peer: Peer,
     family: UnicastFamily,
     bytes: Uint8Array,
     at: number,
     length: number,
     action: 'announced' | 'withdrawn',
   ): void {
+    this.#log.addRoute(this.#clock.now(), peer.ribPeer, family, bytes, at, length, action);
     const mayBeOurs = this.#options.networks.some(
       (network) =>
         network.family === family && (network.length < 8 || network.bytes[0] === bytes[at]),
@@ -366,7 +377,7 @@ class BgpSpeaker implements Speaker {
     )
       this.#queueUpdate();
     if (this.#listeners.size > 0)
-      this.#tell({ kind: 'received', router, prefix: formatPrefix(prefix), action });
+      this.#tell({ kind: 'received', router: peer.name, prefix: formatPrefix(prefix), action });
   }
 
   /** Why an announcement must not be made now, seen over all routers. */
@@ -423,6 +434,7 @@ class BgpSpeaker implements Speaker {
   }
 
   #tell(change: SpeakerChange): void {
+    if (change.kind !== 'received') this.#log.add(this.#clock.now(), change);
     for (const listener of this.#listeners) listener(change);
   }
 }
