@@ -237,6 +237,11 @@ export class History {
     this.#write('prune', () => prune(this.#database, now - keepMs, bytesMax));
   }
 
+  /** The most pages that the file may grow to: how a test fills the disk. */
+  limitPages(count: number): void {
+    this.#database.pragma(`max_page_count = ${count}`);
+  }
+
   close(): void {
     this.#database.close();
   }

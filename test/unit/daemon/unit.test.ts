@@ -1,0 +1,267 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { openControlClient } from '../../../src/control/index.ts';
+import { HeadgateError } from '../../../src/core/base/error.ts';
+import { routerId } from '../../../src/core/base/units.ts';
+import type { Desired } from '../../../src/core/bgp/announcement.ts';
+import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
+import type { Speaker } from '../../../src/speaker/index.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { settingsOf, twoLinks } from '../../support/settings.ts';
+import { snapshotOf } from '../../support/snapshot.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'hg-unit-'));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+let units = 0;
+
+/** A world of two wires: 99 Mbit/s come in by north, whatever is announced. */
+function world(mode = 'control', more = '') {
+  const place = join(folder, `${units++}`);
+  const text = `${twoLinks.replace('mode: control', `mode: ${mode}`)}
+control: { socket: ${place}/unit.sock }
+history: { path: ${place}/history.db }
+metrics: { listen: 127.0.0.1:0 }
+cycle: { interval: 1s, average: 2s }
+rails: { share_per_round: 100% }
+${more}`;
+  const clock = new FakeClock(1_700_000_000_000);
+  const log: string[] = [];
+  const order: string[] = [];
+  let desired: Desired = new Map();
+  let engineFails = false;
+  const note = (_: object, message: string) => log.push(message);
+  // The world is what is not ours: a network card and a router, reduced to what they would say.
+  const speaker: Pick<
+    Speaker,
+    | 'start'
+    | 'stop'
+    | 'setDesired'
+    | 'withdrawAll'
+    | 'resume'
+    | 'sessions'
+    | 'routesFrom'
+    | 'announced'
+  > = {
+    start: async () => undefined,
+    stop: async () => {
+      order.push('speaker');
+    },
+    setDesired: (wanted) => {
+      desired = wanted;
+    },
+    withdrawAll: () => order.push('withdrawn'),
+    resume: () => order.push('resumed'),
+    sessions: () => [],
+    routesFrom: () => [],
+    announced: () => [],
+  };
+  const parts: Parts = {
+    clock,
+    log: { debug: note, info: note, warn: note, error: note },
+    openWires: () => ({
+      publish: () => order.push('published'),
+      snapshot: () => {
+        if (engineFails) throw new HeadgateError('wire_gone', 'the card was pulled');
+        const ms = clock.now();
+        const bytes = Math.round((ms * 99e6) / 8000);
+        return snapshotOf(ms, {
+          inbound: {
+            '198.51.100.0/24 north': Math.round(bytes * 0.6),
+            '198.51.101.0/24 north': Math.round(bytes * 0.4),
+            '198.51.100.0/24 south': 0,
+          },
+        });
+      },
+      findings: [],
+      close: () => order.push('engine'),
+    }),
+    // A cast: the parts of the speaker that a unit does not use are left out.
+    createSpeaker: () => speaker as Speaker,
+    sockets: {
+      openSocket: () => Promise.reject(new Error('not here')),
+      openListener: () => Promise.reject(new Error('not here')),
+    },
+    addressesOf: () => [],
+    readSecret: () => '',
+    chown: () => undefined,
+    groupId: () => 0,
+  };
+  return {
+    place,
+    text,
+    clock,
+    log,
+    order,
+    parts,
+    settings: settingsOf(text),
+    announced: () => desired.get(routerId('br1')) ?? [],
+    failEngine: (fails: boolean) => {
+      engineFails = fails;
+    },
+    ask: async (command: string, args = {}) => {
+      const client = await openControlClient(`${place}/unit.sock`);
+      const answer = await client.ask(command, args);
+      client.close();
+      // A cast: each test knows the view that it asked for.
+      return answer as { ok: boolean; value: never; error: { code: string; message: string } };
+    },
+  };
+}
+
+t.test('a unit in control measures, announces, moves, and says so', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(2000);
+  const blocks = here.announced();
+  t.same(
+    blocks.map((entry) => entry.prefix),
+    ['198.51.100.0/24', '198.51.101.0/24'],
+  );
+  const communities = blocks.flatMap((entry) => entry.largeCommunities.map((c) => c.join(':')));
+  t.ok(communities.includes('64512:1:1'), 'one prepend towards north, the first link');
+  t.match((await here.ask('status')).value, { mode: 'control', plan: { blocks: 2 }, cycles: 2 });
+  t.match((await here.ask('links')).value, [
+    { name: 'north', inbound_bitps: 99e6, utilisation: 0.99, coverage: 1 },
+    { name: 'south', inbound_bitps: 0 },
+  ]);
+  t.match((await here.ask('plan')).value, { moves: [{ to: 'south', outcome: 'pending' }] });
+  const explained = (await here.ask('explain', { prefix: '198.51.100.0/24' })).value;
+  t.match(explained, { prefix: '198.51.100.0/24', candidates: [{ rung: Number }] });
+  t.match((await here.ask('history', { samples: true })).value, {
+    moves: [{ to: 'south' }],
+    usage: [{ link: 'north', covered_ms: 2000, inbound_bytes: 24_750_000 }],
+  });
+  await unit.stop();
+  await unit.stop();
+  t.same(here.order, ['speaker', 'engine'], 'announcements end before packets do');
+});
+
+t.test('in observe nothing is announced, ever', async (t) => {
+  const here = world('observe');
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(60_000);
+  t.same(here.announced(), []);
+  t.ok(here.log.some((line) => line.startsWith('would move')));
+  await unit.stop();
+});
+
+t.test('in advise the approval of the proposal announces it', async (t) => {
+  const here = world('advise');
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(3000);
+  t.same(here.announced(), []);
+  const { proposal } = (await here.ask('plan')).value as { proposal: { id: string } };
+  t.match(await here.ask('approve', { id: 'ffffffff' }), { ok: false, error: { code: 'refused' } });
+  t.match(await here.ask('approve', { id: proposal.id }), { ok: true });
+  t.equal(here.announced().length, 2);
+  t.equal(((await here.ask('history')).value as { moves: unknown[] }).moves.length > 0, true);
+  await unit.stop();
+});
+
+t.test('withdraw --all holds over a restart, until resume', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(2000);
+  t.match(await here.ask('withdraw', { all: true }), { ok: true });
+  t.same(here.announced(), []);
+  t.ok(here.order.includes('withdrawn'));
+  await unit.stop();
+  const again = await startUnit(here.settings, here.parts);
+  here.clock.advance(5000);
+  t.same(here.announced(), []);
+  t.match((await here.ask('status')).value, {
+    is_withdrawn: true,
+    reasons: [{ what: /withdrawn by the operator/ }],
+  });
+  await here.ask('resume');
+  here.clock.advance(2000);
+  t.equal(here.announced().length, 2);
+  await again.stop();
+});
+
+t.test('a restart announces the plan in force before it has measured anything', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(2000);
+  const before = JSON.stringify(here.announced());
+  await unit.stop();
+  const again = await startUnit(here.settings, here.parts);
+  t.equal(JSON.stringify(here.announced()), before);
+  await again.stop();
+  here.clock.advance(24 * 3_600_000);
+  const late = await startUnit(here.settings, here.parts);
+  t.same(here.announced(), [], 'but not a day later');
+  await late.stop();
+});
+
+t.test('without counters the unit freezes, says so, and recovers', async (t) => {
+  const here = world('control', 'time_scale: 100');
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(5000);
+  t.match((await here.ask('status')).value, { state: 'ok' });
+  here.failEngine(true);
+  here.clock.advance(20_000);
+  t.match((await here.ask('status')).value, {
+    state: 'attention',
+    reasons: [{ what: /nothing is moved/ }],
+  });
+  here.failEngine(false);
+  here.clock.advance(5000);
+  t.match((await here.ask('status')).value, { state: 'ok' });
+  t.ok(here.log.some((line) => line.startsWith('over: nothing is moved')));
+  await unit.stop();
+});
+
+t.test('a component that cannot be opened leaves nothing open', async (t) => {
+  const here = world();
+  const failing: Parts = {
+    ...here.parts,
+    createSpeaker: () => {
+      throw new HeadgateError('no_sockets', 'out of sockets');
+    },
+  };
+  await t.rejects(startUnit(here.settings, failing), { code: 'no_sockets' });
+  t.same(here.order, ['engine']);
+  const unit = await startUnit(here.settings, here.parts);
+  await unit.stop();
+});
+
+t.test('a second unit at the same socket is refused before it touches a wire', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  await t.rejects(startUnit(here.settings, here.parts), { code: 'socket_in_use' });
+  t.same(here.order, []);
+  await unit.stop();
+});
+
+t.test('settings are reloaded whole, or refused whole', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(2000);
+  const other = settingsOf(
+    here.text.replace('wires:', 'pins: [{ block: 198.51.101.0/24, link: south }]\nwires:'),
+  );
+  t.same(unit.reload(other), { ok: true, value: undefined });
+  t.ok(here.order.includes('published'));
+  const wired = settingsOf(
+    here.text.replace('inside: eth1', 'inside: eth9').replace('mode: control', 'mode: observe'),
+  );
+  t.match(unit.reload(wired), { ok: false, error: /^wires cannot change/ });
+  t.match((await here.ask('status')).value, { mode: 'control' });
+  t.ok(unit.reload(settingsOf(here.text.replace('mode: control', 'mode: observe'))).ok);
+  t.same(here.announced(), [], 'observe announces nothing');
+  await unit.stop();
+});
+
+t.test('cycles that were missed are left out, not made up for', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.jump(10_000);
+  here.clock.advance(0);
+  t.match((await here.ask('status')).value, { cycles: 1 });
+  here.clock.advance(1000);
+  t.match((await here.ask('status')).value, { cycles: 2 });
+  await unit.stop();
+});
