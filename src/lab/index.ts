@@ -4,5 +4,11 @@ export { createMeter, keepEnds, type Meter, type MeterSample, type Reading } fro
 export { dwellMs, type Mode, renderSettings } from './settings.ts';
 export { defaultShape, type LabShape, type Place } from './shape.ts';
 export type { BorderRouter, Provider, Topology } from './topology.ts';
-export { demandOf, phaseCount, totalDemandBitps } from './traffic/demand.ts';
-export { type Demand, startTraffic, type Traffic } from './traffic/index.ts';
+export {
+  type Demand,
+  type DemandShape,
+  demandOf,
+  stubbornShares,
+  totalDemandBitps,
+} from './traffic/demand.ts';
+export { startTraffic, type Traffic } from './traffic/index.ts';

@@ -65,13 +65,14 @@ export function createMeter(lab: Lab, traffic: Traffic): Meter {
     samples,
     between,
     async sample() {
+      const at = Date.now();
       const links = await Promise.all(
         providers.map(async ({ name }): Promise<LinkCount> => {
           const port = (await lab.counters(name)).get('customer');
           return { name, bytes: port?.txBytes ?? 0, dropped: port?.txDropped ?? 0 };
         }),
       );
-      const sample = { at: Date.now(), links, receipt: traffic.receipt() };
+      const sample = { at, links, receipt: traffic.receipt() };
       samples.push(sample);
       keepEnds(samples);
       return sample;

@@ -36,7 +36,7 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
     // A change shows within seconds here, but TCP needs some to fill a link and the average to follow.
     'cycle: { interval: 1s, average: 3s }',
     `time_scale: ${timeScale}`,
-    `rails: { dwell: ${dwellMs / 1000}s, settle: 6s, share_per_round: 50% }`,
+    `rails: { dwell: ${dwellMs / 1000}s, settle: 6s, share_per_round: 25% }`,
     `control: { socket: ${folder}/unit.sock }`,
     `history: { path: ${folder}/history.db }`,
     `metrics: { listen: '${topology.unit}:9469' }`,

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { birdPolicy } from '../../src/cli/lab/policy.ts';
-import { createMeter, defaultShape, openLab, startTraffic } from '../../src/lab/index.ts';
+import { createMeter, defaultShape, demandOf, openLab, startTraffic } from '../../src/lab/index.ts';
 import { closeLab, removeLeftovers } from '../../src/lab/lab.ts';
 import { listNamespaces, run } from '../../src/lab/namespaces.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
@@ -57,7 +57,7 @@ t.test(
     await lab.waitForRoutes(60_000);
     const traffic = await startTraffic(lab);
     const meter = createMeter(lab, traffic);
-    traffic.setDemand(Object.fromEntries(lab.topology.blocks.map((b) => [b.prefix, 6_200_000])));
+    traffic.setDemand(demandOf(lab.topology));
     await waitFor('north is full', 60_000, async () => {
       await meter.sample();
       return (meter.last(2)?.links[0]?.load ?? 0) > 0.95;

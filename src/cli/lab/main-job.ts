@@ -4,6 +4,7 @@
  */
 import {
   createMeter,
+  type DemandShape,
   defaultShape,
   demandOf,
   keepEnds,
@@ -56,7 +57,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Summary> {
     );
     const views: UnitView[] = [];
     say('downloads start: everything comes in by north');
-    traffic.setDemand(demandOf(lab.topology.blocks, 0));
+    traffic.setDemand(demandOf(lab.topology));
     const startedAt = Date.now();
     const endsAt = startedAt + (options.seconds ?? Number.POSITIVE_INFINITY) * 1000;
     let phase = 0;
@@ -79,7 +80,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Summary> {
       );
       if (options.seconds === undefined && Date.now() > startedAt + (phase + 1) * shiftEveryMs) {
         phase++;
-        traffic.setDemand(demandOf(lab.topology.blocks, phase));
+        traffic.setDemand(demandOf(lab.topology, shiftOf(view, phase)));
       }
       await pause(sampleMs, interrupted);
     }
@@ -94,6 +95,13 @@ export async function runMainJob(options: MainJobOptions): Promise<Summary> {
   } finally {
     for (const close of closers) await close();
   }
+}
+
+/** In turn: the blocks that still come in by north want most of everything, and all want the same again. */
+function shiftOf(view: UnitView, phase: number): DemandShape {
+  if (phase % 2 === 0) return {};
+  const blocks = view.blocks.filter(({ link }) => link !== 'south').map(({ prefix }) => prefix);
+  return { favoured: { blocks, share: 0.75 } };
 }
 
 function pause(milliseconds: number, interrupted: AbortSignal): Promise<void> {

@@ -1,27 +1,42 @@
-/** What the receivers want, in phases: the first overload and three shifts of the load between blocks. Pure. */
-import type { LabBlock } from '../topology.ts';
-import type { Demand } from './index.ts';
+/** What the receivers want. Pure. */
+import type { Topology } from '../topology.ts';
+
+/** Wanted application bit/s by block prefix, one value per source in the topology's order; a block not named wants nothing. */
+export type Demand = Readonly<Record<string, readonly number[]>>;
 
 /** Application bit/s over all blocks: 1.6 times north at layer 2, two thirds of both links. */
 export const totalDemandBitps = 62_000_000;
 
-/** Weights of the blocks by phase, repeated over the list of blocks; all phases want the same in total. */
-const phases: ReadonlyArray<readonly number[]> = [
-  [1],
-  [1.5, 0.5],
-  [0.5, 0.5, 1, 1, 2],
-  [2, 1, 1, 0.5, 0.5],
-];
+/** By source: 8 % cannot be moved by prepends, 12 % only by two. */
+export const usualShares = [0.4, 0.4, 0.12, 0.08] as const;
+/** The sources that prepends hardly move send more than half. */
+export const stubbornShares = [0.2, 0.25, 0.4, 0.15] as const;
 
-export const phaseCount = phases.length;
+export interface DemandShape {
+  readonly totalBitps?: number;
+  /** Blocks that together want this share (0 to 1) of everything; all alike unless set. */
+  readonly favoured?: { readonly blocks: readonly string[]; readonly share: number };
+  /** Share of every block's demand by source. */
+  readonly sources?: readonly number[];
+}
 
-/** The demand of a phase, 0 to 3; later ones begin again with the first shift. */
-export function demandOf(blocks: readonly LabBlock[], phase: number): Demand {
-  const index = phase < phaseCount ? phase : 1 + ((phase - 1) % (phaseCount - 1));
-  const pattern = phases[index] ?? [1];
-  const weights = blocks.map((_, n) => pattern[n % pattern.length] ?? 1);
-  const sum = weights.reduce((a, b) => a + b, 0);
+export function demandOf(topology: Topology, shape: DemandShape = {}): Demand {
+  const { blocks } = topology;
+  const total = shape.totalBitps ?? totalDemandBitps;
+  const sources = shape.sources ?? usualShares;
+  const isFavoured = (prefix: string) => shape.favoured?.blocks.includes(prefix) ?? false;
+  const favoured = blocks.filter((block) => isFavoured(block.prefix)).length;
+  // Where all or none are favoured there is nobody to favour them over.
+  const isUneven = favoured > 0 && favoured < blocks.length;
+  const share = shape.favoured?.share ?? 0;
+  const shareOf = (prefix: string): number => {
+    if (!isUneven) return 1 / blocks.length;
+    return isFavoured(prefix) ? share / favoured : (1 - share) / (blocks.length - favoured);
+  };
   return Object.fromEntries(
-    blocks.map((block, n) => [block.prefix, (totalDemandBitps * (weights[n] ?? 0)) / sum]),
+    blocks.map(({ prefix }) => [
+      prefix,
+      sources.map((source) => Math.round(total * shareOf(prefix) * source)),
+    ]),
   );
 }

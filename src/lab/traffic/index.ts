@@ -9,12 +9,7 @@ import { assert } from '../../core/base/result.ts';
 import type { Lab } from '../lab.ts';
 import { spawnInside } from '../namespaces.ts';
 import type { Flow, Receipt } from './client.ts';
-
-/** Wanted application bit/s by block prefix; a block not named wants nothing. */
-export type Demand = Readonly<Record<string, number>>;
-
-/** Share of every block's demand by source: 15 % cannot be moved by prepends, 20 % only by two. */
-export const sourceShares = [0.35, 0.3, 0.2, 0.15] as const;
+import type { Demand } from './demand.ts';
 
 export interface Traffic {
   setDemand(demand: Demand): void;
@@ -53,8 +48,8 @@ export async function startTraffic(lab: Lab): Promise<Traffic> {
   return {
     setDemand(demand) {
       const rates = flows.map((flow) => {
-        const share = sourceShares[topology.sources.findIndex((s) => s.name === flow.source)] ?? 0;
-        return Math.round((demand[flow.block] ?? 0) * share);
+        const source = topology.sources.findIndex(({ name }) => name === flow.source);
+        return demand[flow.block]?.[source] ?? 0;
       });
       client.input.write(`${JSON.stringify(rates)}\n`);
     },

@@ -1,7 +1,12 @@
 import t from 'tap';
 import { covers, parsePrefix } from '../../../src/core/base/prefix.ts';
 import { formatSettingsError, loadSettings } from '../../../src/core/settings/index.ts';
-import { demandOf, phaseCount, totalDemandBitps } from '../../../src/lab/index.ts';
+import {
+  type DemandShape,
+  demandOf,
+  stubbornShares,
+  totalDemandBitps,
+} from '../../../src/lab/index.ts';
 import { renderSettings } from '../../../src/lab/settings.ts';
 import { defaultShape, type LabShape } from '../../../src/lab/shape.ts';
 import { layOut } from '../../../src/lab/topology.ts';
@@ -62,13 +67,25 @@ t.test('the unit takes the settings of every shape and mode', async (t) => {
   }
 });
 
-t.test('every phase wants the same in total: too much for north, not for both', async (t) => {
-  const { blocks } = layOut(defaultShape('link'));
-  for (let phase = 0; phase < phaseCount + 2; phase++) {
-    const demand = demandOf(blocks, phase);
-    const total = Object.values(demand).reduce((a, b) => a + b, 0);
-    t.ok(Math.abs(total - totalDemandBitps) < 1, `phase ${phase}`);
+t.test('the demand is too much for north, not for both, whatever its shape', async (t) => {
+  const topology = layOut(defaultShape('link'));
+  const [first = '', second = ''] = topology.blocks.map((block) => block.prefix);
+  const shapes: DemandShape[] = [
+    {},
+    { favoured: { blocks: [first, second], share: 0.75 } },
+    { favoured: { blocks: [], share: 0.75 } },
+    { sources: stubbornShares },
+  ];
+  for (const shape of shapes) {
+    const demand = demandOf(topology, shape);
+    const total = Object.values(demand)
+      .flat()
+      .reduce((a, b) => a + b, 0);
+    t.ok(Math.abs(total - totalDemandBitps) < 100, JSON.stringify(shape));
   }
+  const favoured = demandOf(topology, { favoured: { blocks: [first, second], share: 0.75 } });
+  const wanted = [first, second].flatMap((block) => favoured[block] ?? []);
+  t.ok(Math.abs(wanted.reduce((a, b) => a + b, 0) - 0.75 * totalDemandBitps) < 100);
   const atLayer2 = totalDemandBitps * (1514 / 1448);
   t.ok(atLayer2 > 1.4 * 40e6 && atLayer2 < 0.9 * 100e6);
 });
