@@ -75,14 +75,14 @@ export const readings: ReadonlyArray<Reading<Scrape>> = [
       ),
   },
   {
-    name: 'headgate_link_capacity_bits_per_second',
+    name: 'headgate_link_capacity_bytes_per_second',
     type: 'gauge',
     labels: ['link'],
-    help: 'Live capacity of a link',
+    help: 'Live capacity of a link, bytes of layer 2',
     read: ({ loop }) =>
       (loop.last?.observation.links ?? []).map((link) => ({
         labels: { link: link.link },
-        value: link.capacity,
+        value: link.capacity / 8,
       })),
   },
   {

@@ -16,6 +16,10 @@ export function makeRegistry<Source>(
 ): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'headgate_' });
+  // Gauges that prom-client keeps for old dashboards under names of counters.
+  for (const name of ['handles', 'requests', 'resources']) {
+    registry.removeSingleMetric(`headgate_nodejs_active_${name}_total`);
+  }
   let shared: { readonly at: number; readonly value: Source } | undefined;
   // All families of one scrape read the same state: the registry asks them in one turn of the event loop.
   const current = () => {
