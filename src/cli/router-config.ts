@@ -1,0 +1,72 @@
+/** `headgate router-config`: the policy that a border router needs, in its own configuration language. */
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { parsePrefix } from '../core/base/prefix.ts';
+import { assert } from '../core/base/result.ts';
+import type { Settings } from '../core/settings/index.ts';
+import { type RouterKind, renderPolicy, routerKinds } from '../router/templates/index.ts';
+import type { RouterPolicy } from '../router/templates/policy.ts';
+import { UseError } from './face/exit.ts';
+import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
+
+interface Options {
+  readonly config: string;
+  readonly kind: RouterKind;
+  readonly unit?: string;
+}
+
+/** Before the router closes the session: twice the blocks, and room for a few. */
+const spareBlocks = 16;
+
+export function register(program: Command): void {
+  program
+    .command('router-config')
+    .description(
+      'prints the policy that a router needs: communities to prepends, limits, the session',
+    )
+    .argument('<router>', 'name of a router in the settings')
+    .addOption(
+      new Option('-k, --kind <kind>', 'configuration language')
+        .choices(routerKinds)
+        .makeOptionMandatory(),
+    )
+    .option('-c, --config <file>', 'settings', defaultSettingsFile)
+    .option('-u, --unit <address>', 'our end of the session, where the settings do not name it')
+    .action((router: string, options: Options) => {
+      const settings = requireSettings(options.config);
+      process.stdout.write(renderPolicy(options.kind, policyFor(settings, router, options.unit)));
+    });
+}
+
+/** What the settings say of one router. Throws UseError when they do not say enough. */
+export function policyFor(settings: Settings, name: string, unit?: string): RouterPolicy {
+  const router = settings.routers.find((candidate) => candidate.name === name);
+  if (!router) {
+    const names = settings.routers.map((candidate) => candidate.name).join(', ');
+    throw new UseError(`no router "${name}" in the settings; there are: ${names || 'none'}`);
+  }
+  const address = unit ?? router.bgp?.localAddress ?? settings.management.address;
+  if (address === undefined)
+    throw new UseError(
+      'the settings do not name our address: set management.address or give --unit',
+    );
+  return {
+    router: router.name,
+    asn: router.asn ?? settings.asn,
+    unit: { address, asn: settings.asn },
+    networks: settings.networks.map((text) => {
+      const prefix = parsePrefix(text);
+      assert(prefix.ok, `the settings were checked: ${text}`);
+      return prefix.value;
+    }),
+    floor: settings.steering.floor,
+    links: settings.links.flatMap((link, i) =>
+      link.router === router.name
+        ? [{ number: i + 1, name: link.name, asn: link.asn, neighbors: [] }]
+        : [],
+    ),
+    maxPrefixes: settings.blocks.length * 2 + spareBlocks,
+    ...(router.bgp?.md5 !== undefined ? { md5: router.bgp.md5 } : {}),
+    addPath: router.bgp?.addPath ?? true,
+  };
+}

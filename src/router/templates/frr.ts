@@ -1,0 +1,116 @@
+import { formatPrefix } from '../../core/base/prefix.ts';
+import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
+
+/**
+ * What an FRR router needs of headgate: route maps `HEADGATE-TO-LINK` for the export towards each link's
+ * provider, and the session with the unit. The aggregates come from the router's own `redistribute static`
+ * or `network`, so that their next hop is the inside one.
+ */
+export function renderFrrPolicy(policy: RouterPolicy): string {
+  return `${[
+    `! headgate policy for router ${policy.router} (FRR)`,
+    ...renderLists(policy),
+    ...policy.links.flatMap((link) => renderLinkMap(policy, link)),
+    ...renderSessionMaps(policy),
+    ...renderSession(policy),
+  ].join('\n')}\n`;
+}
+
+const families = (policy: RouterPolicy): readonly (4 | 6)[] =>
+  ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+
+const word = (family: 4 | 6): string => (family === 4 ? 'ip' : 'ipv6');
+
+function renderLists(policy: RouterPolicy): string[] {
+  const lists = families(policy).flatMap((family) =>
+    ownPrefixes(policy, family).flatMap((prefix, i) => {
+      const text = formatPrefix(prefix);
+      const floor = floorOf(policy, family);
+      const range = prefix.length < floor ? ` le ${floor}` : '';
+      const list = `${word(family)} prefix-list HEADGATE`;
+      return [
+        `${list}-AGGREGATES-V${family} seq ${5 * (i + 1)} permit ${text}`,
+        `${list}-OURS-V${family} seq ${5 * (i + 1)} permit ${text}${range}`,
+      ];
+    }),
+  );
+  const community = (name: string, value: string) =>
+    `bgp large-community-list standard HEADGATE-${name} permit ${policy.asn}:${value}`;
+  return [
+    ...lists,
+    community('MARKED', '0:1'),
+    `bgp large-community-list expanded HEADGATE-ANY permit ^${policy.asn}:.*`,
+    ...policy.links.flatMap((link) => [
+      community(`WITHHOLD-${link.number}`, `${link.number}:${withholdValue}`),
+      ...prepends.map((n) => community(`PREPEND-${link.number}-${n}`, `${link.number}:${n}`)),
+    ]),
+    '!',
+  ];
+}
+
+const prepends = Array.from({ length: maxPrependByCommunity }, (_, i) => i + 1);
+
+/** What is kept from the link, then each number of prepends, then unbiased blocks, then the aggregates; no more. */
+function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
+  const name = `HEADGATE-TO-${identifier(link.name)}`;
+  const lines = [
+    `! for "neighbor PROVIDER route-map ${name} out" towards link "${link.name}"`,
+    `route-map ${name} deny 10`,
+    ` match large-community HEADGATE-WITHHOLD-${link.number}`,
+    'exit',
+  ];
+  let sequence = 10;
+  const permit = (family: 4 | 6, list: string, ...more: string[]) => {
+    sequence += 10;
+    lines.push(
+      `route-map ${name} permit ${sequence}`,
+      ` match ${word(family)} address prefix-list HEADGATE-${list}-V${family}`,
+      ...more,
+      'exit',
+    );
+  };
+  const hide = ' set large-comm-list HEADGATE-ANY delete';
+  for (const family of families(policy)) {
+    for (const n of prepends) {
+      const path = new Array<number>(n).fill(policy.asn).join(' ');
+      const match = ` match large-community HEADGATE-PREPEND-${link.number}-${n}`;
+      permit(family, 'OURS', match, ` set as-path prepend ${path}`, hide);
+    }
+    permit(family, 'OURS', ' match large-community HEADGATE-MARKED', hide);
+    permit(family, 'AGGREGATES');
+  }
+  return [...lines, '!'];
+}
+
+function renderSessionMaps(policy: RouterPolicy): string[] {
+  const lines = families(policy).flatMap((family, i) => [
+    `route-map HEADGATE-IN permit ${10 * (i + 1)}`,
+    ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
+    ' match large-community HEADGATE-MARKED',
+    'exit',
+  ]);
+  return [...lines, 'route-map HEADGATE-OUT permit 10', 'exit', '!'];
+}
+
+function renderSession(policy: RouterPolicy): string[] {
+  const { address, asn } = policy.unit;
+  const neighbor = ` neighbor ${address}`;
+  return [
+    `router bgp ${policy.asn}`,
+    `${neighbor} remote-as ${asn}`,
+    `${neighbor} description headgate`,
+    ...(policy.md5 ? [`${neighbor} password ${policy.md5}`] : []),
+    ...(policy.localAddress ? [`${neighbor} update-source ${policy.localAddress}`] : []),
+    ...families(policy).flatMap((family) => [
+      ` address-family ipv${family} unicast`,
+      ` ${neighbor} activate`,
+      ` ${neighbor} route-map HEADGATE-IN in`,
+      ` ${neighbor} route-map HEADGATE-OUT out`,
+      ` ${neighbor} maximum-prefix ${policy.maxPrefixes} restart 5`,
+      ...(policy.addPath ? [` ${neighbor} addpath-tx-all-paths`] : []),
+      ' exit-address-family',
+    ]),
+    'exit',
+  ];
+}
