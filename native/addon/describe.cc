@@ -74,7 +74,7 @@ std::vector<Record> records() {
        sizeof(hg_wire_counts),
        {HG_FIELD(hg_wire_counts, unit), HG_FIELD(hg_wire_counts, bypass), HG_FIELD(hg_wire_counts, lost_inbound),
         HG_FIELD(hg_wire_counts, lost_outbound), HG_FIELD(hg_wire_counts, discarded),
-        HG_FIELD(hg_wire_counts, state)}},
+        HG_FIELD(hg_wire_counts, copies_lost), HG_FIELD(hg_wire_counts, state), HG_FIELD(hg_wire_counts, driver)}},
       {"pipeline_counts",
        sizeof(hg_pipeline_counts),
        {HG_FIELD(hg_pipeline_counts, generation), HG_FIELD(hg_pipeline_counts, unparsed),

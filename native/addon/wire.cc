@@ -8,7 +8,7 @@
 
 #include "abi/engine.h"
 #include "drivers/clock.h"
-#include "kernel/gate.h"
+#include "kernel/install.h"
 #include "runtime/engine.h"
 
 namespace headgate {
@@ -36,6 +36,13 @@ uint64_t number_of(const Napi::Object& object, const char* key, uint64_t otherwi
   return value.IsNumber() ? static_cast<uint64_t>(value.As<Napi::Number>().Int64Value()) : otherwise;
 }
 
+DriverKind driver_of(const std::string& name) {
+  if (name == "af_packet") return DriverKind::AfPacket;
+  if (name == "tc") return DriverKind::Tc;
+  if (name == "xdp") return DriverKind::Xdp;
+  return name == "mirror" ? DriverKind::Mirror : DriverKind::Auto;
+}
+
 template <typename Record>
 Napi::Value bytes_of(Napi::Env env, const std::vector<Record>& records) {
   const size_t size = records.size() * sizeof(Record);
@@ -50,7 +57,7 @@ Engine* engine_of(const Napi::CallbackInfo& info) {
   return info[0].As<Napi::External<Engine>>().Data();
 }
 
-// engineOpen([{ name, inside, outside }], { blocks, destinations, links, sessionSlots }) -> handle
+// engineOpen([{ name, inside, outside, driver }], { blocks, destinations, links, sessionSlots }) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsArray() || !info[1].IsObject())
@@ -61,7 +68,8 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
     const Napi::Value each = list[i];
     if (!each.IsObject()) return misused(env, "engineOpen: a wire is an object");
     const auto wire = each.As<Napi::Object>();
-    wires.push_back({text_of(wire, "name"), text_of(wire, "inside"), text_of(wire, "outside")});
+    wires.push_back({text_of(wire, "name"), text_of(wire, "inside"), text_of(wire, "outside"),
+                     driver_of(text_of(wire, "driver"))});
   }
   const auto given = info[1].As<Napi::Object>();
   EngineCapacity capacity;
@@ -116,13 +124,17 @@ Napi::Value engine_findings(const Napi::CallbackInfo& info) {
   return lines;
 }
 
-// gateInstall({ wire, inside, outside, object, staleMs })
+// gateInstall({ wire, inside, outside, driver, object, staleMs })
 Napi::Value gate_install(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsObject()) return misused(env, "gateInstall(options)");
   const auto given = info[0].As<Napi::Object>();
   GateOptions options = {text_of(given, "wire"), text_of(given, "inside"), text_of(given, "outside"),
-                         text_of(given, "object"), number_of(given, "staleMs", 20) * 1'000'000};
+                         text_of(given, "object")};
+  const DriverKind driver = driver_of(text_of(given, "driver"));
+  if (driver == DriverKind::Tc) options.program = HG_PROGRAM_TC;
+  if (driver == DriverKind::Xdp) options.program = HG_PROGRAM_XDP;
+  options.stale_ns = number_of(given, "staleMs", 20) * 1'000'000;
   if (const auto failure = install_gate(options)) return fail(env, *failure);
   return env.Undefined();
 }
@@ -133,7 +145,7 @@ Napi::Value gate_release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// gateStatus(wire) -> { ageMs, staleMs, bypass: hg_bypassed[2] } or throws not_installed
+// gateStatus(wire) -> { ageMs, program, staleMs, bypass: hg_bypassed[2] } or throws not_installed
 Napi::Value gate_status(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsString()) return misused(env, "gateStatus(wire)");
@@ -142,6 +154,7 @@ Napi::Value gate_status(const Napi::CallbackInfo& info) {
   Napi::Object status = Napi::Object::New(env);
   const uint64_t beat = gate.state()->heartbeat_ns;
   if (beat != 0) status.Set("ageMs", static_cast<double>(clock_ns(CLOCK_MONOTONIC) - beat) / 1e6);
+  status.Set("program", gate.state()->program);
   status.Set("staleMs", static_cast<double>(gate.state()->stale_ns) / 1e6);
   status.Set("bypass", bytes_of(env, std::vector{gate.bypassed(HG_INBOUND), gate.bypassed(HG_OUTBOUND)}));
   return status;

@@ -69,13 +69,6 @@ uint32_t header_bytes(const uint8_t* frame, uint32_t length, const Offload& offl
   return transport + (is_udp ? 8 : (frame[transport + 12] >> 4U) * 4);
 }
 
-uint32_t segments_of(const uint8_t* frame, uint32_t length, const Offload& offload) {
-  if (offload.gso_type == kGsoNone || offload.gso_size == 0) return 1;
-  const uint32_t headers = header_bytes(frame, length, offload);
-  if (headers >= length) return 1;
-  return (length - headers + offload.gso_size - 1) / offload.gso_size;
-}
-
 uint32_t* status_of(uint8_t* slot) { return &reinterpret_cast<tpacket2_hdr*>(slot)->tp_status; }
 
 uint32_t load_status(uint8_t* slot) { return std::atomic_ref(*status_of(slot)).load(std::memory_order_acquire); }
@@ -100,6 +93,13 @@ Loss loss_of(int error) {
 }
 
 }  // namespace
+
+uint32_t segments_of(const uint8_t* frame, uint32_t length, const Offload& offload) {
+  if (offload.gso_type == kGsoNone || offload.gso_size == 0) return 1;
+  const uint32_t headers = header_bytes(frame, length, offload);
+  if (headers >= length) return 1;
+  return (length - headers + offload.gso_size - 1) / offload.gso_size;
+}
 
 AfPacketPort::~AfPacketPort() { close(); }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "abi/engine.h"
 #include "core/packet.h"
 
 namespace headgate {
@@ -38,6 +39,10 @@ struct Passed {
   Count bytes;    // of the frames, as the interfaces count them
 };
 
+inline hg_passed read(const Passed& passed) {
+  return {passed.frames.get(), passed.packets.get(), passed.bytes.get()};
+}
+
 struct Losses {
   std::array<Count, kLosses> by_reason;
   void add(Loss why, uint64_t frames = 1) { by_reason[static_cast<uint32_t>(why)].add(frames); }
@@ -53,6 +58,9 @@ struct Offload {
   uint16_t checksum_offset = 0;
 };
 static_assert(sizeof(Offload) == 10);
+
+// Packets that a frame becomes on the wire: more than one for a GSO/GRO super-packet.
+uint32_t segments_of(const uint8_t* frame, uint32_t length, const Offload& offload);
 
 // A batch in flight: packets of one direction, and what of them only drivers understand.
 struct Batch {

@@ -154,6 +154,22 @@ std::optional<Failure> check_port(const std::string& name, const PortFacts& fact
   return std::nullopt;
 }
 
+std::optional<Failure> check_pair(const std::string& wire, const std::string& inside, const std::string& outside,
+                                  PortFacts* inside_facts, PortFacts* outside_facts) {
+  if (inside == outside)
+    return Failure{"interface_in_use",
+                   "wire " + wire + " has " + inside + " on both sides: a wire joins two interfaces"};
+  if (auto failure = read_port(inside, inside_facts)) return failure;
+  if (auto failure = read_port(outside, outside_facts)) return failure;
+  if (auto failure = check_port(inside, *inside_facts)) return failure;
+  if (auto failure = check_port(outside, *outside_facts)) return failure;
+  if (inside_facts->mtu != outside_facts->mtu)
+    return Failure{"mtu_differs", "interface " + inside + " has MTU " + std::to_string(inside_facts->mtu) + " and " +
+                                      outside + " has " + std::to_string(outside_facts->mtu) +
+                                      ": what passes one must pass the other, set both alike"};
+  return std::nullopt;
+}
+
 PortClaim::~PortClaim() { release(); }
 
 std::optional<Failure> PortClaim::take(const std::string& name, const PortFacts& facts) {

@@ -25,6 +25,10 @@ std::optional<Failure> read_port(const std::string& name, PortFacts* facts);
 // headgate holds it.
 std::optional<Failure> check_port(const std::string& name, const PortFacts& facts);
 
+// Reads and checks both ports of a wire: each fit by itself, not the same, and of one MTU.
+std::optional<Failure> check_pair(const std::string& wire, const std::string& inside, const std::string& outside,
+                                  PortFacts* inside_facts, PortFacts* outside_facts);
+
 // Holds a port for as long as it lives. Silences our own stack on it (no IPv6 link-local address, no ARP answer for
 // addresses of other interfaces) and, on a real card, switches off receive offloads that cannot be undone on the
 // way out. The destructor restores what it changed.

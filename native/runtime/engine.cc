@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <string>
 
-#include "kernel/gate.h"
+#include "drivers/driver.h"
+#include "kernel/install.h"
+#include "runtime/forwarding_wire.h"
+#include "runtime/kernel_wire.h"
 #include "runtime/memory.h"
+#include "runtime/mirror_wire.h"
 #include "runtime/tables.h"
-#include "runtime/wire.h"
 
 namespace headgate {
 namespace {
@@ -18,8 +21,6 @@ uint64_t read(const uint64_t& counter) { return __atomic_load_n(&counter, __ATOM
 hg_traffic read(const hg_traffic& traffic) {
   return {read(traffic.packets), read(traffic.ip_bytes), read(traffic.l2_bytes)};
 }
-
-hg_passed read(const Passed& passed) { return {passed.frames.get(), passed.packets.get(), passed.bytes.get()}; }
 
 void add(hg_traffic* sum, const hg_traffic& traffic) {
   sum->packets += traffic.packets;
@@ -66,8 +67,46 @@ struct Engine::Member {
   Memory memory;
   std::unique_ptr<Pipeline> pipeline;
   Gate gate;
-  Wire wire;  // last, so that its packet loop ends before what it uses
+  std::unique_ptr<Wire> wire;  // last, so that its thread ends before what it uses
 };
+
+namespace {
+
+uint32_t program_of(DriverKind driver) {
+  if (driver == DriverKind::Tc) return HG_PROGRAM_TC;
+  if (driver == DriverKind::Xdp) return HG_PROGRAM_XDP;
+  return HG_PROGRAM_GATE;
+}
+
+// Settles `auto` and makes the wire that the driver asks for; its gate is open when there is one.
+std::optional<Failure> make_wire(EngineWire* options, Gate* gate, std::unique_ptr<Wire>* out) {
+  if (options->driver == DriverKind::Mirror) {
+    *out = std::make_unique<MirrorWire>();
+    return std::nullopt;
+  }
+  if (const auto failure = gate->open(options->name); failure && failure->code != "not_installed") return failure;
+  const uint32_t installed = gate->is_open() ? gate->state()->program : 0;
+  if (options->driver == DriverKind::Auto)
+    options->driver = installed == HG_PROGRAM_TC    ? DriverKind::Tc
+                      : installed == HG_PROGRAM_XDP ? DriverKind::Xdp
+                                                    : DriverKind::AfPacket;
+  const uint32_t wanted = program_of(options->driver);
+  if (options->driver == DriverKind::AfPacket && installed == 0) {
+    *out = std::make_unique<ForwardingWire>(Heartbeat());
+    return std::nullopt;
+  }
+  if (installed != wanted)
+    return Failure{"not_installed", "wire " + options->name + " has " +
+                                        (installed == 0 ? "nothing" : "another driver's program") +
+                                        " on its ports: `headgate wire install` first"};
+  if (options->driver == DriverKind::AfPacket)
+    *out = std::make_unique<ForwardingWire>(Heartbeat(&gate->state()->heartbeat_ns, gate->state()->stale_ns));
+  else
+    *out = std::make_unique<KernelWire>(gate);
+  return std::nullopt;
+}
+
+}  // namespace
 
 Engine::Engine() = default;
 
@@ -86,19 +125,17 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const 
   if (getrandom(&settings.hash_key, sizeof settings.hash_key, 0) != static_cast<ssize_t>(sizeof settings.hash_key))
     return Failure{"driver_unfit", "the system gave no random bytes for the session table's key"};
   for (const EngineWire& options : wires) {
+    // A mirror copies both directions to one port.
+    settings.direction_by_address = options.driver == DriverKind::Mirror;
     auto member = std::make_unique<Member>(options, settings);
     if (!member->pipeline)
       return Failure{"driver_unfit", "not enough memory for wire " + options.name + ": " +
                                          std::to_string(Pipeline::bytes(settings) >> 20) +
                                          " MiB wanted; fewer session slots or blocks take less"};
-    WireOptions wire = {options.name, options.inside, options.outside, static_cast<uint16_t>(members_.size()), {}};
-    if (const auto failure = member->gate.open(options.name)) {
-      if (failure->code != "not_installed") return failure;
-    } else {
-      hg_gate* const state = member->gate.state();
-      wire.heartbeat = Heartbeat(&state->heartbeat_ns, state->stale_ns);
-    }
-    if (auto failure = member->wire.open(wire, member->pipeline.get())) {
+    const WireOptions wire = {options.name, options.inside, options.outside, static_cast<uint16_t>(members_.size())};
+    auto failure = make_wire(&member->options, &member->gate, &member->wire);
+    if (!failure) failure = member->wire->open(wire, member->pipeline.get());
+    if (failure) {
       close();
       return failure;
     }
@@ -189,7 +226,7 @@ hg_pipeline_counts Engine::pipeline_counts() const {
     for (uint32_t reason = 0; reason < HG_UNPARSED; reason++) sum.unparsed[reason] += read(counts.unparsed[reason]);
     sum.sessions_begun += read(counts.sessions);
     sum.sessions_refused += read(counts.sessions_refused);
-    sum.sessions_occupied += member->wire.sessions_occupied();
+    sum.sessions_occupied += member->wire->sessions_occupied();
     sum.session_slots += capacity_.session_slots;
     sum.resyncs += read(counts.resyncs);
     sum.resolvers_refused += read(counts.resolvers_refused);
@@ -202,7 +239,7 @@ hg_pipeline_counts Engine::pipeline_counts() const {
 std::vector<hg_resolver> Engine::resolvers() const {
   std::vector<hg_resolver> all;
   for (const auto& member : members_) {
-    for (const Resolver& each : member->wire.resolvers()) {
+    for (const Resolver& each : member->wire->resolvers()) {
       hg_resolver record = {};
       uint8_t* at = record.address;
       if (each.network == 6) {
@@ -223,16 +260,21 @@ std::vector<hg_wire_counts> Engine::wire_counts() const {
   std::vector<hg_wire_counts> all;
   for (const auto& member : members_) {
     hg_wire_counts counts = {};
+    const std::array<hg_passed, 2> passed = member->wire->passed();
     for (const uint32_t direction : {HG_INBOUND, HG_OUTBOUND}) {
-      counts.unit[direction] = read(member->wire.passed()[direction]);
-      if (member->gate.is_open()) counts.bypass[direction] = member->gate.bypassed(direction);
+      counts.unit[direction] = passed[direction];
+      // With tc and xdp the unit is never bypassed: the kernel's counts are the unit's.
+      if (member->options.driver == DriverKind::AfPacket && member->gate.is_open())
+        counts.bypass[direction] = member->gate.bypassed(direction);
     }
     for (uint32_t why = 0; why < kLosses; why++) {
-      counts.lost_inbound[why] = member->wire.losses()[HG_INBOUND].by_reason[why].get();
-      counts.lost_outbound[why] = member->wire.losses()[HG_OUTBOUND].by_reason[why].get();
+      counts.lost_inbound[why] = member->wire->losses()[HG_INBOUND].by_reason[why].get();
+      counts.lost_outbound[why] = member->wire->losses()[HG_OUTBOUND].by_reason[why].get();
     }
-    counts.discarded = member->wire.discarded();
-    counts.state = static_cast<uint64_t>(member->wire.state());
+    counts.discarded = member->wire->discarded();
+    counts.copies_lost = member->wire->copies_lost();
+    counts.driver = static_cast<uint64_t>(member->options.driver);
+    counts.state = static_cast<uint64_t>(member->wire->state());
     all.push_back(counts);
   }
   return all;
@@ -241,10 +283,10 @@ std::vector<hg_wire_counts> Engine::wire_counts() const {
 std::vector<std::string> Engine::findings() const {
   std::vector<std::string> all;
   for (const auto& member : members_) {
-    for (const std::string& line : member->wire.findings()) all.push_back(line);
-    if (!member->gate.is_open())
+    for (const std::string& line : member->wire->findings()) all.push_back(line);
+    if (member->options.driver == DriverKind::AfPacket && !member->gate.is_open())
       all.push_back("wire " + member->options.name +
-                    " has no gate: it is cut while headgate does not run; `headgate wire install` changes that");
+                    " has nothing installed: it is cut while headgate does not run; `headgate wire install` changes that");
   }
   return all;
 }

@@ -14,10 +14,14 @@
 
 namespace headgate {
 
+// How a wire's packets are carried; Auto: by what is installed on its ports, else AF_PACKET.
+enum class DriverKind : uint8_t { Auto, AfPacket, Tc, Xdp, Mirror };
+
 struct EngineWire {
   std::string name;
   std::string inside;
   std::string outside;
+  DriverKind driver = DriverKind::Auto;
 };
 
 // Everything is allocated for these at open and never grows.

@@ -4,10 +4,10 @@ import { HeadgateError } from '../core/base/error.ts';
 import { wiresOf } from '../daemon/configure.ts';
 import {
   defaultStaleMs,
-  type GateStatus,
-  installGate,
-  readGate,
-  releaseGate,
+  type InstalledStatus,
+  installWire,
+  readInstalled,
+  releaseWire,
 } from '../engine/index.ts';
 import { print } from './face/ask.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
@@ -23,7 +23,7 @@ export function register(program: Command): void {
   const wire = program
     .command('wire')
     .description(
-      'the fail-open gate on the ports of the wires: packets pass while headgate does not run',
+      'what stands on the ports of the wires, so that packets pass while headgate does not run',
     );
   const command = (name: string, description: string) =>
     wire
@@ -32,7 +32,7 @@ export function register(program: Command): void {
       .option('-c, --config <file>', 'settings', defaultSettingsFile)
       .option('--json', 'one JSON value on stdout, nothing else');
 
-  command('install', 'puts the gate on every wire; at boot, before headgate runs')
+  command('install', 'puts the kernel’s program on every wire; at boot, before headgate runs')
     .option(
       '--stale <ms>',
       'a packet loop silent this long is bypassed',
@@ -43,7 +43,7 @@ export function register(program: Command): void {
       const wires = wiresOf(requireSettings(options.config)).filter(
         ({ driver }) => driver !== 'mirror',
       );
-      for (const each of wires) installGate(each, options.stale);
+      for (const each of wires) installWire(each, options.stale);
       report(
         options,
         wires.map(({ name }) => name),
@@ -51,12 +51,12 @@ export function register(program: Command): void {
     });
   command(
     'release',
-    'takes the gate off every wire; from then on only a running headgate forwards',
+    'takes it off every wire; from then on nothing passes, or only while headgate runs',
   ).action((options: Options) => {
     const names = wiresOf(requireSettings(options.config)).map(({ name }) => name);
     for (const name of names) {
       try {
-        releaseGate(name);
+        releaseWire(name);
       } catch (error) {
         // Nothing to take off is what was asked for.
         if (!(error instanceof HeadgateError && error.code === 'not_installed')) throw error;
@@ -75,20 +75,17 @@ export function register(program: Command): void {
 }
 
 function report(options: Options, names: readonly string[]): void {
-  print(options, names.map(readGate), (gates) => gates.map(describe).join('\n'));
+  print(options, names.map(readInstalled), (gates) => gates.map(describe).join('\n'));
 }
 
-const doers = {
-  unit: 'headgate forwards',
-  bypass: 'the kernel forwards',
-  none: 'no gate: nothing passes unless headgate runs',
-} as const;
-
-function describe({ wire, path, bypass }: GateStatus): string {
-  if (!bypass) return `wire ${wire}: ${doers[path]}`;
+function describe({ wire, driver, path, bypass }: InstalledStatus): string {
+  if (!bypass) return `wire ${wire}: nothing installed: nothing passes unless headgate runs`;
   const { inbound, outbound } = bypass;
-  const past = `past the unit so far: ${inbound.packets} packets (${formatBytes(inbound.bytes)}) inbound, ${outbound.packets} (${formatBytes(outbound.bytes)}) outbound`;
-  return `wire ${wire}: ${doers[path]}; ${past}`;
+  const isUnitForwarding = path === 'unit' && driver === 'af_packet';
+  const who = isUnitForwarding ? 'headgate forwards' : 'the kernel forwards';
+  const measures = path === 'unit' && !isUnitForwarding ? ', headgate measures' : '';
+  const past = `by the kernel so far: ${inbound.packets} packets (${formatBytes(inbound.bytes)}) inbound, ${outbound.packets} (${formatBytes(outbound.bytes)}) outbound`;
+  return `wire ${wire}: ${driver}: ${who}${measures}; ${past}`;
 }
 
 function parseStale(text: string): number {

@@ -1,4 +1,10 @@
-export { defaultStaleMs, type GateStatus, installGate, readGate, releaseGate } from './gates.ts';
+export {
+  defaultStaleMs,
+  type InstalledStatus,
+  installWire,
+  readInstalled,
+  releaseWire,
+} from './install.ts';
 export type * from './options.ts';
 export { openSecureListener, openSecureSocket } from './secure-socket.ts';
 export type * from './snapshot.ts';

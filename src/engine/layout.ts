@@ -90,14 +90,16 @@ export const layout = {
     link_counts: { bytes: 480, fields: { tcp: [0, 160], rtt: [160, 320] } },
     passed: { bytes: 24, fields: { frames: [0, 8], packets: [8, 8], bytes: [16, 8] } },
     wire_counts: {
-      bytes: 208,
+      bytes: 224,
       fields: {
         unit: [0, 48],
         bypass: [48, 48],
         lost_inbound: [96, 48],
         lost_outbound: [144, 48],
         discarded: [192, 8],
-        state: [200, 8],
+        copies_lost: [200, 8],
+        state: [208, 8],
+        driver: [216, 8],
       },
     },
     pipeline_counts: {

@@ -1,9 +1,11 @@
 import { formatAddress } from '../core/base/prefix.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
+import { drivers } from './drivers.ts';
 import { layout } from './layout.ts';
 import type {
   BlockCount,
   DestinationCount,
+  Driver,
   PathCount,
   RttCount,
   TcpCount,
@@ -173,6 +175,8 @@ export interface WireRecord {
   readonly bypass: readonly [PathCount, PathCount];
   readonly lost: Readonly<Record<string, number>>;
   readonly discarded: number;
+  readonly copiesLost: number;
+  readonly driver: Driver;
   readonly state: 'forwarding' | 'bypass' | 'down';
 }
 
@@ -194,6 +198,8 @@ export function readWires(buffer: ArrayBuffer): WireRecord[] {
       bypass: pair(wire.fields.bypass),
       lost,
       discarded: record.u64(wire.fields.discarded),
+      copiesLost: record.u64(wire.fields.copies_lost),
+      driver: drivers[record.u64(wire.fields.driver)] ?? 'af_packet',
       state: state ?? 'down',
     };
   });

@@ -27,7 +27,7 @@ type Handle = object;
 interface Native {
   describe(): unknown;
   engineOpen(
-    wires: readonly { name: string; inside: string; outside: string }[],
+    wires: readonly { name: string; inside: string; outside: string; driver: string }[],
     capacity: { blocks: number; destinations: number; links: number; sessionSlots: number },
   ): Handle;
   enginePublish(handle: Handle, tables: Uint8Array): void;
@@ -82,6 +82,7 @@ class Wires implements WireEngine {
       name: wire.name,
       inside: wire.inside,
       outside: outsideOf(wire),
+      driver: wire.driver,
     }));
     this.#handle = machine(() =>
       native.engineOpen(wires, {
@@ -137,7 +138,13 @@ class Wires implements WireEngine {
       links: this.#linkCounts(counts.links, cells),
       wires: this.#wireCounts(counts.wires),
       unparsed: pipeline.unparsed,
-      unmeasured: pipeline.unmeasured,
+      unmeasured: {
+        ...pipeline.unmeasured,
+        copy_ring_full: readWires(counts.wires).reduce(
+          (sum, { copiesLost }) => sum + copiesLost,
+          0,
+        ),
+      },
       marks: { set: pipeline.marked, cleared: pipeline.cleared },
       resolvers: readResolvers(counts.resolvers),
       sessions: pipeline.sessions,
@@ -182,8 +189,8 @@ class Wires implements WireEngine {
       return [
         {
           wire: wire.name,
-          driver: 'af_packet' satisfies Driver,
-          driverReason: wire.driver === 'auto' ? 'works on every interface' : 'set',
+          driver: record.driver,
+          driverReason: reasonOf(record.driver, wire.driver),
           state: record.state,
           unit: { inbound: record.unit[0], outbound: record.unit[1] },
           bypass: { inbound: record.bypass[0], outbound: record.bypass[1] },
@@ -230,18 +237,20 @@ function plus(a: TrafficCount, b: TrafficCount): TrafficCount {
   };
 }
 
-function outsideOf(wire: WireOptions): string {
-  if (wire.outside === undefined || wire.driver === 'mirror')
+/** Empty with a mirror, which has one port. */
+function outsideOf({ name, driver, outside }: WireOptions): string {
+  if (driver === 'mirror') return '';
+  if (outside === undefined)
     throw new HeadgateError(
       'driver_unfit',
-      `wire ${wire.name}: driver mirror is not in this build`,
+      `wire ${name} has no outside interface: name one, or set driver: mirror`,
     );
-  if (wire.driver === 'tc' || wire.driver === 'xdp')
-    throw new HeadgateError(
-      'driver_unfit',
-      `wire ${wire.name}: driver ${wire.driver} is not in this build; af_packet works on every interface`,
-    );
-  return wire.outside;
+  return outside;
+}
+
+function reasonOf(chosen: Driver, asked: WireOptions['driver']): string {
+  if (asked !== 'auto') return 'set';
+  return chosen === 'af_packet' ? 'works on every interface' : 'installed on the ports';
 }
 
 function tooMany(what: string, given: number, capacity: number): HeadgateError {

@@ -123,7 +123,7 @@ t.test(
       'and the kernel goes on',
     );
     t.equal(wire(border, 'release').code, 0);
-    t.match(wire(border, 'status').out, /no gate/);
+    t.match(wire(border, 'status').out, /nothing installed/);
     t.notMatch(
       border.run('unit', 'tc', 'qdisc', 'show', 'dev', 'in0'),
       /clsact/,

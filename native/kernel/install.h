@@ -1,4 +1,4 @@
-// Puts the fail-open gate on a wire's ports, takes it off, and lets the packet loop beat its heart.
+// Puts the kernel's programs on a wire's ports, takes them off, and shares their state with the unit.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -14,18 +14,20 @@ struct GateOptions {
   std::string wire;
   std::string inside;
   std::string outside;
-  std::string object;  // path of the compiled gate.bpf.o
+  std::string object;  // path of the compiled wire.bpf.o
+  uint32_t program = HG_PROGRAM_GATE;
   uint64_t stale_ns = 20'000'000;
 };
 
-// Attaches the gate to both ports and pins its maps. From then on the kernel forwards until a packet loop beats.
-// Doing it again replaces the program without a gap and keeps the heartbeat.
+// Attaches a program to both ports and pins its maps. From then on the kernel forwards: with HG_PROGRAM_GATE until a
+// packet loop beats, else always. The same again replaces the program without a gap and keeps the heartbeat; another
+// one takes the first off before.
 std::optional<Failure> install_gate(const GateOptions& options);
 
 // Takes everything off that install put on. `not_installed` when there is nothing.
 std::optional<Failure> release_gate(const std::string& wire);
 
-// An installed gate, mapped. Closing it leaves it installed.
+// The state of an installed program, mapped. Closing it leaves it installed.
 class Gate {
  public:
   Gate() = default;
@@ -42,10 +44,15 @@ class Gate {
   hg_gate* state() const { return page_; }
   // Counted since it was installed, all CPUs together.
   hg_bypassed bypassed(uint32_t direction) const;
+  uint64_t copies_lost() const;
+  // The ring of header copies; owned by the gate.
+  int copies() const { return copies_; }
 
  private:
   hg_gate* page_ = nullptr;
   int bypassed_ = -1;
+  int copies_ = -1;
+  int copies_lost_ = -1;
 };
 
 }  // namespace headgate

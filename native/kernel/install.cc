@@ -1,7 +1,8 @@
-#include "kernel/gate.h"
+#include "kernel/install.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -26,6 +27,14 @@ constexpr long kFileSystemMagic = 0xcafe4a11;
 // One program at ingress, found again by these.
 constexpr uint32_t kHandle = 1;
 constexpr uint32_t kPriority = 1;
+constexpr std::array<const char*, 4> kMaps = {"gate", "bypassed", "copies", "copies_lost"};
+// By HG_PROGRAM_... and direction.
+constexpr std::array<std::array<const char*, 2>, 4> kPrograms = {{
+    {"", ""},
+    {"gate_outside", "gate_inside"},
+    {"tc_outside", "tc_inside"},
+    {"xdp_outside", "xdp_inside"},
+}};
 
 struct ObjectCloser {
   void operator()(bpf_object* object) const { bpf_object__close(object); }
@@ -78,7 +87,11 @@ bpf_tc_hook hook_of(uint32_t interface) {
   return hook;
 }
 
-int attach(uint32_t interface, int program, bool* added_qdisc) {
+int attach(uint32_t interface, uint32_t kind, int program, bool* added_qdisc) {
+  *added_qdisc = false;
+  // In the driver or not at all: the kernel's generic XDP is slower than tc.
+  if (kind == HG_PROGRAM_XDP)
+    return bpf_xdp_attach(static_cast<int>(interface), program, XDP_FLAGS_DRV_MODE, nullptr);
   bpf_tc_hook hook = hook_of(interface);
   const int created = bpf_tc_hook_create(&hook);
   if (created != 0 && created != -EEXIST) return created;
@@ -92,7 +105,11 @@ int attach(uint32_t interface, int program, bool* added_qdisc) {
   return bpf_tc_attach(&hook, &options);
 }
 
-void detach(uint32_t interface, bool with_qdisc) {
+void detach(uint32_t interface, uint32_t kind, bool with_qdisc) {
+  if (kind == HG_PROGRAM_XDP) {
+    bpf_xdp_detach(static_cast<int>(interface), XDP_FLAGS_DRV_MODE, nullptr);
+    return;
+  }
   bpf_tc_hook hook = hook_of(interface);
   bpf_tc_opts options = {};
   options.sz = sizeof options;
@@ -102,6 +119,15 @@ void detach(uint32_t interface, bool with_qdisc) {
   if (!with_qdisc) return;
   hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
   bpf_tc_hook_destroy(&hook);
+}
+
+// One value of a per-CPU array, as every processor has it; none when it cannot be read.
+template <typename Value>
+std::vector<Value> each_processor(int map, uint32_t key) {
+  const int processors = libbpf_num_possible_cpus();
+  std::vector<Value> each(processors > 0 ? static_cast<size_t>(processors) : 1);
+  if (map < 0 || bpf_map_lookup_elem(map, &key, each.data()) != 0) each.clear();
+  return each;
 }
 
 hg_gate* map_page(int map) {
@@ -116,34 +142,40 @@ std::optional<Failure> install_gate(const GateOptions& options) {
   if (auto failure = read_port(options.inside, &entry[HG_OUTBOUND])) return failure;
   if (auto failure = read_port(options.outside, &entry[HG_INBOUND])) return failure;
   const std::string directory = directory_of(options.wire);
-  if (auto failure = make_directory(directory)) return failure;
-
   libbpf_set_print(nullptr);
+  {
+    Gate before;
+    const bool is_other = !before.open(options.wire).has_value() && before.state()->program != options.program;
+    before.close();
+    if (is_other) release_gate(options.wire);
+  }
+  if (auto failure = make_directory(directory)) return failure;
   const std::unique_ptr<bpf_object, ObjectCloser> object(bpf_object__open_file(options.object.c_str(), nullptr));
   if (!object) return failed("reading " + options.object, errno);
   // Maps that are pinned already are used again, so that a running packet loop keeps its heartbeat.
-  for (const char* name : {"gate", "bypassed"}) {
+  for (const char* name : kMaps) {
     bpf_map* map = bpf_object__find_map_by_name(object.get(), name);
     if (map == nullptr) return failed("finding the map " + std::string(name), ENOENT);
     bpf_map__set_pin_path(map, (directory + "/" + name).c_str());
   }
-  if (const int error = bpf_object__load(object.get()); error != 0) return failed("loading the gate", -error);
+  if (const int error = bpf_object__load(object.get()); error != 0) return failed("loading " + options.object, -error);
 
   hg_gate* const page = map_page(bpf_map__fd(bpf_object__find_map_by_name(object.get(), "gate")));
   if (page == nullptr) return failed("mapping the gate", errno);
   page->stale_ns = options.stale_ns;
   page->exit[HG_OUTBOUND] = static_cast<hg_u32>(entry[HG_INBOUND].index);
   page->exit[HG_INBOUND] = static_cast<hg_u32>(entry[HG_OUTBOUND].index);
-  const std::array<const char*, 2> programs = {"gate_outside", "gate_inside"};
+  page->program = options.program;
   const std::array<const std::string*, 2> names = {&options.outside, &options.inside};
   std::optional<Failure> failure;
   for (uint32_t direction = 0; direction < 2 && !failure; direction++) {
     bool added_qdisc = false;
-    const bpf_program* program = bpf_object__find_program_by_name(object.get(), programs[direction]);
-    const int error = attach(static_cast<uint32_t>(entry[direction].index), bpf_program__fd(program), &added_qdisc);
-    if (error != 0) failure = failed("attaching the gate to " + *names[direction], -error);
-    if (added_qdisc) page->changed[direction] |= HG_GATE_ADDED_QDISC;
-    if (set_promiscuous(*names[direction], true)) page->changed[direction] |= HG_GATE_SET_PROMISCUOUS;
+    const bpf_program* program = bpf_object__find_program_by_name(object.get(), kPrograms[options.program][direction]);
+    const int error = attach(static_cast<uint32_t>(entry[direction].index), options.program, bpf_program__fd(program),
+                             &added_qdisc);
+    if (error != 0) failure = failed("attaching the kernel's program to " + *names[direction], -error);
+    if (added_qdisc) page->changed[direction] |= HG_CHANGED_QDISC;
+    if (set_promiscuous(*names[direction], true)) page->changed[direction] |= HG_CHANGED_PROMISCUOUS;
   }
   munmap(page, static_cast<size_t>(getpagesize()));
   if (failure) release_gate(options.wire);
@@ -157,13 +189,13 @@ std::optional<Failure> release_gate(const std::string& wire) {
   for (uint32_t direction = 0; direction < 2; direction++) {
     const uint32_t interface = gate.state()->exit[1 - direction];
     const uint32_t changed = gate.state()->changed[direction];
-    detach(interface, (changed & HG_GATE_ADDED_QDISC) != 0);
+    detach(interface, gate.state()->program, (changed & HG_CHANGED_QDISC) != 0);
     std::array<char, IFNAMSIZ> name = {};
-    if ((changed & HG_GATE_SET_PROMISCUOUS) != 0 && if_indextoname(interface, name.data()) != nullptr)
+    if ((changed & HG_CHANGED_PROMISCUOUS) != 0 && if_indextoname(interface, name.data()) != nullptr)
       set_promiscuous(name.data(), false);
   }
   gate.close();
-  for (const char* map : {"/gate", "/bypassed"}) unlink((directory + map).c_str());
+  for (const char* map : kMaps) unlink((directory + "/" + map).c_str());
   rmdir(directory.c_str());
   return std::nullopt;
 }
@@ -180,26 +212,35 @@ std::optional<Failure> Gate::open(const std::string& wire) {
   page_ = map_page(map);
   ::close(map);
   bypassed_ = bpf_obj_get((directory + "/bypassed").c_str());
-  if (page_ == nullptr || bypassed_ < 0) return failed("mapping the gate of wire " + wire, errno);
+  copies_ = bpf_obj_get((directory + "/copies").c_str());
+  copies_lost_ = bpf_obj_get((directory + "/copies_lost").c_str());
+  if (page_ == nullptr || bypassed_ < 0 || copies_ < 0 || copies_lost_ < 0) return failed("mapping the gate of wire " + wire, errno);
   return std::nullopt;
 }
 
 void Gate::close() {
   if (page_ != nullptr) munmap(page_, static_cast<size_t>(getpagesize()));
-  if (bypassed_ >= 0) ::close(bypassed_);
+  for (int* map : {&bypassed_, &copies_, &copies_lost_}) {
+    if (*map >= 0) ::close(*map);
+    *map = -1;
+  }
   page_ = nullptr;
-  bypassed_ = -1;
 }
 
 hg_bypassed Gate::bypassed(uint32_t direction) const {
-  const int processors = libbpf_num_possible_cpus();
-  std::vector<hg_bypassed> each(processors > 0 ? static_cast<size_t>(processors) : 1);
   hg_bypassed sum = {};
-  if (bypassed_ < 0 || bpf_map_lookup_elem(bypassed_, &direction, each.data()) != 0) return sum;
-  for (const hg_bypassed& part : each) {
+  for (const hg_bypassed& part : each_processor<hg_bypassed>(bypassed_, direction)) {
     sum.frames += part.frames;
     sum.packets += part.packets;
     sum.bytes += part.bytes;
+  }
+  return sum;
+}
+
+uint64_t Gate::copies_lost() const {
+  uint64_t sum = 0;
+  for (const uint32_t direction : {HG_INBOUND, HG_OUTBOUND}) {
+    for (const uint64_t part : each_processor<uint64_t>(copies_lost_, direction)) sum += part;
   }
   return sum;
 }

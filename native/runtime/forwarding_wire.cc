@@ -1,0 +1,122 @@
+#include "runtime/forwarding_wire.h"
+
+#include <poll.h>
+
+#include <memory>
+
+#include "drivers/clock.h"
+
+namespace headgate {
+namespace {
+
+// How often the ports' existence, state and MTU are looked at.
+constexpr uint64_t kInspectNs = 200'000'000;
+
+}  // namespace
+
+std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline* pipeline) {
+  options_ = options;
+  pipeline_ = pipeline;
+  names_[kInbound] = options.outside;
+  names_[kOutbound] = options.inside;
+  if (auto failure = check_pair(options.name, options.inside, options.outside, &facts_[kOutbound], &facts_[kInbound]))
+    return failure;
+  for (const uint32_t side : {kOutbound, kInbound}) {
+    if (auto failure = claims_[side].take(names_[side], facts_[side])) return failure;
+    if (auto failure = ports_[side].open(names_[side], facts_[side])) return failure;
+  }
+  // What was tapped before the first beat, a gate has forwarded already.
+  beat();
+  start();
+  return std::nullopt;
+}
+
+void ForwardingWire::close() {
+  stop();
+  for (const uint32_t side : {kInbound, kOutbound}) {
+    ports_[side].close();
+    claims_[side].release();
+  }
+}
+
+std::vector<std::string> ForwardingWire::findings() const {
+  std::vector<std::string> all = claims_[kOutbound].findings();
+  const std::vector<std::string>& outside = claims_[kInbound].findings();
+  all.insert(all.end(), outside.begin(), outside.end());
+  return all;
+}
+
+void ForwardingWire::run() {
+  const auto batch = std::make_unique<Batch>();
+  while (!is_stopping()) {
+    const bool had_inbound = carry(kInbound, batch.get());
+    const bool had_outbound = carry(kOutbound, batch.get());
+    beat();
+    if (!had_inbound && !had_outbound) wait();
+    if (clock_ns(CLOCK_MONOTONIC) - inspected_ns_ > kInspectNs) inspect();
+  }
+  heartbeat_.end();
+}
+
+bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
+  AfPacketPort& port = ports_[direction];
+  if (port.receive(batch, &losses_[direction]) == 0) return false;
+  for (uint32_t i = 0; i < batch->size; i++) {
+    batch->packets[i].wire = options_.index;
+    batch->packets[i].direction = static_cast<Direction>(direction);
+  }
+  pipeline_->process(batch->packets.data(), batch->size);
+  if (heartbeat_.is_late())
+    discarded_.add(batch->size);
+  else
+    ports_[1 - direction].send(batch, &passed_[direction], &losses_[direction]);
+  port.release();
+  return true;
+}
+
+void ForwardingWire::beat() {
+  if (heartbeat_.beat()) return;
+  const uint64_t now = clock_ns(CLOCK_REALTIME);
+  for (AfPacketPort& port : ports_) discarded_.add(port.discard(now));
+}
+
+void ForwardingWire::wait() {
+  std::array<pollfd, 3> on = {{{ports_[0].fd(), POLLIN, 0}, {ports_[1].fd(), POLLIN, 0}, {wake(), POLLIN, 0}}};
+  const int ready = poll(on.data(), on.size(), heartbeat_.wait_ms());
+  // New tables are taken up on a quiet wire too, so that the old ones can be freed.
+  if (ready == 0) pipeline_->process(nullptr, 0);
+  if (ready <= 0) return;
+  for (uint32_t side = 0; side < 2; side++) {
+    if ((on[side].revents & (POLLERR | POLLHUP | POLLNVAL)) == 0) continue;
+    ports_[side].take_error();
+    inspect();
+  }
+}
+
+void ForwardingWire::inspect() {
+  inspected_ns_ = clock_ns(CLOCK_MONOTONIC);
+  copy_tables(inspected_ns_);
+  bool is_down = false;
+  for (uint32_t side = 0; side < 2; side++) {
+    PortFacts now;
+    const bool exists = !read_port(names_[side], &now).has_value();
+    // The same name with another index is another interface: the old socket will never hear again.
+    if (exists && now.is_up && now.index != facts_[side].index) {
+      facts_[side] = now;
+      if (!reopen(side)) facts_[side].index = 0;  // tried again at the next inspection
+    }
+    is_down = is_down || !exists || !now.is_up || facts_[side].index == 0;
+    if (const uint64_t drops = ports_[side].take_drops(); drops > 0) losses_[side].add(Loss::RingFull, drops);
+  }
+  state_.store(is_down ? WireState::Down : WireState::Forwarding, std::memory_order_relaxed);
+}
+
+bool ForwardingWire::reopen(uint32_t side) {
+  ports_[side].close();
+  claims_[side].release();
+  if (check_port(names_[side], facts_[side]).has_value()) return false;
+  return !claims_[side].take(names_[side], facts_[side]).has_value() &&
+         !ports_[side].open(names_[side], facts_[side]).has_value();
+}
+
+}  // namespace headgate

@@ -1,0 +1,44 @@
+// A wire that user space forwards: two AF_PACKET ports, one thread for both directions.
+#pragma once
+#include "abi/engine.h"
+#include "drivers/af_packet.h"
+#include "drivers/port.h"
+#include "runtime/heartbeat.h"
+#include "runtime/wire.h"
+
+namespace headgate {
+
+class ForwardingWire final : public Wire {
+ public:
+  // `heartbeat` is that of the wire's gate, or none.
+  explicit ForwardingWire(Heartbeat heartbeat) : heartbeat_(heartbeat) {}
+  ~ForwardingWire() override { close(); }
+
+  std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
+  void close() override;
+  WireState state() const override { return state_.load(std::memory_order_relaxed); }
+  std::array<hg_passed, 2> passed() const override { return {read(passed_[0]), read(passed_[1])}; }
+  std::vector<std::string> findings() const override;
+  uint64_t discarded() const override { return discarded_.get(); }
+
+ private:
+  void run() override;
+  bool carry(uint32_t direction, Batch* batch);
+  void beat();
+  void wait();
+  void inspect();
+  bool reopen(uint32_t side);
+
+  Heartbeat heartbeat_;
+  // By direction: the port where its packets come in. What is inbound comes in outside and leaves inside.
+  std::array<std::string, 2> names_;
+  std::array<PortFacts, 2> facts_;
+  std::array<PortClaim, 2> claims_;
+  std::array<AfPacketPort, 2> ports_;
+  std::array<Passed, 2> passed_;
+  Count discarded_;
+  std::atomic<WireState> state_{WireState::Forwarding};
+  uint64_t inspected_ns_ = 0;
+};
+
+}  // namespace headgate

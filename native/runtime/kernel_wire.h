@@ -1,0 +1,58 @@
+// A wire that the kernel forwards (driver tc or xdp): this thread only reads copies of the packets' heads, and is
+// never in the way. What it misses is not measured; it is forwarded all the same.
+#pragma once
+#include <array>
+#include <memory>
+
+#include "drivers/driver.h"
+#include "drivers/port.h"
+#include "kernel/install.h"
+#include "runtime/heartbeat.h"
+#include "runtime/wire.h"
+
+struct ring_buffer;
+
+namespace headgate {
+
+class KernelWire final : public Wire {
+ public:
+  // `gate` is open, of HG_PROGRAM_TC or HG_PROGRAM_XDP, and outlives the wire.
+  explicit KernelWire(const Gate* gate);
+  ~KernelWire() override;
+
+  std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
+  void close() override;
+  WireState state() const override { return state_.load(std::memory_order_relaxed); }
+  // What the kernel has forwarded since the wire was opened.
+  std::array<hg_passed, 2> passed() const override;
+  std::vector<std::string> findings() const override;
+  uint64_t copies_lost() const override { return gate_->copies_lost() - copies_lost_before_; }
+
+ private:
+  // The pipeline reads and may write; the ring's bytes are gone as soon as the next record is asked for.
+  struct Scratch {
+    uint8_t headroom[kHeadroom];
+    uint8_t bytes[HG_COPY_BYTES];
+  };
+
+  static int take(void* wire, void* record, size_t size);
+  void run() override;
+  void flush();
+  void inspect();
+
+  const Gate* gate_;
+  Heartbeat heartbeat_;
+  ring_buffer* ring_ = nullptr;
+  std::array<PortFacts, 2> facts_;  // by direction, the port where it comes in
+  std::array<PortClaim, 2> claims_;
+  std::array<hg_bypassed, 2> before_ = {};
+  uint64_t copies_lost_before_ = 0;
+  std::array<Packet, kBatch> packets_;
+  std::array<Scratch, kBatch> scratch_;
+  uint32_t size_ = 0;
+  bool is_draining_ = false;  // what an earlier unit left in the ring is too old to be measured
+  std::atomic<WireState> state_{WireState::Forwarding};
+  uint64_t inspected_ns_ = 0;
+};
+
+}  // namespace headgate

@@ -1,0 +1,35 @@
+// A wire with one port: a router or switch copies traffic to us, which is counted and tracked and goes nowhere.
+#pragma once
+#include "abi/engine.h"
+#include "drivers/af_packet.h"
+#include "drivers/port.h"
+#include "runtime/wire.h"
+
+namespace headgate {
+
+class MirrorWire final : public Wire {
+ public:
+  MirrorWire() = default;
+  ~MirrorWire() override { close(); }
+
+  // The direction of a packet comes from its addresses: the pipeline is set so.
+  std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
+  void close() override;
+  WireState state() const override { return state_.load(std::memory_order_relaxed); }
+  // Nothing is sent on; what was seen is told as inbound.
+  std::array<hg_passed, 2> passed() const override { return {read(seen_), hg_passed{}}; }
+  std::vector<std::string> findings() const override { return claim_.findings(); }
+
+ private:
+  void run() override;
+  void inspect();
+
+  PortFacts facts_;
+  PortClaim claim_;
+  AfPacketPort port_;
+  Passed seen_;
+  std::atomic<WireState> state_{WireState::Forwarding};
+  uint64_t inspected_ns_ = 0;
+};
+
+}  // namespace headgate
