@@ -223,7 +223,7 @@ function onStop(draft: Draft, event: SessionEvent & { kind: 'stop' }): void {
 function onOpened(draft: Draft, { id, isOutgoing }: SessionEvent & { kind: 'opened' }): void {
   const { state, context } = draft;
   const wasWanted = isOutgoing ? state.isConnecting : state.isStarted;
-  if (isOutgoing) draft.set({ isConnecting: false, connectAt: undefined });
+  if (isOutgoing && wasWanted) draft.set({ isConnecting: false, connectAt: undefined });
   const established = establishedOf(state);
   const hasSameDirection = state.connections.some(
     (other) => other.isOutgoing === isOutgoing && other.phase !== 'established',

@@ -71,7 +71,7 @@ export class LinearHash {
   #split(): void {
     const source = this.#count - this.#lowMask - 1;
     this.#count++;
-    if (this.#count > this.#lowMask * 2 + 2) this.#lowMask = this.#lowMask * 2 + 1;
+    if (this.#count === this.#lowMask * 2 + 2) this.#lowMask = this.#lowMask * 2 + 1;
     let entry = this.#buckets.get(source);
     this.#buckets.set(source, none);
     while (entry !== none) {
