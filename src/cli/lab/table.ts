@@ -73,7 +73,12 @@ function moveLines({ view, startedAt }: Picture): string {
 }
 
 function plainTable(head: string[], isColoured: boolean): InstanceType<typeof Table> {
-  return new Table({ head, style: isColoured ? {} : { head: [], border: [] } });
+  return new Table({
+    head,
+    // No line between rows: all blocks fit on one screen.
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+    style: isColoured ? { head: ['bold'], border: ['gray'] } : { head: [], border: [] },
+  });
 }
 
 function bar(load: number): string {

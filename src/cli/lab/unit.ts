@@ -77,8 +77,9 @@ export async function startUnit(lab: Lab, mode: Mode, deadlineMs = 60_000): Prom
   try {
     await untilEstablished(unit, lab, deadline);
   } catch (error) {
+    const ended = endedAtStart(child, logFile);
     await unit.stop();
-    throw error;
+    throw ended ?? error;
   }
   return unit;
 }
@@ -121,8 +122,8 @@ async function connect(
   deadline: number,
 ): Promise<ControlClient> {
   for (;;) {
-    if (child.exitCode !== null)
-      throw new HeadgateError('unit_ended', `the unit ended at its start: ${lastWords(logFile)}`);
+    const ended = endedAtStart(child, logFile);
+    if (ended) throw ended;
     try {
       return await openControlClient(`${lab.folder}/unit.sock`);
     } catch (error) {
@@ -158,6 +159,11 @@ async function end(child: ChildProcess): Promise<number | null> {
   }
   return child.exitCode;
 }
+
+const endedAtStart = (child: ChildProcess, logFile: string): HeadgateError | undefined =>
+  child.exitCode === null && child.signalCode === null
+    ? undefined
+    : new HeadgateError('unit_ended', `the unit ended at its start: ${lastWords(logFile)}`);
 
 /** The first line of an error is what says most; Node puts its stack and version after it. */
 const lastWords = (logFile: string): string => {
