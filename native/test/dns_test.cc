@@ -114,7 +114,7 @@ TEST_CASE("a table cut short or changed is refused, or harmless") {
     CHECK(AnswerTable::load(good.data(), length, &why) == nullptr);
   Random random(20260102);
   unsigned refused = 0;
-  for (int run = 0; run < 2000; run++) {
+  for (int run = 0; run < (is_long() ? 5000 : 300); run++) {
     std::vector<uint8_t> octets = good;
     // The header and what follows the logarithms: indices, offsets and lengths.
     const size_t from = random.one_in(2) ? 0 : 64 + 257 * 4;
@@ -127,7 +127,7 @@ TEST_CASE("a table cut short or changed is refused, or harmless") {
     dns::Responder responder(policy());
     CHECK(answer(responder, *table, query_octets(true)) <= static_cast<int>(dns::kAnswerMax));
   }
-  CHECK(refused > 200);
+  CHECK(refused > 30);
 }
 
 TEST_CASE("resolvers are counted by address, and a drain begins anew") {
