@@ -47,8 +47,8 @@ export interface ForeignVolume extends Volume {
   readonly prefix: PrefixText;
   readonly link: LinkId;
   readonly direction: Direction;
-  /** Some hosts seen there: candidates for probes. */
-  readonly hosts: readonly string[];
+  /** Addresses of some hosts seen there, 4 or 16 bytes: candidates for probes. */
+  readonly hosts: readonly Uint8Array[];
 }
 export interface LinkVolume extends Volume {
   readonly link: LinkId;
@@ -75,18 +75,21 @@ export class FlowAccount {
     destination_table_full: 0,
   };
   readonly #policy: AccountPolicy;
-  readonly #blocks: PrefixRanges;
-  readonly #networks: PrefixRanges;
+  /** Blocks come first: what matches behind them is our own and counted for its link alone. */
+  readonly #own: PrefixRanges;
   readonly #byBlock = new CounterTable();
-  readonly #byForeign = new CounterTable();
+  readonly #byForeign: CounterTable;
   readonly #byLink = new CounterTable();
-  readonly #hosts = new Map<number, string[]>();
+  readonly #hosts = new Map<number, Uint8Array[]>();
   #routes: RouteTable | undefined;
 
   constructor(policy: AccountPolicy) {
     this.#policy = policy;
-    this.#blocks = new PrefixRanges(policy.blocks);
-    this.#networks = new PrefixRanges([...policy.networks, ...policy.blocks]);
+    // Of equal prefixes the last counts, and that must be the block.
+    const blocks = new Set(policy.blocks.map(formatPrefix));
+    const others = policy.networks.filter((network) => !blocks.has(formatPrefix(network)));
+    this.#own = new PrefixRanges([...policy.blocks, ...others]);
+    this.#byForeign = new CounterTable(policy.destinationsMax);
   }
 
   /** From the next interval on; `undefined` cuts by length alone. */
@@ -100,8 +103,10 @@ export class FlowAccount {
   add(record: FlowRecord, exporter: ExporterView, nowMs: number): void {
     const { family, bytes, sourceAt, destinationAt } = record;
     if (family === 0) return;
-    const isFromUs = this.#networks.match(family, bytes, sourceAt) >= 0;
-    const isToUs = this.#networks.match(family, bytes, destinationAt) >= 0;
+    const from = this.#own.match(family, bytes, sourceAt);
+    const to = this.#own.match(family, bytes, destinationAt);
+    const isFromUs = from >= 0;
+    const isToUs = to >= 0;
     if (isFromUs === isToUs) {
       this.skipped[isToUs ? 'internal' : 'foreign']++;
       return;
@@ -126,17 +131,17 @@ export class FlowAccount {
     const { packets } = record;
     this.#byLink.add(side, ipBytes, l2Bytes, packets, scale);
     const sides = this.#policy.links.length * 2;
-    const block = this.#blocks.match(family, bytes, isToUs ? destinationAt : sourceAt);
-    if (block >= 0) this.#byBlock.add(block * sides + side, ipBytes, l2Bytes, packets, scale);
+    const block = isToUs ? to : from;
+    if (block < this.#policy.blocks.length)
+      this.#byBlock.add(block * sides + side, ipBytes, l2Bytes, packets, scale);
     const foreignAt = isToUs ? sourceAt : destinationAt;
     const key = this.#foreignKey(family, bytes, foreignAt) * sides + side;
-    if (this.#byForeign.size >= this.#policy.destinationsMax && !this.#byForeign.has(key)) {
-      this.skipped.destination_table_full++;
-      return;
-    }
     const seen = this.#byForeign.add(key, ipBytes, l2Bytes, packets, scale);
+    if (seen === 0) this.skipped.destination_table_full++;
     // At the 1st, 2nd, 4th, 8th record: hosts from all over the interval at next to no cost.
-    if ((seen & (seen - 1)) === 0) this.#noteHost(key, family, bytes, foreignAt);
+    else if ((seen & (seen - 1)) === 0) {
+      this.#noteHost(key, bytes.slice(foreignAt, foreignAt + (family === 4 ? 4 : 16)));
+    }
   }
 
   /** What came in since the last call, and begins anew. */
@@ -183,11 +188,10 @@ export class FlowAccount {
     return this.#routes?.prefix(key - routeBase) ?? prefixText('::/0');
   }
 
-  #noteHost(key: number, family: Family, bytes: Uint8Array, at: number): void {
-    const host = formatAddress(bytes.subarray(at, at + (family === 4 ? 4 : 16)));
+  #noteHost(key: number, host: Uint8Array): void {
     const hosts = this.#hosts.get(key);
     if (!hosts) this.#hosts.set(key, [host]);
-    else if (!hosts.includes(host)) {
+    else if (!hosts.some((known) => known.every((octet, i) => octet === host[i]))) {
       if (hosts.length >= hostsMax) hosts.shift();
       hosts.push(host);
     }

@@ -16,18 +16,19 @@ export class CounterTable {
   readonly #slots = new Map<number, number>();
   #counters = new Float64Array(64 * stride);
 
-  get size(): number {
-    return this.#slots.size;
+  readonly #keysMax: number;
+
+  constructor(keysMax = Number.POSITIVE_INFINITY) {
+    this.#keysMax = keysMax;
   }
 
-  has(key: number): boolean {
-    return this.#slots.has(key);
-  }
-
-  /** Returns how often the key was counted in this interval, this time included. */
+  /** Returns how often the key was counted in this interval, this time included; 0 when the table is full. */
   add(key: number, ipBytes: number, l2Bytes: number, packets: number, scale: number): number {
     let slot = this.#slots.get(key);
-    if (slot === undefined) slot = this.#claim(key);
+    if (slot === undefined) {
+      if (this.#slots.size >= this.#keysMax) return 0;
+      slot = this.#claim(key);
+    }
     const counters = this.#counters;
     counters[slot] = (counters[slot] ?? 0) + ipBytes * scale;
     counters[slot + 1] = (counters[slot + 1] ?? 0) + l2Bytes * scale;

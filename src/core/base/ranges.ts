@@ -26,13 +26,16 @@ interface Ranges {
   /** One 32-bit word each for IPv4, four for IPv6. */
   readonly starts: Uint32Array;
   readonly owners: Int32Array;
+  /** IPv4: the range that holds the first address of each /16, so that the bisection begins within it. */
+  readonly roots: Uint32Array;
 }
 
 function matchIpv4(ranges: Ranges, bytes: Uint8Array, at: number): number {
-  const { starts, owners } = ranges;
+  const { starts, owners, roots } = ranges;
   const address = wordAt(bytes, at);
-  let low = 0;
-  let high = starts.length;
+  const root = address >>> 16;
+  let low = roots[root] ?? 0;
+  let high = (roots[root + 1] ?? 0) + 1;
   while (high - low > 1) {
     const middle = (low + high) >>> 1;
     if ((starts[middle] ?? 0) <= address) low = middle;
@@ -124,7 +127,19 @@ function flatten(prefixes: readonly Prefix[], family: Family): Ranges {
       starts[i * words + word] = Number((start >> BigInt((words - 1 - word) * 32)) & 0xffffffffn);
     }
   }
-  return { starts, owners: Int32Array.from(inside, ({ owner }) => owner) };
+  const owners = Int32Array.from(inside, ({ owner }) => owner);
+  return { starts, owners, roots: family === 4 ? rootsOf(starts) : new Uint32Array(0) };
+}
+
+function rootsOf(starts: Uint32Array): Uint32Array {
+  const roots = new Uint32Array(65_537);
+  let range = 0;
+  for (let root = 0; root < 65_536; root++) {
+    while ((starts[range + 1] ?? Number.POSITIVE_INFINITY) <= root * 65_536) range++;
+    roots[root] = range;
+  }
+  roots[65_536] = starts.length - 1;
+  return roots;
 }
 
 function setBound(bounds: { start: bigint; owner: number }[], start: bigint, owner: number): void {

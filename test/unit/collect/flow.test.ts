@@ -91,7 +91,7 @@ t.test('records are added up by block, foreign prefix and link', async (t) => {
       prefix: '203.0.113.0/24',
       link: north,
       direction: 'inbound',
-      hosts: ['203.0.113.9', '203.0.113.10'],
+      hosts: [Uint8Array.of(203, 0, 113, 9), Uint8Array.of(203, 0, 113, 10)],
     },
     { prefix: '203.0.113.0/24', link: south, direction: 'inbound', ipBytes: 300 },
     { prefix: '203.0.113.0/24', link: south, direction: 'outbound', ipBytes: 40 },
