@@ -311,9 +311,48 @@ void parse_ether_type(Cursor at, uint16_t type, const Packet& packet, Parsed& ou
   }
 }
 
+// An untagged Ethernet frame with IPv4 without options or fragments and TCP with timestamps alone: what most
+// packets are. Reads the same as the general way below, in a quarter of the instructions.
+inline bool parse_common(const Packet& packet, Parsed& out) {
+  const uint8_t* data = packet.data;
+  if (packet.link_type != kLinkEthernet || packet.captured < 66 || packet.wire_length < packet.captured) return false;
+  if (load<uint16_t>(data + 12) != __builtin_bswap16(kTypeIpv4) || data[14] != 0x45 || data[23] != kProtocolTcp)
+    return false;
+  if ((load<uint16_t>(data + 20) & __builtin_bswap16(0x3fff)) != 0 || (data[46] >> 4) != 8) return false;
+  if (load<uint32_t>(data + 54) != __builtin_bswap32(0x0101080a)) return false;
+  const uint32_t total = load_be16(data + 16);
+  if (total < 52 || total > packet.wire_length - 14) return false;
+  out.network = 4;
+  out.protocol = kProtocolTcp;
+  out.tos = data[15];
+  out.tcp_flags = data[47];
+  out.has_ports = out.has_tcp = out.has_timestamps = true;
+  out.network_offset = 14;
+  out.transport_offset = 34;
+  out.ip_id = load_be16(data + 18);
+  out.source_port = load_be16(data + 34);
+  out.destination_port = load_be16(data + 36);
+  out.window = load_be16(data + 48);
+  out.ip_bytes = total;
+  out.payload_bytes = total - 52;
+  out.seq = load_be32(data + 38);
+  out.ack = load_be32(data + 42);
+  out.tsval = load_be32(data + 58);
+  out.tsecr = load_be32(data + 62);
+  return true;
+}
+
 }  // namespace
 
 void parse(const Packet& packet, Parsed& out) {
+  out = Parsed{};
+  out.network_offset = out.transport_offset = out.first_tag_offset = kNowhere;
+  out.vlan = packet.has_vlan ? static_cast<uint16_t>(packet.vlan_tci & 0x0fff) : kNoVlan;
+  if (parse_common(packet, out)) return;
+  parse_any(packet, out);
+}
+
+void parse_any(const Packet& packet, Parsed& out) {
   out = Parsed{};
   out.network_offset = out.transport_offset = out.first_tag_offset = kNowhere;
   out.vlan = packet.has_vlan ? static_cast<uint16_t>(packet.vlan_tci & 0x0fff) : kNoVlan;

@@ -62,9 +62,14 @@ struct Parsed {
   uint32_t payload_bytes;  // of TCP or UDP, from the length fields, not from what was captured
   uint32_t seq, ack;
   uint32_t tsval, tsecr;
+
+  bool operator==(const Parsed&) const = default;
 };
 
 // Never reads past `packet.captured`. Whatever the bytes, every field of `out` is set.
 void parse(const Packet& packet, Parsed& out);
+
+// The same without the short cut for the commonest packets: what that is tested against.
+void parse_any(const Packet& packet, Parsed& out);
 
 }  // namespace headgate

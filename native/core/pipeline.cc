@@ -6,6 +6,8 @@
 namespace headgate {
 namespace {
 
+constexpr unsigned kSecondAhead = 6;
+
 // A pipeline without tables forwards and counts all the same.
 const Tables kNoTables;
 
@@ -17,6 +19,18 @@ inline void add(uint64_t& counter, uint64_t by) {
 constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 
 }  // namespace
+
+// Counters that every packet raises: added up over a batch first.
+struct Pipeline::Sums {
+  uint64_t frame_bytes = 0;
+  uint64_t network[7] = {};  // by Parsed::network: 0, 4 or 6
+};
+
+// Round trips of a batch that are still to be counted for their block.
+struct Pipeline::Samples {
+  unsigned count = 0;
+  uint32_t* bucket[kBatch];
+};
 
 // What the stages of one batch hand on for one packet.
 struct Pipeline::Work {
@@ -87,13 +101,21 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
     if (i + 2 < n) __builtin_prefetch(packets[i + 2].data);
     read(packets[i], work[i], tables);
   }
+  Sums sums;
+  Samples samples;
+  for (unsigned i = 0; i < n; i++) count(packets[i], work[i], sums);
+  add(counts_->packets, n);
+  add(counts_->frame_bytes, sums.frame_bytes);
+  add(counts_->network[0], sums.network[4]);
+  add(counts_->network[1], sums.network[6]);
+  add(counts_->network[2], sums.network[0]);
   for (unsigned i = 0; i < n; i++) {
-    if (work[i].is_tracked) sessions_.prefetch_second(work[i].key.hash);
-    count(packets[i], work[i]);
+    // Far enough ahead that the first choice is there and the second will be.
+    if (i + kSecondAhead < n && work[i + kSecondAhead].is_tracked)
+      sessions_.prefetch_second(work[i + kSecondAhead].key.hash);
+    if (work[i].is_tracked) follow_tcp(packets[i], work[i], samples);
   }
-  for (unsigned i = 0; i < n; i++) {
-    if (work[i].is_tracked) follow_tcp(packets[i], work[i]);
-  }
+  for (unsigned i = 0; i < samples.count; i++) ++*samples.bucket[i];
   if (tables.marks.enabled) {
     for (unsigned i = 0; i < n; i++) mark(packets[i], work[i], tables);
   }
@@ -122,17 +144,17 @@ void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
     } else {
       work.block = tables.blocks.lookup(parsed.network, packet.direction == Direction::Outbound ? source : destination);
     }
-    if (packet.direction == Direction::Outbound && !tables.destinations.empty())
+    if (!tables.destinations.empty() && packet.direction == Direction::Outbound)
       work.destination = tables.destinations.lookup(parsed.network, destination);
   }
   work.link = attribute(tables.wires[packet.wire < kWiresMax ? packet.wire : 0], packet, parsed);
+  __builtin_prefetch(&traffic_[traffic_index(work.block, work.link, packet.direction)], 1);
 }
 
-void Pipeline::count(const Packet& packet, Work& work) {
+void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
   const Parsed& parsed = work.parsed;
-  add(counts_->packets, 1);
-  add(counts_->frame_bytes, packet.wire_length);
-  add(counts_->network[parsed.network == 4 ? 0 : parsed.network == 6 ? 1 : 2], 1);
+  sums.frame_bytes += packet.wire_length;
+  sums.network[parsed.network]++;
   if (parsed.reason != Unparsed::None) add(counts_->unparsed[static_cast<unsigned>(parsed.reason)], 1);
   if (parsed.network == 0) return;
 
@@ -166,7 +188,7 @@ void Pipeline::count(const Packet& packet, Work& work) {
   }
 }
 
-void Pipeline::follow_tcp(const Packet& packet, Work& work) {
+void Pipeline::follow_tcp(const Packet& packet, Work& work, Samples& samples) {
   const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
   const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
   add(counts_->tcp_segments, 1);
@@ -183,10 +205,10 @@ void Pipeline::follow_tcp(const Packet& packet, Work& work) {
   }
   session->link = work.link;
   const Tracked tracked = track(*session, work.key.side, work.parsed, packet.segment_bytes, now_us, now_ms);
-  record(packet, work, *session, tracked);
+  record(packet, work, tracked, samples);
 }
 
-void Pipeline::record(const Packet& packet, const Work& work, const Session&, const Tracked& tracked) {
+void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tracked, Samples& samples) {
   hg_tcp_counts& counts = tcp_[link_index(work.link, packet.direction)];
   if (tracked.segment_class == SegmentClass::New) {
     add(counts.data_segments, tracked.segments);
@@ -234,8 +256,12 @@ void Pipeline::record(const Packet& packet, const Work& work, const Session&, co
     const Direction towards = packet.direction == Direction::Inbound ? Direction::Outbound : Direction::Inbound;
     RttHistogram& rtt = rtt_[link_index(work.link, towards)];
     rtt.add(tracked.rtt_us);
-    if (towards == Direction::Outbound && work.block < settings_.blocks)
-      block_rtt_[work.block].bucket[BlockRtt::index_of(tracked.rtt_us)]++;
+    if (towards == Direction::Outbound && work.block < settings_.blocks) {
+      // Its cache line comes while the rest of the batch is worked on.
+      uint32_t* const bucket = &block_rtt_[work.block].bucket[BlockRtt::index_of(tracked.rtt_us)];
+      __builtin_prefetch(bucket, 1);
+      samples.bucket[samples.count++] = bucket;
+    }
   }
 }
 

@@ -116,6 +116,8 @@ class Pipeline {
 
  private:
   struct Work;
+  struct Sums;
+  struct Samples;
   struct Regions;
   static Regions layout(const PipelineSettings& settings);
 
@@ -131,9 +133,9 @@ class Pipeline {
 
   void process_batch(Packet* packets, unsigned n, const Tables& tables);
   void read(Packet& packet, Work& work, const Tables& tables);
-  void count(const Packet& packet, Work& work);
-  void follow_tcp(const Packet& packet, Work& work);
-  void record(const Packet& packet, const Work& work, const Session& session, const Tracked& tracked);
+  void count(const Packet& packet, const Work& work, Sums& sums);
+  void follow_tcp(const Packet& packet, Work& work, Samples& samples);
+  void record(const Packet& packet, const Work& work, const Tracked& tracked, Samples& samples);
   void mark(Packet& packet, const Work& work, const Tables& tables);
 
   const PipelineSettings settings_;

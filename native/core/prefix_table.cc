@@ -26,6 +26,8 @@ unsigned shared_bits(const PrefixEntry<Address>& first, const PrefixEntry<Addres
   return shared;
 }
 
+constexpr unsigned kFixedStepsMax = 3;
+
 }  // namespace
 
 template <typename Address>
@@ -93,6 +95,10 @@ void RangeTable<Address>::build(std::vector<PrefixEntry<Address>> entries) {
   const Address end = base | (shared_ == 0 ? static_cast<Address>(~Address{0}) : static_cast<Address>(~Address{0}) >> shared_);
   while (range + 1 < starts_.size() && starts_[range + 1] <= end) range++;
   root_[65536] = range;
+  uint32_t largest = 0;
+  for (uint32_t slot = 0; slot < 65536; slot++) largest = std::max(largest, root_[slot + 1] - root_[slot] + 1);
+  fixed_steps_ = 0;
+  while (fixed_steps_ < kFixedStepsMax && (1u << fixed_steps_) < largest) fixed_steps_++;
 }
 
 template class RangeTable<uint32_t>;

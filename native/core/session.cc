@@ -1,7 +1,5 @@
 #include "session.h"
 
-#include <utility>
-
 #include "byte_order.h"
 
 namespace headgate {
@@ -31,24 +29,23 @@ SessionKey session_key(const uint8_t* data, const Parsed& parsed, const HashKey&
     destination_high = load_be64(ip + 24);
     destination_low = load_be64(ip + 32);
   }
-  uint16_t source_port = parsed.source_port, destination_port = parsed.destination_port;
-  bool source_is_a = source_port < destination_port;
-  if (source_low != destination_low) source_is_a = source_low < destination_low;
-  if (source_high != destination_high) source_is_a = source_high < destination_high;
-  key.side = source_is_a ? 0 : 1;
-  if (!source_is_a) {
-    std::swap(source_high, destination_high);
-    std::swap(source_low, destination_low);
-    std::swap(source_port, destination_port);
-  }
-  key.address[0] = source_high;
-  key.address[1] = source_low;
-  key.address[2] = destination_high;
-  key.address[3] = destination_low;
-  key.ports = static_cast<uint32_t>(source_port) << 16 | destination_port;
+  // Whether the source is endpoint b, without a branch: in traffic both ways nobody can predict it.
+  const uint32_t source_port = parsed.source_port, destination_port = parsed.destination_port;
+  const unsigned high_differs = source_high != destination_high, low_differs = source_low != destination_low;
+  const unsigned by_high = source_high > destination_high, by_low = source_low > destination_low;
+  const unsigned side = high_differs ? by_high : low_differs ? by_low : source_port > destination_port;
+  const uint64_t swap = uint64_t{0} - side;
+  const uint64_t high_change = (source_high ^ destination_high) & swap, low_change = (source_low ^ destination_low) & swap;
+  const uint32_t port_change = (source_port ^ destination_port) & static_cast<uint32_t>(swap);
+  key.side = static_cast<uint8_t>(side);
+  key.address[0] = source_high ^ high_change;
+  key.address[1] = source_low ^ low_change;
+  key.address[2] = destination_high ^ high_change;
+  key.address[3] = destination_low ^ low_change;
+  key.ports = (source_port ^ port_change) << 16 | (destination_port ^ port_change);
   const uint64_t* k = secret.word;
-  uint64_t hash = fold(source_low + k[0], destination_low + k[1]);
-  if (parsed.network == 6) hash ^= fold(source_high + k[2], destination_high + k[3]);
+  uint64_t hash = fold(key.address[1] + k[0], key.address[3] + k[1]);
+  if (parsed.network == 6) hash ^= fold(key.address[0] + k[2], key.address[2] + k[3]);
   hash = fold(hash ^ k[4], (static_cast<uint64_t>(key.network) << 32 | key.ports) + k[5]);
   key.hash = BrentTable<Session>::usable(static_cast<uint32_t>(hash >> 32));
   return key;

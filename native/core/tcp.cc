@@ -85,9 +85,9 @@ void drop_holes_below(Side& own, Hole* holes, uint32_t ack) {
 }
 
 uint16_t fingerprint(const Parsed& parsed) {
-  uint32_t h = parsed.seq * 0x9e3779b1u ^ parsed.ack * 0x85ebca6bu;
-  h ^= (parsed.tsval * 0xc2b2ae35u) ^ (parsed.payload_bytes * 0x27d4eb2fu) ^ (parsed.ip_id * 0x165667b1u);
-  return static_cast<uint16_t>((h ^ h >> 15) * 0x2c1b3c6du >> 16);
+  const uint64_t words = (static_cast<uint64_t>(parsed.tsval ^ parsed.ip_id) << 32 | parsed.seq) ^
+                         (static_cast<uint64_t>(parsed.ack) << 13) ^ (static_cast<uint64_t>(parsed.payload_bytes) << 40);
+  return static_cast<uint16_t>(words * 0x9e3779b97f4a7c15ull >> 48);
 }
 
 bool is_copy(const Session& session, const Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t now_ms) {
@@ -224,6 +224,11 @@ void follow_ack(Session& session, unsigned side, const Parsed& parsed, uint32_t 
 
 void follow_state(Session& session, unsigned side, const Parsed& parsed) {
   Side& own = session.side[side];
+  constexpr uint8_t changing = kTcpSyn | kTcpFin | kTcpRst;
+  if (session.state == SessionState::Established && !(parsed.tcp_flags & changing)) {
+    own.is_closed_window = parsed.window == 0;
+    return;
+  }
   own.is_closed_window = parsed.window == 0 && !(parsed.tcp_flags & (kTcpSyn | kTcpFin | kTcpRst));
   if (parsed.tcp_flags & kTcpFin) own.has_fin = 1;
   if ((parsed.tcp_flags & kTcpRst) || (own.has_fin && session.side[side ^ 1].has_fin)) {

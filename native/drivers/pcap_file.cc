@@ -146,8 +146,34 @@ bool PcapFile::read_header() {
   return true;
 }
 
-size_t PcapFile::receive(Packet* packets, size_t n) {
+// Records of a pcap file in this machine's byte order that are in the buffer whole: the inner loop.
+size_t PcapFile::take_buffered(Packet* packets, size_t n) {
+  const Interface from = interfaces_[0];
+  const uint64_t scale = from.ticks_per_second == 1'000'000 ? 1000 : 1;
+  uint8_t* at = &buffer_[0] + read_;
+  const uint8_t* const end = &buffer_[0] + filled_;
   size_t count = 0;
+  for (; count < n && end - at >= static_cast<ptrdiff_t>(kPcapRecord); count++) {
+    const uint32_t captured = load<uint32_t>(at + 8), wire_length = load<uint32_t>(at + 12);
+    if (captured > wire_length || static_cast<uint64_t>(end - at) < uint64_t{kPcapRecord} + captured) break;
+    Packet& packet = packets[count];
+    packet = Packet{};
+    packet.data = at + kPcapRecord;
+    packet.captured = captured;
+    packet.wire_length = wire_length;
+    packet.time_ns = load<uint32_t>(at) * 1'000'000'000ull + load<uint32_t>(at + 4) * scale;
+    packet.frame = frame_ + count + 1;
+    packet.link_type = from.link_type;
+    at += kPcapRecord + captured;
+  }
+  frame_ += count;
+  read_ = static_cast<size_t>(at - &buffer_[0]);
+  return count;
+}
+
+size_t PcapFile::receive(Packet* packets, size_t n) {
+  size_t count = end_ == FileEnd::NotYet && !is_ng_ && !is_swapped_ ? take_buffered(packets, n) : 0;
+  if (count != 0) return count;
   while (count < n && end_ == FileEnd::NotYet) {
     // A refill would move the packets that this batch already points at.
     const size_t needed = is_ng_ ? 12 : kPcapRecord;

@@ -59,6 +59,7 @@ class PcapFile {
   void stop(FileEnd end, const std::string& what, uint64_t offset);
   bool read_header();
   bool read_section();
+  size_t take_buffered(Packet* packets, size_t n);
   bool next_pcap(Packet& packet);
   bool next_pcapng(Packet& packet);
   bool read_interface(const uint8_t* body, size_t bytes);
