@@ -13,13 +13,14 @@ import {
 } from '../lab/index.ts';
 import { exitCodes, UseError } from './face/exit.ts';
 import { runMainJob } from './lab/main-job.ts';
-import { birdPolicy } from './lab/policy.ts';
+import { borderPolicy } from './lab/policy.ts';
 import type { Summary } from './lab/summary.ts';
 
 interface UpOptions {
   readonly prefix: string;
   readonly place: Place;
   readonly routers?: string;
+  readonly kind: LabShape['kind'];
   readonly bridge?: boolean;
 }
 
@@ -41,6 +42,11 @@ export function register(program: Command): void {
     .addOption(prefixOption())
     .addOption(placeOption())
     .addOption(new Option('--routers <count>', 'border routers').choices(['1', '2']))
+    .addOption(
+      new Option('--kind <kind>', 'what the border routers run')
+        .choices(['bird', 'frr'])
+        .default('bird'),
+    )
     .option('--bridge', 'plain Linux bridges in place of the wires, to see the lab without a unit')
     .action(up);
   lab
@@ -72,11 +78,12 @@ async function up(options: UpOptions): Promise<void> {
     throw new UseError('at place inside the links are told apart by their routers: it takes two');
   const shape: LabShape = {
     ...defaultShape(options.place),
+    kind: options.kind,
     ...(options.routers === undefined ? {} : { routers: options.routers === '1' ? 1 : 2 }),
   };
   const lab = await openLab({
     shape,
-    policy: birdPolicy,
+    policy: borderPolicy,
     prefix: checked(options.prefix),
     wires: options.bridge ? 'bridge' : 'unit',
     isOwned: false,
@@ -89,7 +96,9 @@ async function up(options: UpOptions): Promise<void> {
     options.bridge
       ? 'Plain bridges stand in for the wires; every source hears of us.'
       : `Nothing passes its wires until a unit runs: ip netns exec ${lab.namespace('unit')} scripts/headgate run --config ${settings}`,
-    `A router's view: birdc -s ${lab.folder}/br1.ctl show route`,
+    options.kind === 'frr'
+      ? `A router's view: vtysh --vty_socket ${lab.folder}/br1 -c 'show bgp ipv4 unicast'`
+      : `A router's view: birdc -s ${lab.folder}/br1.ctl show route`,
     'Remove it with: scripts/headgate lab down',
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { HeadgateError } from '../core/base/error.ts';
 import { renderBorder, renderProvider, renderSource } from './bird.ts';
+import { frrDaemons, renderFrrBorder } from './frr.ts';
 import {
   type InterfaceCounters,
   inside,
@@ -42,6 +43,8 @@ export interface Lab {
   counters(node: string): Promise<Map<string, InterfaceCounters>>;
   /** One command to a router's BIRD. */
   birdc(node: string, command: string): Promise<string>;
+  /** Commands to a border router's FRR. */
+  vtysh(node: string, ...commands: readonly string[]): Promise<string>;
   /** A border router's forwarding table, both families, as text that only changes when forwarding does. */
   forwarding(router: string): Promise<string>;
   /** Resolves when every source has a path to our networks by every provider; needs forwarding wires. */
@@ -131,6 +134,11 @@ function labOf(prefix: string, folder: string, topology: Topology): Lab {
     namespace,
     run: runIn,
     birdc,
+    vtysh: (node, ...commands) =>
+      run([
+        ...['vtysh', '--vty_socket', `${folder}/${node}`],
+        ...commands.flatMap((command) => ['-c', command]),
+      ]),
     counters: (node) => readCounters(namespace(node)),
     forwarding: async (router) => {
       const tables = await Promise.all(
@@ -138,7 +146,7 @@ function labOf(prefix: string, folder: string, topology: Topology): Lab {
       );
       return tables
         .flatMap((table) => table.split('\n'))
-        .map((line) => line.trim())
+        .map((line) => line.replace(/ nhid \d+/, '').trim())
         .filter((line) => line !== '' && !line.startsWith('fe80'))
         .sort()
         .join('\n');
@@ -243,23 +251,41 @@ async function routeBack(lab: Lab): Promise<void> {
 
 async function startRouters(lab: Lab, policy: BorderPolicy): Promise<void> {
   const { topology } = lab;
-  const configurations = new Map<string, string>([
-    ...topology.sources.map((s) => [s.name, renderSource(topology, s)] as const),
-    ...topology.providers.map((p) => [p.name, renderProvider(topology, p)] as const),
-    ...topology.routers.map(
-      (r) => [r.name, renderBorder(topology, r, policy(topology, r))] as const,
+  await Promise.all([
+    ...topology.sources.map((s) => startBird(lab, s.name, renderSource(topology, s))),
+    ...topology.providers.map((p) => startBird(lab, p.name, renderProvider(topology, p))),
+    ...topology.routers.map((router) =>
+      topology.shape.kind === 'frr'
+        ? startFrr(lab, router, policy(topology, router))
+        : startBird(lab, router.name, renderBorder(topology, router, policy(topology, router))),
     ),
   ]);
-  await Promise.all(
-    [...configurations].map(async ([node, text]) => {
-      const base = `${lab.folder}/${node}`;
-      writeFileSync(`${base}.conf`, text.replaceAll('"bird.log"', `"${base}.log"`));
-      await lab.run(node, [
-        'bird',
-        ...['-c', `${base}.conf`, '-s', `${base}.ctl`, '-P', `${base}.pid`],
-      ]);
-    }),
-  );
+}
+
+async function startBird(lab: Lab, node: string, configuration: string): Promise<void> {
+  const base = `${lab.folder}/${node}`;
+  writeFileSync(`${base}.conf`, configuration.replaceAll('"bird.log"', `"${base}.log"`));
+  await lab.run(node, [
+    ...['bird', '-c', `${base}.conf`, '-s', `${base}.ctl`, '-P', `${base}.pid`],
+  ]);
+}
+
+/** FRR's daemons drop to their own user, who must own the folder of their files and sockets. */
+async function startFrr(lab: Lab, router: BorderRouter, policy: string): Promise<void> {
+  const folder = `${lab.folder}/${router.name}`;
+  const files = renderFrrBorder(lab.topology, router, policy);
+  mkdirSync(folder, { recursive: true });
+  for (const daemon of frrDaemons) {
+    const text = files[daemon].replaceAll('log file frr.log', `log file ${folder}/${daemon}.log`);
+    writeFileSync(`${folder}/${daemon}.conf`, text);
+  }
+  await run(['chown', '-R', 'frr:frrvty', folder]);
+  for (const daemon of frrDaemons) {
+    await lab.run(router.name, [
+      ...[`/usr/lib/frr/${daemon}`, '-d', '-f', `${folder}/${daemon}.conf`],
+      ...['-z', `${folder}/zserv.api`, '-i', `${folder}/${daemon}.pid`, '--vty_socket', folder],
+    ]);
+  }
 }
 
 async function waitForRoutes(

@@ -3,7 +3,7 @@
  * Judged by the receivers, the kernel's interface counters and the routers, not by the unit's own words.
  */
 import t, { type Test } from 'tap';
-import { birdPolicy } from '../../src/cli/lab/policy.ts';
+import { borderPolicy } from '../../src/cli/lab/policy.ts';
 import type { UnitMove } from '../../src/cli/lab/summary.ts';
 import { startUnit, type Unit } from '../../src/cli/lab/unit.ts';
 import type { BlockView } from '../../src/control/index.ts';
@@ -13,9 +13,10 @@ import {
   demandOf,
   dwellMs,
   type Lab,
+  type LabShape,
   type Meter,
+  type Mode,
   openLab,
-  type Place,
   startTraffic,
   stubbornShares,
   type Traffic,
@@ -23,7 +24,7 @@ import {
 import { closeLab } from '../../src/lab/lab.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
 
-const skip = labTestSkip();
+const bird = '/usr/sbin/bird';
 /** A busy machine may make any of the waits below long; each has its own deadline. */
 const timeout = 400_000;
 t.setTimeout(timeout);
@@ -37,16 +38,25 @@ interface Stage {
   readonly forwardingBefore: readonly string[];
 }
 
-for (const place of ['link', 'inside'] as const) {
+/** Each place and each kind of border router once; every pair of them in the long run. */
+const shapes: readonly LabShape[] =
+  process.env.HEADGATE_LONG === '1'
+    ? (['link', 'inside'] as const).flatMap((place) =>
+        (['bird', 'frr'] as const).map((kind) => ({ ...defaultShape(place), kind })),
+      )
+    : [defaultShape('link'), { ...defaultShape('inside'), kind: 'frr' }];
+
+for (const shape of shapes) {
+  const name = `place ${shape.place}, ${shape.routers} border router(s) with ${shape.kind}`;
   t.test(
-    `place ${place}: overload is relieved, and stays so as the load shifts`,
-    { skip, timeout },
-    (t) => theLoop(t, place),
+    `${name}: overload is relieved, and stays so as the load shifts`,
+    { skip: labTestSkip(shape.kind === 'frr' ? [bird, '/usr/lib/frr/bgpd'] : [bird]), timeout },
+    (t) => theLoop(t, shape),
   );
 }
 
-t.test('mode observe announces nothing', { skip, timeout }, async (t) => {
-  const { lab, unit, traffic, meter } = await stage(t, 'link', 'observe');
+t.test('mode observe announces nothing', { skip: labTestSkip([bird]), timeout }, async (t) => {
+  const { lab, unit, traffic, meter } = await stage(t, defaultShape('link'), 'observe');
   traffic.setDemand(demandOf(lab.topology));
   await waitFor('the unit sees north full over several cycles', 60_000, async () => {
     await meter.sample();
@@ -68,8 +78,8 @@ t.test('mode observe announces nothing', { skip, timeout }, async (t) => {
   t.equal(await unit.stop(), 0, 'SIGTERM ends it cleanly');
 });
 
-async function theLoop(t: Test, place: Place): Promise<void> {
-  const live = await stage(t, place, 'control');
+async function theLoop(t: Test, shape: LabShape): Promise<void> {
+  const live = await stage(t, shape, 'control');
   const { lab, unit, traffic, meter, forwardingBefore } = live;
   // Held back until the overload has been seen for a while: what is compared with must not be a passing moment.
   await unit.ask('withdraw', { all: true });
@@ -132,9 +142,9 @@ async function blocksByNorth(unit: Unit): Promise<string[]> {
 }
 
 /** Lab, unit and traffic, taken down with the test in reverse order. */
-async function stage(t: Test, place: Place, mode: 'observe' | 'control'): Promise<Stage> {
-  const prefix = `hgloop-${place}`;
-  const lab = await openLab({ shape: defaultShape(place), policy: birdPolicy, prefix });
+async function stage(t: Test, shape: LabShape, mode: Mode): Promise<Stage> {
+  const prefix = `hgloop-${shape.place}`;
+  const lab = await openLab({ shape, policy: borderPolicy, prefix });
   t.teardown(() => closeLab(prefix));
   const unit = await startUnit(lab, mode);
   t.teardown(() => unit.stop());

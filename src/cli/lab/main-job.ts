@@ -13,7 +13,7 @@ import {
   startTraffic,
   totalDemandBitps,
 } from '../../lab/index.ts';
-import { birdPolicy } from './policy.ts';
+import { borderPolicy } from './policy.ts';
 import { type Summary, summarise, type UnitView } from './summary.ts';
 import { renderPicture } from './table.ts';
 import { startUnit } from './unit.ts';
@@ -40,7 +40,7 @@ export async function runMainJob(options: MainJobOptions): Promise<Summary> {
   say('raising the lab: four source networks, two providers, our border, hosts in ten blocks');
   const lab = await openLab({
     shape: defaultShape(options.place),
-    policy: birdPolicy,
+    policy: borderPolicy,
     prefix: options.prefix,
   });
   const closers: Array<() => Promise<unknown>> = [() => lab.close()];

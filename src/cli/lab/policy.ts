@@ -4,6 +4,7 @@ import { asn, linkId, routerId } from '../../core/base/units.ts';
 import type { BorderRouter, Topology } from '../../lab/topology.ts';
 import { beginMark, endMark } from '../../router/section.ts';
 import { renderBirdPolicy } from '../../router/templates/bird.ts';
+import { renderFrrPolicy } from '../../router/templates/frr.ts';
 import type { RouterPolicy } from '../../router/templates/policy.ts';
 
 /**
@@ -12,6 +13,16 @@ import type { RouterPolicy } from '../../router/templates/policy.ts';
  */
 export function birdPolicy(topology: Topology, router: BorderRouter): string {
   return [renderBirdPolicy(routerPolicy(topology, router)), beginMark, endMark, ''].join('\n');
+}
+
+/** The same for FRR. */
+export function frrPolicy(topology: Topology, router: BorderRouter): string {
+  return renderFrrPolicy(routerPolicy(topology, router));
+}
+
+/** The policy in the language of what runs on the lab's border routers. */
+export function borderPolicy(topology: Topology, router: BorderRouter): string {
+  return topology.shape.kind === 'frr' ? frrPolicy(topology, router) : birdPolicy(topology, router);
 }
 
 export function routerPolicy(topology: Topology, router: BorderRouter): RouterPolicy {

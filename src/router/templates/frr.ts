@@ -83,11 +83,15 @@ function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
   return [...lines, '!'];
 }
 
+/** Above the weight of the router's own inside route of the same block (32768), else that one would be announced. */
+const weight = 40_000;
+
 function renderSessionMaps(policy: RouterPolicy): string[] {
   const lines = families(policy).flatMap((family, i) => [
     `route-map HEADGATE-IN permit ${10 * (i + 1)}`,
     ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
     ' match large-community HEADGATE-MARKED',
+    ` set weight ${weight}`,
     'exit',
   ]);
   return [...lines, 'route-map HEADGATE-OUT permit 10', 'exit', '!'];
