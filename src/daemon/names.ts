@@ -1,0 +1,178 @@
+/** Inbound by name in the unit: the name server, probes towards its resolvers, and the decision between them. */
+import { type Address, covers, parseAddress, parsePrefix } from '../core/base/prefix.ts';
+import { bitps, type LinkId, ms } from '../core/base/units.ts';
+import {
+  defaultResolverPolicy,
+  type ProviderSample,
+  type ResolverPolicy,
+} from '../core/decide/resolvers.ts';
+import type { Observation } from '../core/model/observation.ts';
+import type { Settings } from '../core/settings/index.ts';
+import { openDnsSockets } from '../engine/dns.ts';
+import {
+  createProber,
+  type DestinationProbe,
+  type Prober,
+  type ProberOptions,
+} from '../probe/index.ts';
+import { ResolverCycle, type ResolverMeasurements } from '../steer/cycle.ts';
+import { type Steer, type SteerSnapshot, startSteer } from '../steer/index.ts';
+import { policyOf } from './configure.ts';
+
+type DnsSettings = NonNullable<Settings['dns']>;
+type ResolverProber = Pick<Prober, 'setFound' | 'samples' | 'stop'>;
+
+/** Probes of a path that are older say nothing of it. */
+const probeAgeMaxMs = 60_000;
+/** Networks that are probed by every provider. */
+const networksMax = 500;
+
+export interface NameServiceParts {
+  readonly steer: Steer;
+  readonly prober: ResolverProber;
+  readonly settings: Settings;
+}
+
+export class NameService {
+  readonly #steer: Steer;
+  readonly #prober: ResolverProber;
+  readonly #cycle: ResolverCycle;
+  readonly #settings: Settings;
+  readonly #dns: DnsSettings;
+
+  constructor({ steer, prober, settings }: NameServiceParts, dns: DnsSettings) {
+    this.#steer = steer;
+    this.#prober = prober;
+    this.#settings = settings;
+    this.#dns = dns;
+    this.#cycle = new ResolverCycle(steer, resolverPolicyOf(settings, dns), dns.granularity);
+  }
+
+  /** One round, after the unit's own: what was probed since the last becomes what is answered. */
+  turn(observation: Observation, mode: Settings['mode']): void {
+    const networks = this.#cycle.networks().slice(0, networksMax);
+    this.#prober.setFound(
+      networks.flatMap(({ network, address }) => {
+        const prefix = parsePrefix(network);
+        const host = parseAddress(address);
+        return prefix.ok && host.ok ? [{ prefix: prefix.value, hosts: [host.value] }] : [];
+      }),
+    );
+    const { destinations } = this.#prober.samples();
+    const measured = measurementsOf(observation, this.#settings, this.#dns, destinations);
+    this.#cycle.turn(measured, mode === 'control');
+  }
+
+  /** Who asks, health of the addresses, counters. */
+  snapshot(): SteerSnapshot {
+    return this.#steer.snapshot();
+  }
+
+  /** Why a resolver is answered as it is; undefined where `address` is none. */
+  explain(address: string): string | undefined {
+    return this.#cycle.explain(address);
+  }
+
+  async close(): Promise<void> {
+    await this.#prober.stop();
+    await this.#steer.close();
+  }
+}
+
+/**
+ * Starts it as settings say; undefined without `dns:`. Throws HeadgateError `bad_zone`, `listen_failed` or
+ * `native_missing`.
+ */
+export async function openNameService(
+  settings: Settings,
+  proberOptions: Omit<ProberOptions, 'targets'>,
+  serial: number,
+): Promise<NameService | undefined> {
+  const { dns } = settings;
+  if (dns === undefined) return undefined;
+  const steer = await startSteer({
+    settings: dns,
+    serial,
+    // Until the first round all providers alike.
+    weights: { default: {}, networks: [] },
+    openNativeUdp: openDnsSockets,
+  });
+  // Resolvers that do not answer ICMP have neighbours that do: the prober tries them.
+  const prober = createProber({ ...proberOptions, targets: [] });
+  await prober.start();
+  return new NameService({ steer, prober, settings }, dns);
+}
+
+/**
+ * The objective of the blocks, with a dwell of three TTLs: sooner, a change cannot be judged. Where response
+ * time has no weight there, it has the resolvers' own: without it the nearest provider would be chance.
+ */
+export function resolverPolicyOf(settings: Settings, dns: DnsSettings): ResolverPolicy {
+  const { objective, rails } = policyOf(settings);
+  const ttl = Math.max(...dns.names.map((name) => name.ttl));
+  return {
+    ...defaultResolverPolicy,
+    objective: {
+      response: objective.response || defaultResolverPolicy.objective.response,
+      congestion: objective.congestion,
+      price: objective.price,
+    },
+    headroom: rails.headroom,
+    sharePerRound: rails.sharePerRound,
+    dwellMs: ms((3 * ttl) / settings.timeScale),
+  };
+}
+
+/** Joins loads, prices and probes. What comes in to the steered addresses' blocks is what answers steer. */
+export function measurementsOf(
+  observation: Observation,
+  settings: Settings,
+  dns: DnsSettings,
+  probes: readonly DestinationProbe[],
+): ResolverMeasurements {
+  const addresses = dns.names.flatMap((name) => name.addresses.map(({ address }) => address));
+  const hosts = addresses.flatMap((text) => {
+    const parsed = parseAddress(text);
+    return parsed.ok ? [parsed.value] : [];
+  });
+  const steered = observation.blocks.filter(({ block }) => holdsAny(block, hosts));
+  const rateBy = (link: LinkId) =>
+    steered
+      .flatMap(({ inbound }) => inbound)
+      .reduce((sum, entry) => sum + (entry.link === link ? entry.rate : 0), 0);
+  const named = new Set(dns.names.flatMap((name) => name.addresses.map(({ link }) => link)));
+  const prices = new Map(policyOf(settings).links.map((link) => [link.link, link.pricePerMbps]));
+  const fresh = probes.filter(({ ageMs }) => ageMs <= probeAgeMaxMs);
+  const isReturning = ({ summary }: DestinationProbe) => summary.rttUs !== undefined;
+
+  const providers = observation.links.flatMap((seen): ProviderSample[] => {
+    if (!named.has(seen.link)) return [];
+    const own = fresh.filter(({ link }) => link === seen.link);
+    const price = prices.get(seen.link);
+    return [
+      {
+        link: seen.link,
+        capacity: seen.capacity,
+        otherLoad: bitps(Math.max(0, (seen.inbound?.value ?? 0) - rateBy(seen.link))),
+        // Answers return to the provider's address only while its prefix is announced. None was asked yet: believed.
+        isAnnounced: seen.isUp && (own.length === 0 || own.some(isReturning)),
+        ...(price === undefined ? {} : { pricePerMbps: price }),
+      },
+    ];
+  });
+  const steeredRate = providers.reduce((sum, { link }) => sum + rateBy(link), 0);
+  const paths = fresh.map((probe) => ({
+    network: probe.prefix,
+    link: probe.link,
+    isReturning: isReturning(probe),
+    ...(probe.summary.rttUs === undefined
+      ? {}
+      : { probe: { rttUs: probe.summary.rttUs, lossRatio: probe.summary.lossRatio } }),
+  }));
+  return { at: observation.at, providers, steeredRate: bitps(steeredRate), paths };
+}
+
+function holdsAny(block: string, hosts: readonly Address[]): boolean {
+  const prefix = parsePrefix(block);
+  return prefix.ok && hosts.some((host) => covers(prefix.value, host));
+}

@@ -1,0 +1,147 @@
+import t from 'tap';
+import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
+import type { Observation } from '../../../src/core/model/observation.ts';
+import { NameService, resolverPolicyOf } from '../../../src/daemon/names.ts';
+import type { DestinationProbe, Prober, ProbeSamples } from '../../../src/probe/index.ts';
+import type { ResolverWeights, Steer } from '../../../src/steer/index.ts';
+import { settingsOf, twoLinks } from '../../support/settings.ts';
+
+const settings = settingsOf(`${twoLinks}
+dns:
+  listen: [198.51.100.53]
+  zones:
+    - name: svc.example.net
+      nameservers: [{ name: ns.svc.example.net, addresses: [198.51.100.53] }]
+  names:
+    - name: www.svc.example.net
+      ttl: 30s
+      addresses: [{ link: north, address: 198.51.100.10 }, { link: south, address: 198.51.101.10 }]
+`);
+const dns = settings.dns;
+if (!dns) throw new Error('the text above has a dns section');
+
+const observation = (north: number, south: number, at = 0): Observation => ({
+  at: ms(at),
+  intervalMs: ms(1000),
+  links: ['north', 'south'].map((link) => ({
+    link: linkId(link),
+    isUp: true,
+    capacity: bitps(100e6),
+  })),
+  blocks: [
+    { block: '198.51.100.0/24', link: 'north', rate: north },
+    { block: '198.51.101.0/24', link: 'south', rate: south },
+  ].map(({ block, link, rate }) => ({
+    block: prefixText(block),
+    inbound: [{ link: linkId(link), rate: bitps(rate * 1e6) }],
+    outbound: [],
+    ageMs: ms(0),
+    coverage: 1,
+  })),
+});
+
+const probed = (prefix: string, link: string, rttMs: number | undefined, ageMs = 0) => ({
+  prefix: prefixText(prefix),
+  target: 'the resolver',
+  link: linkId(link),
+  ageMs: ms(ageMs),
+  summary: {
+    sent: 10,
+    lost: rttMs === undefined ? 10 : 0,
+    lossRatio: rttMs === undefined ? 1 : 0,
+    lossLow: 0,
+    lossHigh: 1,
+    rttUs: rttMs === undefined ? undefined : rttMs * 1000,
+    rttUsLow: undefined,
+    rttUsHigh: undefined,
+    jitterUs: undefined,
+  },
+});
+
+/** The world: a server that is asked by two networks, and the probes' answers. */
+function world(destinations: readonly DestinationProbe[]) {
+  const published: ResolverWeights[] = [];
+  const found: string[] = [];
+  const steer: Steer = {
+    port: 53,
+    publish: (weights) => published.push(weights),
+    withdraw: () => undefined,
+    close: async () => undefined,
+    snapshot: () => ({
+      counts: {},
+      addresses: [],
+      withdrawn: {},
+      resolvers: ['192.0.2.1', '203.0.113.1'].map((address) => ({
+        address,
+        queries: 10,
+        share: 0.5,
+        lastAtMs: 0,
+      })),
+    }),
+  };
+  const prober: Pick<Prober, 'setFound' | 'samples' | 'stop'> = {
+    setFound: (networks) => found.push(...networks.map(({ prefix }) => prefix.bytes.join('.'))),
+    // Only the destinations are read here.
+    samples: () => ({ destinations }) as unknown as ProbeSamples,
+    stop: async () => undefined,
+  };
+  return { published, found, service: new NameService({ steer, prober, settings }, dns as never) };
+}
+
+const weightsIn = (weights: ResolverWeights | undefined) =>
+  Object.fromEntries(
+    (weights?.networks ?? []).map(({ prefix, weights }) => [
+      prefix.bytes.join('.'),
+      Object.keys(weights).join('+'),
+    ]),
+  );
+
+t.test('a round asks for probes of who asks, and answers by what they said', async (t) => {
+  const { service, found, published } = world([
+    probed('192.0.2.0/24', 'north', 20),
+    probed('192.0.2.0/24', 'south', 90),
+    probed('203.0.113.0/24', 'north', undefined),
+    probed('203.0.113.0/24', 'south', 90),
+  ]);
+  service.turn(observation(20, 20), 'control');
+  t.same(found, ['192.0.2.0', '203.0.113.0']);
+  t.same(weightsIn(published[0]), { '192.0.2.0': 'north', '203.0.113.0': 'south' });
+  t.match(service.explain('203.0.113.7'), /no probe from its address is answered/);
+  service.turn(observation(20, 20), 'observe');
+  t.same(weightsIn(published[1]), {});
+});
+
+t.test('a full provider is given to those who gain most by it', async (t) => {
+  const { service, published } = world([
+    probed('192.0.2.0/24', 'north', 20),
+    probed('192.0.2.0/24', 'south', 30),
+    probed('203.0.113.0/24', 'north', 20),
+    probed('203.0.113.0/24', 'south', 200),
+  ]);
+  // 160 Mbit/s follow the answers; either link takes 90.
+  service.turn(observation(80, 80), 'control');
+  t.match(weightsIn(published[0]), { '203.0.113.0': 'north', '192.0.2.0': 'north+south' });
+  const moved = published[0]?.networks.find(({ prefix }) => prefix.bytes[0] === 192);
+  t.same(moved?.weights, { north: 1250, south: 8750 }, '10 of 80 Mbit/s have room by north');
+});
+
+t.test(
+  'probes that are old say nothing; a provider none of whose probes returns is out',
+  async (t) => {
+    const old = world([probed('192.0.2.0/24', 'north', 20, 61_000)]);
+    old.service.turn(observation(1, 1), 'control');
+    t.same(weightsIn(old.published[0]), {});
+    const gone = world([
+      probed('192.0.2.0/24', 'north', undefined),
+      probed('192.0.2.0/24', 'south', 50),
+    ]);
+    gone.service.turn(observation(1, 1), 'control');
+    t.same(Object.keys(gone.published[0]?.default ?? {}), ['south']);
+  },
+);
+
+t.test('the objective and rails of the blocks hold for resolvers too', async (t) => {
+  const policy = resolverPolicyOf(settings, dns);
+  t.equal(policy.dwellMs, 90_000, 'three TTLs');
+  t.equal(policy.sharePerRound, settings.rails.sharePerRound ?? 0.1);
+});
