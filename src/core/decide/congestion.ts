@@ -1,0 +1,127 @@
+import type { LinkId } from '../base/units.ts';
+import type { Direction } from '../model/link.ts';
+
+/** What may tell of congestion. */
+export type SignKind = 'probe_loss' | 'delay_growth' | 'retransmission' | 'discards' | 'load';
+
+/** One measured sign of one link and direction. */
+export interface Sign {
+  readonly kind: SignKind;
+  /** Ratios 0 to 1; delay growth in microseconds; load in shares of the live capacity. */
+  readonly value: number;
+  /**
+   * What the value is at least with 95 % confidence: few probes prove little. The value itself where
+   * it is counted, not sampled.
+   */
+  readonly low?: number;
+  readonly ageMs: number;
+  /** Share of the subject that was measured, 0 to 1. */
+  readonly coverage: number;
+}
+
+/** How a sign speaks: below `quiet` not at all, from `certain` on with all its weight. */
+export interface SignRule {
+  readonly quiet: number;
+  readonly certain: number;
+  /** The most that this sign alone can say, 0 to 1. */
+  readonly weight: number;
+}
+
+export interface CongestionPolicy {
+  readonly signs: Readonly<Record<SignKind, SignRule>>;
+  /** A sign this old has half its weight. */
+  readonly halfLifeMs: number;
+  /** And this old none. */
+  readonly ageMsMax: number;
+  /** Values at which a link becomes congested, and at which it no longer is. */
+  readonly raise: number;
+  readonly clear: number;
+}
+
+/**
+ * Quiet levels lie above what healthy paths show: 0.3 % of retransmissions, a tenth of a per cent of lost probes,
+ * 2 ms of queueing; certain ones where users notice. Load alone becomes a verdict at 98 % of the capacity:
+ * a link that is full is congested, whether or not anybody counted the loss.
+ */
+export const defaultCongestionPolicy: CongestionPolicy = {
+  signs: {
+    probe_loss: { quiet: 0.002, certain: 0.01, weight: 0.9 },
+    delay_growth: { quiet: 2000, certain: 30_000, weight: 0.6 },
+    retransmission: { quiet: 0.003, certain: 0.01, weight: 0.9 },
+    discards: { quiet: 0.0005, certain: 0.005, weight: 0.9 },
+    load: { quiet: 0.95, certain: 1, weight: 0.8 },
+  },
+  halfLifeMs: 60_000,
+  ageMsMax: 300_000,
+  raise: 0.5,
+  clear: 0.25,
+};
+
+export interface CongestionReason {
+  readonly kind: SignKind;
+  readonly value: number;
+  /** What this sign alone says, 0 to 1, after its age and coverage. */
+  readonly evidence: number;
+}
+
+export interface CongestionVerdict {
+  readonly link: LinkId;
+  readonly direction: Direction;
+  /** 0 free, 1 certainly congested. */
+  readonly value: number;
+  readonly isCongested: boolean;
+  /** The strongest first; those that say nothing are left out. */
+  readonly reasons: readonly CongestionReason[];
+}
+
+/**
+ * Fuses the signs of one link and direction to one verdict. Independent signs strengthen each other (the chance
+ * that all of them err is the product of their chances), and none can outvote another: a quiet sign is
+ * no proof of health, since each sees only a part. `was` is the verdict in force: it is left later than it is
+ * reached, so that it does not flicker.
+ */
+export function judgeCongestion(
+  link: LinkId,
+  direction: Direction,
+  signs: readonly Sign[],
+  was: boolean,
+  policy: CongestionPolicy = defaultCongestionPolicy,
+): CongestionVerdict {
+  const reasons = signs
+    .map((sign) => ({ kind: sign.kind, value: sign.value, evidence: evidenceOf(sign, policy) }))
+    .filter((reason) => reason.evidence > 0)
+    .sort((a, b) => b.evidence - a.evidence || compareText(a.kind, b.kind) || b.value - a.value);
+  let doubt = 1;
+  for (const kind of signKinds) {
+    // Two measurements of one kind (two routers, two probers) are one witness: the stronger counts.
+    const strongest = reasons.find((reason) => reason.kind === kind);
+    doubt *= 1 - (strongest?.evidence ?? 0);
+  }
+  const value = 1 - doubt;
+  return {
+    link,
+    direction,
+    value,
+    isCongested: value >= (was ? policy.clear : policy.raise),
+    reasons,
+  };
+}
+
+const signKinds: readonly SignKind[] = [
+  'probe_loss',
+  'delay_growth',
+  'retransmission',
+  'discards',
+  'load',
+];
+
+function evidenceOf(sign: Sign, policy: CongestionPolicy): number {
+  if (sign.ageMs > policy.ageMsMax) return 0;
+  const { quiet, certain, weight } = policy.signs[sign.kind];
+  const said = ((sign.low ?? sign.value) - quiet) / (certain - quiet);
+  const strength = Math.min(1, Math.max(0, said));
+  const freshness = 0.5 ** (Math.max(0, sign.ageMs) / policy.halfLifeMs);
+  return strength * weight * freshness * Math.min(1, Math.max(0, sign.coverage));
+}
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
