@@ -17,8 +17,10 @@ dns:
       ttl: 30s
       addresses: [{ link: north, address: 198.51.100.10 }, { link: south, address: 198.51.101.10 }]
 `);
-const dns = settings.dns;
-if (!dns) throw new Error('the text above has a dns section');
+const dns = (() => {
+  if (settings.dns) return settings.dns;
+  throw new Error('the text above has a dns section');
+})();
 
 const observation = (north: number, south: number, at = 0): Observation => ({
   at: ms(at),
@@ -85,7 +87,7 @@ function world(destinations: readonly DestinationProbe[]) {
     samples: () => ({ destinations }) as unknown as ProbeSamples,
     stop: async () => undefined,
   };
-  return { published, found, service: new NameService({ steer, prober, settings }, dns as never) };
+  return { published, found, service: new NameService({ steer, prober, settings }, dns) };
 }
 
 const weightsIn = (weights: ResolverWeights | undefined) =>
