@@ -8,7 +8,7 @@ import {
 } from '../base/prefix.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { PrefixText } from '../base/units.ts';
-import type { Complaint } from './cross-check.ts';
+import type { Complaint } from './complaint.ts';
 import type { ParsedSettings } from './schema.ts';
 
 export interface BlockSettings {

@@ -1,14 +1,9 @@
 /** What no single key can know: names that must exist, and settings that contradict each other. */
 import { covers, prefixOf } from '../base/prefix.ts';
 import type { BlockSettings } from './blocks.ts';
+import type { Complaint } from './complaint.ts';
 import type { LinkSettings, ParsedSettings } from './schema.ts';
 import { nearest } from './section.ts';
-
-/** A mistake at a path of the settings; `load` finds its line and column. */
-export interface Complaint {
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-}
 
 export function crossCheck(
   settings: ParsedSettings,

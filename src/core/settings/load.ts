@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import type { Result } from '../base/result.ts';
 import { err, ok } from '../base/result.ts';
 import { type BlockSettings, divideNetworks } from './blocks.ts';
-import { type Complaint, crossCheck } from './cross-check.ts';
+import type { Complaint } from './complaint.ts';
+import { crossCheck } from './cross-check.ts';
 import { type ParsedSettings, settingsSchema } from './schema.ts';
 
 /** Settings as the unit uses them: plain JSON, every name resolved, blocks spelled out. */
