@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { HeadgateError } from '../core/base/error.ts';
 import { type Address, parseAddress } from '../core/base/prefix.ts';
-import type { Settings } from '../core/settings/index.ts';
 import {
   createProbeEngine,
   type Method,
@@ -12,7 +11,9 @@ import {
   type ProbeOutcome,
   type ProbeTarget,
   plainLink,
+  probeLinksOf,
   summarise,
+  usualPorts,
 } from '../probe/index.ts';
 import { exitCodes, UseError } from './face/exit.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
@@ -84,7 +85,7 @@ export function register(program: Command): void {
 function parseTarget(text: string, { method, port }: ProbeOptions): ProbeTarget {
   const address = toAddress(text);
   if (!address) throw new UseError(`"${text}" is no IPv4 or IPv6 address`);
-  const usual = { icmp: 0, tcp: 443, udp: 53 }[method];
+  const usual = usualPorts[method];
   return {
     address,
     method,
@@ -98,7 +99,7 @@ function chooseLinks(options: ProbeOptions): readonly ProbeLink[] {
     if (!source) throw new UseError(`"${options.source}" is no IPv4 or IPv6 address`);
     return [plainLink(options.source, [source])];
   }
-  const links = linksOf(requireSettings(options.config));
+  const links = probeLinksOf(requireSettings(options.config));
   const chosen = links.filter(({ link }) => options.link === undefined || link === options.link);
   if (chosen.length > 0) return chosen;
   throw new HeadgateError(
@@ -107,15 +108,6 @@ function chooseLinks(options: ProbeOptions): readonly ProbeLink[] {
       ? `no link in ${options.config} has a "source" that probes could leave with`
       : `no link "${options.link}" with a "source" in ${options.config}`,
   );
-}
-
-/** The links that can be probed, as settings describe them. */
-function linksOf(settings: Settings): ProbeLink[] {
-  return settings.links.flatMap(({ name, source, mark }) => {
-    if (!source) return [];
-    const sources = source.flatMap((text) => toAddress(text) ?? []);
-    return [{ link: name, sources, dscp: mark && 'dscp' in mark ? mark.dscp : 0 }];
-  });
 }
 
 async function ask(

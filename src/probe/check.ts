@@ -14,7 +14,8 @@ export interface LinkCheck {
   readonly family: Family;
   readonly source: string;
   /**
-   * `verified`: answers came in by this link. `unverified`: they came, but nothing here sees by which link.
+   * `verified`: answers came in by this link. `unverified`: nothing here sees by which link they come, or there
+   * was no reference to ask.
    * `wrong_link`: they came by another, so that a probe would measure that one. `no_answer`: none came.
    */
   readonly state: 'verified' | 'unverified' | 'wrong_link' | 'no_answer';
@@ -58,6 +59,8 @@ async function checkSource(
   const named = { link: link.link, family: source.family, source: formatAddress(source.bytes) };
   const before = witness(source);
   const targets = references.filter((target) => target.address.family === source.family);
+  // Without anybody to ask there is nothing to find out.
+  if (targets.length === 0) return { ...named, state: 'unverified' };
   const outcomes = await Promise.all(
     targets.map((target) => engine.probe({ ...link, sources: [source] }, target, timeoutMs)),
   );

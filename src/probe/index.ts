@@ -17,5 +17,6 @@ export {
   type ProbeSamples,
   type ReportedChange,
 } from './prober.ts';
+export { probeLinksOf, proberOptionsOf, usualPorts } from './settings.ts';
 export { type ProbeSummary, summarise } from './statistics.ts';
 export type { FoundNetwork } from './targets.ts';

@@ -16,3 +16,4 @@ export {
 } from './collector.ts';
 export type { Volume } from './counter-table.ts';
 export type { ExporterPolicy, LinkSign } from './exporter-view.ts';
+export { flowOptionsOf } from './settings.ts';

@@ -9,3 +9,4 @@ export {
   type SnmpSamples,
 } from './poller.ts';
 export type { SnmpSession, SnmpValue } from './session.ts';
+export { polledRoutersOf } from './settings.ts';

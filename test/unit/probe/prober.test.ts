@@ -91,6 +91,10 @@ t.test('the check at start tells by which link answers really return', async (t)
   ]);
   const blind = await checkLinks(engine, links, [target], () => undefined, 100);
   t.match(blind, [{ state: 'unverified' }, { state: 'unverified' }]);
+  t.match(await checkLinks(engine, links, [], () => new Map(arrived), 100), [
+    { state: 'unverified' },
+    { state: 'unverified' },
+  ]);
   const dead = engineOf(() => ({ kind: 'lost' }));
   t.match(await checkLinks(dead, links, [target], () => new Map(), 100), [
     { state: 'no_answer' },
