@@ -92,7 +92,7 @@ std::optional<Failure> make_wire(EngineWire* options, Gate* gate, std::unique_pt
                                                     : DriverKind::AfPacket;
   const uint32_t wanted = program_of(options->driver);
   if (options->driver == DriverKind::AfPacket && installed == 0) {
-    *out = std::make_unique<ForwardingWire>(Heartbeat());
+    *out = std::make_unique<ForwardingWire>(nullptr);
     return std::nullopt;
   }
   if (installed != wanted)
@@ -100,7 +100,7 @@ std::optional<Failure> make_wire(EngineWire* options, Gate* gate, std::unique_pt
                                         (installed == 0 ? "nothing" : "another driver's program") +
                                         " on its ports: `headgate wire install` first"};
   if (options->driver == DriverKind::AfPacket)
-    *out = std::make_unique<ForwardingWire>(Heartbeat(&gate->state()->heartbeat_ns, gate->state()->stale_ns));
+    *out = std::make_unique<ForwardingWire>(gate);
   else
     *out = std::make_unique<KernelWire>(gate);
   return std::nullopt;

@@ -60,24 +60,41 @@ void ForwardingWire::run() {
 
 bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
   AfPacketPort& port = ports_[direction];
+  if (discard_until_ns_[direction] != 0) {
+    discarded_.add(port.discard(discard_until_ns_[direction]));
+    discard_until_ns_[direction] = 0;
+  }
   if (port.receive(batch, &losses_[direction]) == 0) return false;
   for (uint32_t i = 0; i < batch->size; i++) {
     batch->packets[i].wire = options_.index;
     batch->packets[i].direction = static_cast<Direction>(direction);
   }
-  pipeline_->process(batch->packets.data(), batch->size);
-  if (heartbeat_.is_late())
-    discarded_.add(batch->size);
-  else
+  bool is_ours = still_ours(direction);
+  if (is_ours) {
+    pipeline_->process(batch->packets.data(), batch->size);
+    is_ours = still_ours(direction);
+  }
+  if (is_ours)
     ports_[1 - direction].send(batch, &passed_[direction], &losses_[direction]);
+  else
+    discarded_.add(batch->size);
   port.release();
   return true;
+}
+
+// Whether what is in hand may be sent. When the gate has forwarded packets of this direction meanwhile, some of ours
+// are among them, and the others would come late.
+bool ForwardingWire::still_ours(uint32_t direction) {
+  if (heartbeat_.is_late()) beat();
+  return discard_until_ns_[direction] == 0;
 }
 
 void ForwardingWire::beat() {
   if (heartbeat_.beat()) return;
   const uint64_t now = clock_ns(CLOCK_REALTIME);
-  for (AfPacketPort& port : ports_) discarded_.add(port.discard(now));
+  for (uint32_t direction = 0; direction < 2; direction++) {
+    if (heartbeat_.was_bypassed(direction)) discard_until_ns_[direction] = now;
+  }
 }
 
 void ForwardingWire::wait() {

@@ -10,8 +10,8 @@ namespace headgate {
 
 class ForwardingWire final : public Wire {
  public:
-  // `heartbeat` is that of the wire's gate, or none.
-  explicit ForwardingWire(Heartbeat heartbeat) : heartbeat_(heartbeat) {}
+  // `gate` is that of the wire, open, and outlives it; none where nothing is installed.
+  explicit ForwardingWire(const Gate* gate) : heartbeat_(gate) {}
   ~ForwardingWire() override { close(); }
 
   std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
@@ -25,11 +25,14 @@ class ForwardingWire final : public Wire {
   void run() override;
   bool carry(uint32_t direction, Batch* batch);
   void beat();
+  bool still_ours(uint32_t direction);
   void wait();
   void inspect();
   bool reopen(uint32_t side);
 
   Heartbeat heartbeat_;
+  // By direction: frames tapped until then (CLOCK_REALTIME) were left to the gate; 0 when there are none.
+  std::array<uint64_t, 2> discard_until_ns_ = {};
   // By direction: the port where its packets come in. What is inbound comes in outside and leaves inside.
   std::array<std::string, 2> names_;
   std::array<PortFacts, 2> facts_;

@@ -1,51 +1,67 @@
-// The sign of life that the kernel's gate reads: while it is fresh the unit forwards and the gate drops the kernel's
+// The sign of life that the kernel's program reads: while it is fresh the unit forwards and the gate drops the kernel's
 // copy; when it is stale the gate forwards. Written by the packet loop after it has sent, never by a timer: a hung
 // loop must look dead.
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstdint>
 
 #include "drivers/clock.h"
+#include "kernel/install.h"
 
 namespace headgate {
 
 class Heartbeat {
  public:
-  // `shared` is the gate's cell, CLOCK_MONOTONIC nanoseconds; none where no gate stands.
-  Heartbeat(uint64_t* shared, uint64_t stale_ns) : shared_(shared), stale_ns_(stale_ns) {}
-  Heartbeat() = default;
+  // `gate` is open and outlives the heartbeat; none where nothing is installed.
+  explicit Heartbeat(const Gate* gate) : gate_(gate) {
+    if (gate_ == nullptr) return;
+    stale_ns_ = gate_->state()->stale_ns;
+    for (uint32_t direction = 0; direction < 2; direction++) bypassed_[direction] = gate_->bypassed(direction).frames;
+  }
 
-  bool has_gate() const { return shared_ != nullptr; }
-
-  // Whether the gate may have begun to forward: what we hold now must not be sent any more. The gate compares with
-  // the full stale time, we with less, so that the doubt is always on the side of not sending twice.
-  bool is_late() const { return has_gate() && clock_ns(CLOCK_MONOTONIC) - last_ns_ > stale_ns_ - kDoubtNs; }
-
-  // Beats. False when the gate may have forwarded since the last beat: the caller then discards what was tapped
-  // before this moment. The clock is read again after the write, so that being descheduled in between is seen.
+  // Beats. False when the gate may have forwarded since the last beat: was_bypassed() then tells. The clock is read
+  // again after the write, so that being descheduled in between is seen; and we allow ourselves less than the gate's
+  // stale time, so that the doubt is always on the side of not sending twice.
   bool beat() {
-    if (!has_gate()) return true;
+    if (gate_ == nullptr) return true;
     const uint64_t before = last_ns_;
     last_ns_ = clock_ns(CLOCK_MONOTONIC);
-    std::atomic_ref(*shared_).store(last_ns_, std::memory_order_seq_cst);
+    std::atomic_ref(gate_->state()->heartbeat_ns).store(last_ns_, std::memory_order_seq_cst);
     return clock_ns(CLOCK_MONOTONIC) - before <= stale_ns_ - kDoubtNs;
+  }
+
+  // Whether so much time has passed since the last beat that beat() would be false.
+  bool is_late() const {
+    return gate_ != nullptr && clock_ns(CLOCK_MONOTONIC) - last_ns_ > stale_ns_ - kDoubtNs;
+  }
+
+  // Whether the gate has forwarded anything of this direction since this was last asked. Meaningful right after a
+  // beat, which made it stop. A busy machine often keeps us late without a packet having taken the other way.
+  bool was_bypassed(uint32_t direction) {
+    if (gate_ == nullptr) return false;
+    const uint64_t now = gate_->bypassed(direction).frames;
+    const bool has_grown = now != bypassed_[direction];
+    bypassed_[direction] = now;
+    return has_grown;
   }
 
   // Hands the wire to the kernel at once: the end of the unit's forwarding.
   void end() {
-    if (has_gate()) std::atomic_ref(*shared_).store(0, std::memory_order_seq_cst);
+    if (gate_ != nullptr) std::atomic_ref(gate_->state()->heartbeat_ns).store(0, std::memory_order_seq_cst);
   }
 
   // How long the loop may wait without a packet.
-  int wait_ms() const { return has_gate() ? static_cast<int>(stale_ns_ / 4'000'000) : kWaitMs; }
+  int wait_ms() const { return gate_ != nullptr ? static_cast<int>(stale_ns_ / 4'000'000) : kWaitMs; }
 
  private:
   static constexpr uint64_t kDoubtNs = 1'000'000;
   static constexpr int kWaitMs = 100;
 
-  uint64_t* shared_ = nullptr;
+  const Gate* gate_;
   uint64_t stale_ns_ = 0;
   uint64_t last_ns_ = 0;
+  std::array<uint64_t, 2> bypassed_ = {};
 };
 
 }  // namespace headgate

@@ -16,8 +16,7 @@ constexpr uint64_t kInspectNs = 200'000'000;
 
 }  // namespace
 
-KernelWire::KernelWire(const Gate* gate)
-    : gate_(gate), heartbeat_(&gate->state()->heartbeat_ns, gate->state()->stale_ns) {}
+KernelWire::KernelWire(const Gate* gate) : gate_(gate), heartbeat_(gate) {}
 
 KernelWire::~KernelWire() { close(); }
 

@@ -142,6 +142,15 @@ export class Border {
     }
   }
 
+  /** Makes the far ends fit for XDP: whole checksums and tags in every frame, GRO on so that they take its frames. */
+  fitPeers(): void {
+    for (const [side, name] of [
+      ['inside', 'i0'],
+      ['outside', 'o0'],
+    ] as const)
+      this.run(side, 'ethtool', '-K', name, 'tx', 'off', 'txvlan', 'off', 'gro', 'on');
+  }
+
   /** What an interface has counted: the kernel's own truth. */
   interfaceBytes(
     side: Side | 'unit',

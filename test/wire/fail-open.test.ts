@@ -1,50 +1,18 @@
 /** The death of the process costs no more than the stale window, and nothing ever arrives twice or out of order. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Border, outsideAddress, type Unit, unfit, until } from './border.ts';
 import { type Fate, Streams } from './streams.ts';
+import { WireCommand } from './wire-command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-open-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.setTimeout(240_000);
 
-const settings = join(folder, 'headgate.yaml');
-writeFileSync(
-  settings,
-  `asn: 64512
-networks: [10.77.0.0/24]
-management: { interface: lo }
-wires:
-  - { name: core, place: link, inside: in0, outside: out0, driver: af_packet }
-links:
-  - { name: north, asn: 65001, capacity: 10G, attribute: { wire: core } }
-`,
-);
-const headgate = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-
-/** The command as a person would give it, in the unit's network namespace but in this mount namespace, where pins last. */
-function wire(
-  border: Border,
-  ...args: readonly string[]
-): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(
-    'nsenter',
-    [
-      `--net=/run/netns/${border.namespace('unit')}`,
-      process.execPath,
-      headgate,
-      'wire',
-      ...args,
-      '--config',
-      settings,
-    ],
-    { encoding: 'utf8' },
-  );
-  return { code: status, out: stdout, err: stderr };
-}
+const command = new WireCommand(folder, 'af_packet');
+const wire = (border: Border, ...args: readonly string[]) => command.run(border, ...args);
 
 const staleMs = 20;
 const perSecond = process.env.HEADGATE_LONG === '1' ? 50_000 : 5_000;
@@ -87,7 +55,7 @@ t.test(
       await until(
         'the unit forwards',
         () => wire(border, 'status', '--json').out,
-        (text) => text.includes('"unit"'),
+        (text) => text.includes('"path": "unit"'),
       );
     };
     const kill = async (signal: NodeJS.Signals) => {
@@ -95,7 +63,7 @@ t.test(
       await until(
         'the kernel forwards',
         () => wire(border, 'status', '--json').out,
-        (text) => text.includes('"bypass"'),
+        (text) => text.includes('"path": "bypass"'),
       );
     };
     await run('start', lostMax, start);
@@ -109,7 +77,7 @@ t.test(
       await until(
         'the unit forwards',
         () => wire(border, 'status', '--json').out,
-        (text) => text.includes('"unit"'),
+        (text) => text.includes('"path": "unit"'),
       );
     });
     const { wires } = (await unit?.snapshot()) ?? {};

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 
 /** Writes Ethernet frames as a little-endian microsecond pcap, a millisecond apart. */
 export function writePcap(path: string, frames: readonly Uint8Array[]): void {
@@ -19,20 +19,48 @@ export function writePcap(path: string, frames: readonly Uint8Array[]): void {
   writeFileSync(path, Buffer.concat([header, ...records]));
 }
 
-/** The complete frames of a little-endian pcap of Ethernet; a record still being written is left out. */
+/** The frames of a little-endian pcap of Ethernet. */
 export function readPcap(path: string): Buffer[] {
-  const file = readFileSync(path);
-  const frames: Buffer[] = [];
-  if (file.length < 24) return frames;
-  const magic = file.readUInt32LE(0);
-  if (magic !== 0xa1b2c3d4 && magic !== 0xa1b23c4d)
-    throw new Error(`${path}: not a little-endian pcap`);
-  for (let at = 24; at + 16 <= file.length; ) {
-    const captured = file.readUInt32LE(at + 8);
-    const frame = file.subarray(at + 16, at + 16 + captured);
-    if (frame.length < captured) break;
-    frames.push(frame);
-    at += 16 + captured;
+  return new PcapTail(path).read();
+}
+
+/** Reads a pcap that is still being written: each call gives the complete frames since the last. */
+export class PcapTail {
+  readonly #path: string;
+  #at = 0;
+
+  constructor(path: string) {
+    this.#path = path;
   }
-  return frames;
+
+  read(): Buffer[] {
+    const bytes = this.#unread();
+    const frames: Buffer[] = [];
+    let at = 0;
+    if (this.#at === 0) {
+      if (bytes.length < 24) return frames;
+      const magic = bytes.readUInt32LE(0);
+      if (magic !== 0xa1b2c3d4 && magic !== 0xa1b23c4d)
+        throw new Error(`${this.#path}: not a little-endian pcap`);
+      at = 24;
+    }
+    while (at + 16 <= bytes.length) {
+      const end = at + 16 + bytes.readUInt32LE(at + 8);
+      if (end > bytes.length) break;
+      frames.push(bytes.subarray(at + 16, end));
+      at = end;
+    }
+    this.#at += at;
+    return frames;
+  }
+
+  #unread(): Buffer {
+    const file = openSync(this.#path, 'r');
+    try {
+      const bytes = Buffer.alloc(fstatSync(file).size - this.#at);
+      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, this.#at));
+    } finally {
+      closeSync(file);
+    }
+  }
 }

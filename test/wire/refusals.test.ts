@@ -10,6 +10,8 @@ const wire = {
   driver: 'af_packet',
 } as const;
 
+t.setTimeout(240_000);
+
 t.test(
   'a wire that cannot be is refused in one line that says what to do',
   { skip: unfit },

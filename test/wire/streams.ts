@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Border, insideAddress, outsideAddress, type Side, until } from './border.ts';
-import { readPcap } from './pcap.ts';
+import { PcapTail } from './pcap.ts';
 
 export const streamPort = 7777;
 
@@ -25,6 +25,8 @@ export class Streams {
   readonly #border: Border;
   readonly #folder: string;
   readonly #captures: ChildProcess[] = [];
+  readonly #tails: Partial<Record<Side, PcapTail>> = {};
+  readonly #seen = new Map<string, number[]>();
   #stream = 0;
 
   constructor(border: Border, folder: string) {
@@ -119,10 +121,15 @@ export class Streams {
   }
 
   /** Numbers of one stream that arrived at a side, in their order. */
-  #numbers(side: Side, stream: number): number[] {
-    return readPcap(this.#file(side))
-      .filter((frame) => frame.readUInt32BE(42) === stream)
-      .map((frame) => frame.readUInt32BE(46));
+  #numbers(side: Side, stream: number): readonly number[] {
+    this.#tails[side] ??= new PcapTail(this.#file(side));
+    for (const frame of this.#tails[side].read()) {
+      const key = `${side} ${frame.readUInt32BE(42)}`;
+      const numbers = this.#seen.get(key) ?? [];
+      numbers.push(frame.readUInt32BE(46));
+      this.#seen.set(key, numbers);
+    }
+    return this.#seen.get(`${side} ${stream}`) ?? [];
   }
 }
 

@@ -45,6 +45,8 @@ async function transfer(
   return { bytes: end.sum_received.bytes, retransmits: end.sum_sent.retransmits };
 }
 
+t.setTimeout(240_000);
+
 for (const offloads of ['on', 'off'] as const) {
   t.test(
     `TCP both ways, IPv4 and IPv6, far ends' offloads ${offloads}`,

@@ -4,62 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { capturesFolder, skipWithoutCaptures } from '../support/captures.ts';
-import { Border, type Side, unfit, until } from './border.ts';
+import { Border, unfit } from './border.ts';
 import { framesOfEveryKind, manyFrames } from './frames.ts';
-import { readPcap, writePcap } from './pcap.ts';
+import { readPcap } from './pcap.ts';
+import { through } from './through.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-wire-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
-const port = { inside: 'i0', outside: 'o0' } as const;
-
-/** Sends frames in at one side and returns what comes out at the other, in order. */
-async function through(
-  border: Border,
-  from: Side,
-  frames: readonly Uint8Array[],
-  perSecond: number,
-): Promise<Buffer[]> {
-  const to = from === 'inside' ? 'outside' : 'inside';
-  const sent = join(folder, 'sent.pcap');
-  const seen = join(folder, `seen-${from}.pcap`);
-  rmSync(seen, { force: true });
-  writePcap(sent, frames);
-  const capture = border.start(
-    to,
-    'tcpdump',
-    '-i',
-    port[to],
-    '-w',
-    seen,
-    '-U',
-    '-s',
-    '0',
-    '-B',
-    '65536',
-    '--immediate-mode',
-    '-Q',
-    'in',
-  );
-  let said = '';
-  capture.stderr?.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  await until(
-    'tcpdump listens',
-    () => said,
-    (text) => text.includes('listening'),
-  );
-  await border.runAside(from, 'tcpreplay', '-q', '-i', port[from], `--pps=${perSecond}`, sent);
-  const read = () => readPcap(seen);
-  await until(
-    `${frames.length} frames`,
-    () => read().length,
-    (count) => count >= frames.length,
-  ).catch(() => undefined);
-  capture.kill('SIGTERM');
-  return read();
-}
+t.setTimeout(240_000);
 
 t.test('frames of every kind pass unchanged, both ways', { skip: unfit }, async (t) => {
   const border = new Border('hgwt', { hasAddresses: false });
@@ -69,6 +22,7 @@ t.test('frames of every kind pass unchanged, both ways', { skip: unfit }, async 
   for (const from of ['inside', 'outside'] as const) {
     const seen = await through(
       border,
+      folder,
       from,
       framesOfEveryKind.map(({ bytes }) => bytes),
       200,
@@ -94,7 +48,7 @@ t.test('a long run keeps its order and loses nothing', { skip: unfit }, async (t
   const rounds = 3;
   const frames = manyFrames(3_500);
   for (let round = 1; round <= rounds; round++) {
-    const seen = await through(border, 'outside', frames, 20_000);
+    const seen = await through(border, folder, 'outside', frames, 20_000);
     t.equal(seen.length, frames.length, 'all arrive');
     t.equal(
       frames.findIndex((frame, i) => !seen[i]?.equals(frame)),
@@ -124,7 +78,7 @@ t.test('jumbo frames pass a jumbo wire', { skip: unfit }, async (t) => {
     bytes.write('02005e005302' + '02005e005301' + '88b5', 'hex');
     return bytes;
   });
-  const seen = await through(border, 'inside', frames, 100);
+  const seen = await through(border, folder, 'inside', frames, 100);
   t.same(
     seen.map((frame) => frame.length),
     frames.map((frame) => frame.length),
@@ -153,7 +107,13 @@ t.test('captured frames pass unchanged', { skip: unfit || skipWithoutCaptures },
       .filter((frame) => frame.length >= 15 && frame.length <= 1514)
       .slice(0, 300);
     if (fitting.length === 0) continue;
-    const seen = await through(border, compared % 2 === 0 ? 'inside' : 'outside', fitting, 3_000);
+    const seen = await through(
+      border,
+      folder,
+      compared % 2 === 0 ? 'inside' : 'outside',
+      fitting,
+      3_000,
+    );
     t.equal(seen.length, fitting.length, `${name}: all arrive`);
     t.equal(
       fitting.findIndex((frame, i) => !seen[i]?.equals(frame)),
