@@ -44,7 +44,7 @@ export interface SteerOptions {
   readonly serial: number;
   /** Unix time, ms. */
   readonly now?: () => number;
-  /** Without it UDP is answered in JavaScript, at about half the rate. */
+  /** Without it UDP is answered in JavaScript, at a sixth of the rate. */
   readonly openNativeUdp?: OpenNativeUdp;
 }
 

@@ -16,6 +16,7 @@ export function crossCheck(
     ...routerComplaints(settings),
     ...blockComplaints(settings, blocks),
     ...policyComplaints(settings, blocks),
+    ...dnsComplaints(settings),
   ];
 }
 
@@ -239,6 +240,28 @@ function policyComplaints(settings: ParsedSettings, blocks: readonly BlockSettin
     }
   }
   return complaints;
+}
+
+/** Steered names lie in a zone of ours, and their addresses belong to links. */
+function dnsComplaints({ dns, links }: ParsedSettings): Complaint[] {
+  return (dns?.names ?? []).flatMap(({ name, addresses }, i) => {
+    const isServed = dns?.zones.some((zone) => `.${name}`.endsWith(`.${zone.name}`));
+    const outside = {
+      path: ['dns', 'names', i, 'name'],
+      message: `${name} lies in none of dns.zones`,
+    };
+    const strangers = addresses.flatMap(({ link }, j) =>
+      links.some((known) => known.name === link)
+        ? []
+        : [
+            {
+              path: ['dns', 'names', i, 'addresses', j, 'link'],
+              message: unknownName('link', link, links),
+            },
+          ],
+    );
+    return [...(isServed ? [] : [outside]), ...strangers];
+  });
 }
 
 function unknownName(

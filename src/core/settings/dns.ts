@@ -62,7 +62,14 @@ const zone = section({
 
 export const dns = section({
   /** Addresses that are answered at, one in each provider's space. */
-  listen: list(address, 'addresses', 64),
+  listen: list(
+    // At a wildcard the kernel would choose the source of an answer, and the asker would discard it.
+    address.refine((text) => text !== '::' && text !== '0.0.0.0', {
+      error: 'expected an address of this machine: answers leave from the one that was asked',
+    }),
+    'addresses',
+    64,
+  ),
   port: whole(1, 65535).default(53),
   zones: list(zone, '{ name, nameservers, file }', 64),
   names: list(steeredName, '{ name, addresses }', 1000),
