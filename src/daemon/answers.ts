@@ -33,6 +33,7 @@ type Args = Readonly<Record<string, unknown>>;
 /** Moves that an explanation ends with, newest first. */
 const movesExplained = 10;
 const movesListed = 100;
+const noSpeaker = 'no router is peered with; add bgp: {} to one in the settings';
 
 const refused = (message: string) => err<ControlError>({ code: 'refused', message });
 const badArgument = (message: string) => err<ControlError>({ code: 'bad_argument', message });
@@ -59,6 +60,15 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
         parts.note();
         return ok({ is_withdrawn: loop.isWithdrawn });
       },
+    ],
+    [
+      'bgp_changes',
+      ({ since = 0 }) =>
+        typeof since !== 'number'
+          ? badArgument('expected since as a number')
+          : speaker
+            ? ok(speaker.changes(since))
+            : refused(noSpeaker),
     ],
     ['bgp', () => ok(speaker?.sessions() ?? [])],
     [
@@ -175,7 +185,7 @@ function ofRouter<T>(
   args: Args,
   read: (speaker: Speaker, router: RouterId) => T,
 ): Result<T | readonly T[], ControlError> {
-  if (!speaker) return refused('no router is peered with; add bgp: {} to one in the settings');
+  if (!speaker) return refused(noSpeaker);
   const routers = speaker.sessions().map((session) => session.router);
   if (args.router === undefined) return ok(routers.map((router) => read(speaker, router)));
   const router = routers.find((name) => name === args.router);

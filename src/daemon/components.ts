@@ -8,6 +8,7 @@ import { History } from '../history/index.ts';
 import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import { Recorder } from './recorder.ts';
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -39,6 +40,8 @@ export interface Components {
   /** Commands that the control socket answers; filled by the unit. */
   readonly answers: Map<string, Answer>;
   readonly history: History;
+  /** Absent unless settings ask for a record. */
+  readonly recorder: Recorder | undefined;
   /** Absent without wires. */
   readonly engine: WireEngine | undefined;
   /** Absent where no router is peered with. */
@@ -74,6 +77,10 @@ export async function openComponents(
   });
   closers.push(() => history.close());
 
+  const { record } = settings;
+  const recorder = record && new Recorder({ path: record.path, bytesMax: record.maxSize });
+  if (recorder) closers.push(() => recorder.close());
+
   const engine =
     settings.wires.length === 0
       ? undefined
@@ -83,7 +90,7 @@ export async function openComponents(
 
   const speaker = makeSpeaker(settings, parts);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
-  return { control, answers, history, engine, speaker };
+  return { control, answers, history, recorder, engine, speaker };
 }
 
 /** Runs them all, whatever fails. */

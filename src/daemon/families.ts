@@ -20,6 +20,8 @@ export interface Scrape {
   readonly failures: ReadonlyMap<string, number>;
   /** Requests on the control socket, by command and result. */
   readonly requests: ReadonlyMap<string, number>;
+  /** Lines that the recorder could not write. */
+  readonly recordLost: number;
   readonly history: { readonly bytes: number; readonly lost: ReadonlyMap<string, number> };
 }
 
@@ -332,6 +334,13 @@ export const readings: ReadonlyArray<Reading<Scrape>> = [
     labels: [],
     help: 'Size of the history file',
     read: ({ history }) => one(history.bytes),
+  },
+  {
+    name: 'headgate_record_lost_total',
+    type: 'counter',
+    labels: [],
+    help: 'Cycles that the recorder could not write',
+    read: ({ recordLost }) => one(recordLost),
   },
   {
     name: 'headgate_history_lost_total',

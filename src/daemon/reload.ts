@@ -10,6 +10,7 @@ const fixed = [
   'control',
   'metrics',
   'history',
+  'record',
   'flows',
   'probe',
   'dns',

@@ -25,6 +25,7 @@ import { Loop } from './loop.ts';
 import { observe } from './observe.ts';
 import { recall } from './recall.ts';
 import { fixedChanges } from './reload.ts';
+import { readRouting } from './routing.ts';
 import { Tally } from './tally.ts';
 import { sampleMs, UsageMeter } from './usage.ts';
 import { complaints, type Picture } from './views.ts';
@@ -124,9 +125,11 @@ export class Unit {
     const from = this.#clock.now();
     this.#measure();
     const span = this.#window.span();
+    const { speaker } = this.#components;
     const observation = observe({
       at: this.#clock.wall(),
       settings: this.#settings,
+      ...(speaker ? { routing: readRouting(this.#settings, speaker, this.#loop.withheld) } : {}),
       ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
     });
     this.#loop.turn(observation);
@@ -222,6 +225,7 @@ export class Unit {
   #keep(cycle: Cycle): void {
     this.#tally.noteCycle(cycle);
     this.#components.history.record(cycle);
+    this.#components.recorder?.write(cycle);
     this.#remember();
     const what = cycle.isCarriedOut ? 'move' : 'would move';
     for (const { block, from, to, rung, outcome, reason } of cycle.decision.moves) {
@@ -266,7 +270,7 @@ export class Unit {
   }
 
   #scrape(): Scrape {
-    const { speaker, control, history } = this.#components;
+    const { speaker, control, history, recorder } = this.#components;
     const grouped = this.#settings.blocks.flatMap((block) =>
       block.group === undefined ? [] : [[block.prefix, block.group] as const],
     );
@@ -281,6 +285,7 @@ export class Unit {
       failures: this.#tally.failures,
       requests: control.counts,
       history: { bytes: history.bytes, lost: history.lost },
+      recordLost: recorder?.lost ?? 0,
     };
   }
 }

@@ -11,7 +11,7 @@ import {
   type OutRoute,
   refuseAnnouncement,
 } from '../core/bgp/outbound.ts';
-import type { AnnouncedRoute, Counters } from './status.ts';
+import { type AnnouncedRoute, type Counters, waitsForInterval } from './status.ts';
 
 /** What the announcer asks of the speaker about one announcement. */
 export interface AnnouncerWorld {
@@ -190,7 +190,7 @@ export class Announcer {
           agreed: this.#agreed,
         }),
       );
-      return wait('the minimum interval between announcements', hop.address);
+      return wait(waitsForInterval, hop.address);
     });
     return { routes, entries };
   }

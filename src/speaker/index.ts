@@ -40,7 +40,13 @@ export type {
   SpeakerLog,
   SpeakerOptions,
 } from './peering.ts';
-export type { AnnouncedRoute, ReceivedRoute, SessionStatus, SpeakerChange } from './status.ts';
+export {
+  type AnnouncedRoute,
+  type ReceivedRoute,
+  type SessionStatus,
+  type SpeakerChange,
+  waitsForInterval,
+} from './status.ts';
 
 export interface Speaker {
   /** Opens the sessions. Throws HeadgateError `listen_failed`. */

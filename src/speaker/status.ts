@@ -38,6 +38,9 @@ export interface ReceivedRoute {
   readonly isStale: boolean;
 }
 
+/** The reason of a route that will be sent as soon as RFC 4271's interval allows; the router may carry it as it was. */
+export const waitsForInterval = 'the minimum interval between announcements';
+
 /** What a router is to hear, whether it hears it, and why not. */
 export interface AnnouncedRoute {
   readonly announcement: Announcement;

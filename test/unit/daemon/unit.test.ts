@@ -6,6 +6,7 @@ import { openControlClient } from '../../../src/control/index.ts';
 import { HeadgateError } from '../../../src/core/base/error.ts';
 import { routerId } from '../../../src/core/base/units.ts';
 import type { Desired } from '../../../src/core/bgp/announcement.ts';
+import { AdjRibIn } from '../../../src/core/bgp/rib/adj-rib-in.ts';
 import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
 import type { Speaker } from '../../../src/speaker/index.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -43,6 +44,8 @@ ${more}`;
     | 'sessions'
     | 'routesFrom'
     | 'announced'
+    | 'changes'
+    | 'rib'
   > = {
     start: async () => undefined,
     stop: async () => {
@@ -56,6 +59,8 @@ ${more}`;
     sessions: () => [],
     routesFrom: () => [],
     announced: () => [],
+    changes: () => ({ next: 1, lost: 0, changes: [] }),
+    rib: new AdjRibIn(),
   };
   const parts: Parts = {
     clock,

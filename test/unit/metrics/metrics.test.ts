@@ -69,6 +69,7 @@ function scrape(): Scrape {
       ['status:done', 4],
       ['too_long', 1],
     ]),
+    recordLost: 0,
     history: { bytes: 4096, lost: new Map([['cycle SQLITE_FULL', 1]]) },
   };
 }

@@ -1,0 +1,67 @@
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { HeadgateError } from '../core/base/error.ts';
+import type { Cycle, CycleInput } from '../history/index.ts';
+
+export interface RecorderOptions {
+  readonly path: string;
+  /** At this size the file becomes PATH.1, in place of the one before: twice this much is on disk at most. */
+  readonly bytesMax: number;
+}
+
+/**
+ * Writes the input of each decision as one line of JSON: what tests and a replay of decisions read. A bug report
+ * is this file. A disk that refuses loses the line and counts it.
+ */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  #file: number | undefined;
+  #bytes = 0;
+  /** Lines that were not written. */
+  lost = 0;
+
+  /** Throws HeadgateError `record_failed`. */
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    try {
+      mkdirSync(dirname(options.path), { recursive: true });
+      this.#open();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new HeadgateError(
+        'record_failed',
+        `cannot record to ${options.path}: ${reason}; set record.path to a place that can be written`,
+        { cause },
+      );
+    }
+  }
+
+  write({ observation, policy, before, mode, isCarriedOut }: Cycle): void {
+    const input: CycleInput = { observation, policy, before, mode, isCarriedOut };
+    const line = Buffer.from(`${JSON.stringify(input)}\n`);
+    try {
+      if (this.#bytes > 0 && this.#bytes + line.length > this.#options.bytesMax) this.#rotate();
+      if (this.#file === undefined) this.#open();
+      // In one call: a line is whole, or it is the last one.
+      if (this.#file !== undefined) this.#bytes += writeSync(this.#file, line);
+    } catch {
+      this.lost++;
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #rotate(): void {
+    this.close();
+    renameSync(this.#options.path, `${this.#options.path}.1`);
+    this.#open();
+  }
+
+  #open(): void {
+    this.#file = openSync(this.#options.path, 'a', 0o600);
+    this.#bytes = fstatSync(this.#file).size;
+  }
+}
