@@ -13,7 +13,7 @@ import { atLeast, atMost, readOptions, report, row } from './report.ts';
 
 const options = readOptions(process.argv);
 const repeats = options.isQuick ? 3 : 5;
-const datagramsPerRun = options.isQuick ? 40_000 : 200_000;
+const datagramsPerRun = options.isQuick ? 25_000 : 200_000;
 /** Half of what the kernel grants a socket that asks for nothing. */
 const queuedMax = 100_000;
 
