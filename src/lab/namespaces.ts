@@ -28,14 +28,17 @@ export const inside = (namespace: string, argv: readonly string[]): string[] => 
   ...argv,
 ];
 
-/** Starts a program inside a namespace. The caller owns the child. */
+/**
+ * Starts a program inside a namespace. The caller owns the child; it is in a process group of its own, so that an
+ * interrupt typed at the terminal reaches the caller alone, who ends things in order.
+ */
 export function spawnInside(
   namespace: string,
   argv: readonly string[],
   options: SpawnOptions = {},
 ): ChildProcess {
   const [program = '', ...rest] = inside(namespace, argv);
-  return spawn(program, rest, options);
+  return spawn(program, rest, { ...options, detached: true });
 }
 
 /** Many `ip` commands in one process. */
