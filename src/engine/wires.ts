@@ -59,9 +59,11 @@ class Wires implements WireEngine {
   readonly #native: Native;
   readonly #handle: Handle;
   readonly #wires: readonly WireOptions[];
-  readonly #blocks: Slots<PrefixText>;
-  readonly #destinations: Slots<PrefixText>;
-  readonly #links: Slots<LinkId>;
+  /** In use, in the order of the wires. */
+  readonly #drivers: readonly Driver[];
+  #blocks: Slots<PrefixText>;
+  #destinations: Slots<PrefixText>;
+  #links: Slots<LinkId>;
   /** What a block's counters already had when an earlier block's index became its own, by index, link and direction. */
   readonly #inherited = new Map<string, TrafficCount>();
   #isClosed = false;
@@ -70,14 +72,14 @@ class Wires implements WireEngine {
     const { tables } = options;
     this.#native = native;
     this.#wires = options.wires;
-    this.#blocks = new Slots(
+    this.#blocks = Slots.empty(
       options.blocksMax ?? Math.ceil(tables.blocks.length * 1.25) + spare.blocks,
     );
-    this.#destinations = new Slots(
+    this.#destinations = Slots.empty(
       options.destinationsMax ??
         Math.ceil((tables.destinations?.length ?? 0) * 1.25) + spare.destinations,
     );
-    this.#links = new Slots(Math.min(layout.linksMax, tables.links.length + spare.links));
+    this.#links = Slots.empty(Math.min(layout.linksMax, tables.links.length + spare.links));
     const wires = options.wires.map((wire) => ({
       name: wire.name,
       inside: wire.inside,
@@ -92,6 +94,9 @@ class Wires implements WireEngine {
         sessionSlots: options.sessionSlots ?? defaultSessionSlots,
       }),
     );
+    this.#drivers = readWires(native.engineSnapshot(this.#handle).wires).map(
+      ({ driver }) => driver,
+    );
     try {
       this.publish(tables);
     } catch (error) {
@@ -102,20 +107,28 @@ class Wires implements WireEngine {
   }
 
   publish(tables: EngineTables): void {
-    const destinations = (tables.destinations ?? []).map(({ prefix }) => prefix);
-    const links = tables.links.map(({ link }) => link);
-    const inherited = this.#blocks.assign(tables.blocks);
-    if (!inherited) throw tooMany('blocks', tables.blocks.length, this.#blocks.capacity);
-    if (!this.#destinations.assign(destinations))
-      throw tooMany('destinations', destinations.length, this.#destinations.capacity);
-    if (!this.#links.assign(links)) throw tooMany('links', links.length, this.#links.capacity);
+    this.#refuseUnmarkable(tables);
+    const blocks = assigned('blocks', this.#blocks, tables.blocks);
+    const destinations = assigned(
+      'destinations',
+      this.#destinations,
+      (tables.destinations ?? []).map(({ prefix }) => prefix),
+    );
+    const links = assigned(
+      'links',
+      this.#links,
+      tables.links.map(({ link }) => link),
+    );
     const bytes = encodeTables(tables, this.#wires, {
-      block: (block) => this.#blocks.index(block),
-      destination: (destination) => this.#destinations.index(destination),
-      link: (link) => this.#links.index(link),
+      block: (block) => blocks.slots.index(block),
+      destination: (destination) => destinations.slots.index(destination),
+      link: (link) => links.slots.index(link),
     });
     machine(() => this.#native.enginePublish(this.#handle, bytes));
-    if (inherited.length > 0) this.#inherit(new Set(inherited));
+    this.#blocks = blocks.slots;
+    this.#destinations = destinations.slots;
+    this.#links = links.slots;
+    if (blocks.inherited.length > 0) this.#inherit(new Set(blocks.inherited));
   }
 
   snapshot(): EngineSnapshot {
@@ -155,6 +168,25 @@ class Wires implements WireEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#native.engineClose(this.#handle);
+  }
+
+  /** The kernel's forwarding programs do not rewrite: better refused than silently unmarked. */
+  #refuseUnmarkable({ links }: EngineTables): void {
+    for (const { link, attribute, mark } of links) {
+      const at = this.#wires.findIndex(({ name }) => name === attribute.wire);
+      const driver = this.#drivers[at];
+      if (
+        !mark ||
+        this.#wires[at]?.place !== 'inside' ||
+        driver === undefined ||
+        driver === 'af_packet'
+      )
+        continue;
+      throw new HeadgateError(
+        'driver_unfit',
+        `link ${link} marks packets, which driver ${driver} of wire ${attribute.wire} cannot: set driver: af_packet`,
+      );
+    }
   }
 
   #linkCounts(buffer: ArrayBuffer, cells: readonly BlockCell[]): LinkCount[] {
@@ -253,9 +285,11 @@ function reasonOf(chosen: Driver, asked: WireOptions['driver']): string {
   return chosen === 'af_packet' ? 'works on every interface' : 'installed on the ports';
 }
 
-function tooMany(what: string, given: number, capacity: number): HeadgateError {
-  return new HeadgateError(
+function assigned<Name extends string>(what: string, slots: Slots<Name>, names: readonly Name[]) {
+  const next = slots.assign(names);
+  if (next) return next;
+  throw new HeadgateError(
     'bad_tables',
-    `tables refused: ${given} ${what} where the wires were opened for ${capacity}; restart headgate to make room`,
+    `tables refused: ${names.length} ${what} where the wires were opened for ${slots.capacity}; restart headgate to make room`,
   );
 }
