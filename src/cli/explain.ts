@@ -13,15 +13,28 @@ interface ExplainOptions extends AskOptions {
 export function register(program: Command): void {
   askCommand(
     program,
-    'explain <prefix>',
-    'says why a block is where it is, and what else was possible',
+    'explain <prefix> [address]',
+    'says why a block is where it is, or, as `explain resolver ADDRESS`, why a resolver is answered as it is',
   )
     .option('--at <time>', 'as it was decided then, such as 2026-03-01T22:00:00Z')
-    .action(async (prefix: string, options: ExplainOptions) => {
+    .action(async (prefix: string, address: string | undefined, options: ExplainOptions) => {
+      if (prefix === 'resolver') {
+        if (address === undefined) throw new UseError('explain resolver wants its address');
+        const view = await ask<ResolverExplainView>(options, 'explain_resolver', { address });
+        print(options, view, ({ text }) => text);
+        return;
+      }
+      if (address !== undefined)
+        throw new UseError(`explain takes one prefix, not also "${address}"`);
       const at = options.at === undefined ? undefined : timeOf(options.at);
       const args = { prefix, ...(at === undefined ? {} : { at }) };
       print(options, await ask<ExplainView>(options, 'explain', args), renderExplanation);
     });
+}
+
+interface ResolverExplainView {
+  readonly address: string;
+  readonly text: string;
 }
 
 export function timeOf(text: string): number {

@@ -8,6 +8,7 @@ import { History } from '../history/index.ts';
 import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { Recorder } from './recorder.ts';
 
 /** The part of a pino logger that is used here. */
@@ -46,6 +47,8 @@ export interface Components {
   readonly engine: WireEngine | undefined;
   /** Absent where no router is peered with. */
   readonly speaker: Speaker | undefined;
+  /** Absent where no names are steered. */
+  readonly names: NameService | undefined;
 }
 
 /** Ways to close what was opened; run from the last to the first. */
@@ -90,7 +93,11 @@ export async function openComponents(
 
   const speaker = makeSpeaker(settings, parts);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
-  return { control, answers, history, recorder, engine, speaker };
+
+  const serial = Math.floor(parts.clock.wall() / 1000);
+  const names = await openNameService(settings, resolverProbesOf(settings), serial);
+  if (names) closers.push(() => names.close());
+  return { control, answers, history, recorder, engine, speaker, names };
 }
 
 /** Runs them all, whatever fails. */

@@ -1,5 +1,7 @@
 /** Inbound by name in the unit: the name server, probes towards its resolvers, and the decision between them. */
-import { type Address, covers, parseAddress, parsePrefix } from '../core/base/prefix.ts';
+import type { Answer, ControlError } from '../control/index.ts';
+import { type Address, covers, parseAddress, parsePrefix, prefixOf } from '../core/base/prefix.ts';
+import { err, ok } from '../core/base/result.ts';
 import { bitps, type LinkId, ms } from '../core/base/units.ts';
 import {
   defaultResolverPolicy,
@@ -8,6 +10,7 @@ import {
 } from '../core/decide/resolvers.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
+import { probe as probeSettings } from '../core/settings/probe.ts';
 import { openDnsSockets } from '../engine/dns.ts';
 import {
   createProber,
@@ -77,6 +80,66 @@ export class NameService {
     await this.#prober.stop();
     await this.#steer.close();
   }
+}
+
+/** The commands of inbound by name; `resolvers` takes the place of what the wires saw. */
+export function nameAnswers(names: NameService | undefined): ReadonlyMap<string, Answer> {
+  if (!names) {
+    const message = 'no names are steered: there is no dns in the settings';
+    return new Map([['explain_resolver', () => err<ControlError>({ code: 'refused', message })]]);
+  }
+  return new Map<string, Answer>([
+    [
+      'resolvers',
+      () => {
+        const { resolvers } = names.snapshot();
+        return ok(resolvers.map(({ address, queries, share }) => ({ address, queries, share })));
+      },
+    ],
+    [
+      'explain_resolver',
+      ({ address }) => {
+        const text = typeof address === 'string' ? names.explain(address) : undefined;
+        return text === undefined
+          ? err<ControlError>({
+              code: 'bad_argument',
+              message: 'expected the address of a resolver',
+            })
+          : ok({ address, text });
+      },
+    ],
+  ]);
+}
+
+/** Probes towards resolvers leave as those of the links do: their source, their mark. */
+export function resolverProbesOf({ links, probe }: Settings): Omit<ProberOptions, 'targets'> {
+  const { interval, timeout, budget, never, prohibitedFor, significance } =
+    probe ?? probeSettings.parse({});
+  return {
+    links: links.flatMap(({ name, source = [], mark }) =>
+      source.length === 0
+        ? []
+        : [
+            {
+              link: name,
+              sources: source.flatMap((text) => {
+                const parsed = parseAddress(text);
+                return parsed.ok ? [parsed.value] : [];
+              }),
+              dscp: mark && 'dscp' in mark ? mark.dscp : 0,
+            },
+          ],
+    ),
+    intervalMs: interval,
+    timeoutMs: timeout,
+    budget: {
+      perLink: budget.perLink,
+      perNetwork: budget.perNetwork,
+      prohibitedForMs: prohibitedFor,
+    },
+    never: never.map(prefixOf),
+    significance,
+  };
 }
 
 /**

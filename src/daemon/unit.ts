@@ -22,6 +22,7 @@ import { Conditions } from './conditions.ts';
 import { cycleTimesOf, ladderOf, policyOf, steeredLinksOf, tablesOf } from './configure.ts';
 import { readings, type Scrape } from './families.ts';
 import { Loop } from './loop.ts';
+import { nameAnswers } from './names.ts';
 import { observe } from './observe.ts';
 import { recall } from './recall.ts';
 import { fixedChanges } from './reload.ts';
@@ -95,7 +96,7 @@ export class Unit {
 
   /** Begins to answer, to serve metrics and to turn. Throws HeadgateError `listen_failed`. */
   async start(): Promise<void> {
-    const { answers, speaker, history } = this.#components;
+    const { answers, speaker, history, names } = this.#components;
     const told = answersOf({
       picture: () => this.#picture(),
       loop: this.#loop,
@@ -103,7 +104,7 @@ export class Unit {
       history,
       note: () => this.#afterCommand(),
     });
-    for (const [command, answer] of told) answers.set(command, answer);
+    for (const [command, answer] of [...told, ...nameAnswers(names)]) answers.set(command, answer);
 
     const registry = makeRegistry<Scrape>(readings, () => this.#scrape());
     const { listen } = this.#settings.metrics;
@@ -133,6 +134,10 @@ export class Unit {
       ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
     });
     this.#loop.turn(observation);
+    this.#components.names?.turn(
+      observation,
+      this.#loop.isWithdrawn ? 'observe' : this.#settings.mode,
+    );
     this.#note();
     this.#tally.noteTime(this.#clock.now() - from);
   }

@@ -1,9 +1,19 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import dnsPacket from 'dns-packet';
 import t from 'tap';
+import { openControlClient } from '../../../src/control/index.ts';
 import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import type { Observation } from '../../../src/core/model/observation.ts';
+import { systemClock } from '../../../src/daemon/clock.ts';
 import { NameService, resolverPolicyOf } from '../../../src/daemon/names.ts';
+import { startUnit } from '../../../src/daemon/unit.ts';
 import type { DestinationProbe, Prober, ProbeSamples } from '../../../src/probe/index.ts';
 import type { ResolverWeights, Steer } from '../../../src/steer/index.ts';
+import { q } from '../../support/dns.ts';
 import { settingsOf, twoLinks } from '../../support/settings.ts';
 
 const settings = settingsOf(`${twoLinks}
@@ -146,4 +156,75 @@ t.test('the objective and rails of the blocks hold for resolvers too', async (t)
   const policy = resolverPolicyOf(settings, dns);
   t.equal(policy.dwellMs, 90_000, 'three TTLs');
   t.equal(policy.sharePerRound, settings.rails.sharePerRound ?? 0.1);
+});
+
+const freePort = () =>
+  new Promise<number>((resolve, reject) => {
+    const socket = createSocket('udp4');
+    socket.once('error', reject);
+    socket.bind(0, '127.0.0.1', () => {
+      const { port } = socket.address();
+      socket.close(() => resolve(port));
+    });
+  });
+
+t.test('a unit with dns answers names, says who asked, and explains', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hg-names-'));
+  const port = await freePort();
+  const own = settingsOf(`
+asn: 64512
+mode: observe
+networks: [198.51.100.0/23]
+links:
+  - { name: north, asn: 65001, capacity: 100M }
+  - { name: south, asn: 65002, capacity: 100M }
+control: { socket: ${folder}/unit.sock }
+history: { path: ${folder}/history.db }
+cycle: { interval: 1s, average: 2s }
+dns:
+  listen: [127.0.0.1]
+  port: ${port}
+  zones:
+    - name: svc.example.net
+      nameservers: [{ name: ns.svc.example.net, addresses: [127.0.0.1] }]
+  names:
+    - name: www.svc.example.net
+      addresses: [{ link: north, address: 198.51.100.10 }]
+`);
+  const log = () => undefined;
+  const missing = () => {
+    throw new Error('there are no wires and routers here');
+  };
+  const unit = await startUnit(own, {
+    clock: systemClock,
+    log: { debug: log, info: log, warn: log, error: log },
+    openWires: missing,
+    createSpeaker: missing,
+    sockets: { openSocket: missing, openListener: missing },
+    addressesOf: () => [],
+    readSecret: () => '',
+    chown: () => undefined,
+    groupId: () => 0,
+  });
+  t.teardown(async () => {
+    await unit.stop();
+    rmSync(folder, { recursive: true });
+  });
+  const socket = createSocket('udp4');
+  t.teardown(() => socket.close());
+  socket.send(dnsPacket.encode({ type: 'query', ...q('www.svc.example.net') }), port, '127.0.0.1');
+  const [bytes] = await once(socket, 'message');
+  t.match(dnsPacket.decode(bytes).answers, [{ type: 'A', data: '198.51.100.10' }]);
+  unit.turn();
+  const client = await openControlClient(`${folder}/unit.sock`);
+  t.teardown(() => client.close());
+  t.match(await client.ask('resolvers', {}), {
+    ok: true,
+    value: [{ address: '127.0.0.1', queries: 1, share: 1 }],
+  });
+  t.match(await client.ask('explain_resolver', { address: '127.0.0.1' }), {
+    ok: true,
+    value: { text: /127\.0\.0\.1: no plan of its own/ },
+  });
+  t.match(await client.ask('explain_resolver', { address: 'nobody' }), { ok: false });
 });
