@@ -43,10 +43,13 @@ export class ExporterView {
     }
   }
 
-  /** Replaces the interface numbers: they change when a router restarts, names do not. */
+  /** Replaces the numbers found before: they change when a router restarts. What settings give stays. */
   setInterfaces(links: readonly LinkId[], ifIndexes: ReadonlyMap<LinkId, number>): void {
     this.#byInterface.clear();
     for (const [link, ifIndex] of ifIndexes) this.#byInterface.set(ifIndex, links.indexOf(link));
+    for (const { link, ifIndex } of this.policy.links) {
+      if (ifIndex !== undefined) this.#byInterface.set(ifIndex, links.indexOf(link));
+    }
   }
 
   counts(record: FlowRecord): boolean {
