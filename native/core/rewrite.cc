@@ -9,8 +9,8 @@ namespace headgate {
 
 bool set_dscp(Packet& packet, const Parsed& parsed, uint8_t dscp) {
   if (parsed.network == 0 || (parsed.tos >> 2) == dscp) return false;
-  // A header that was cut before its checksum is left alone.
-  const uint32_t needed = parsed.network == 4 ? 12 : 2;
+  // Of a header that is not all there `parsed` knows no TOS: it is left alone.
+  const uint32_t needed = parsed.network == 4 ? 20 : 40;
   if (packet.captured < parsed.network_offset + needed) return false;
   uint8_t* ip = packet.data + parsed.network_offset;
   const uint8_t tos = hg_tos_with_dscp(parsed.tos, dscp);

@@ -25,6 +25,8 @@ void remove_hole(Side& own, Hole* holes, unsigned index) {
 // Holes stay in sequence order. When all are taken, the two with the least between them become one: then
 // a segment in either is still judged by its age, and only bytes between them could be misjudged.
 void add_hole(Side& own, Hole* holes, const Hole& hole) {
+  // What lies further back than the space can tell apart would come out ahead.
+  while (own.holes > 0 && (hole.end - holes[0].start) > static_cast<uint32_t>(kJumpMax)) remove_hole(own, holes, 0);
   if (own.holes == kHoles) {
     unsigned best = 0;
     for (unsigned i = 1; i + 1 < kHoles; i++) {
@@ -134,6 +136,15 @@ bool was_sent_before(const Session& session, const Side& own, const Hole& hole, 
     if (newer != 0) return newer < 0;
   }
   return now_us - hole.time_us < reordering_us(session);
+}
+
+// Where no acknowledgement is seen, or none comes, what was acknowledged and the holes stay behind: they are
+// drawn along before the distance passes what signed differences can tell.
+void follow_far(Session& session, unsigned side) {
+  const uint32_t far = session.next[side] - static_cast<uint32_t>(kJumpMax);
+  if (session.next[side] - session.acked[side] > static_cast<uint32_t>(kJumpMax)) session.acked[side] = far;
+  if (session.side[side].holes != 0 && session.next[side] - session.hole[side][0].start > static_cast<uint32_t>(kJumpMax))
+    drop_holes_below(session.side[side], session.hole[side], far);
 }
 
 SegmentClass classify_old(Session& session, unsigned side, const Parsed& parsed, uint32_t end, bool tsval_is_new,
@@ -302,6 +313,7 @@ Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t se
                {session.next[side], parsed.seq, now_us, static_cast<uint16_t>(parsed.tsval), parsed.ip_id});
     }
     session.next[side] = end;
+    follow_far(session, side);
     begin_sample(own, parsed, tsval_is_new, end, now_us);
     if (end != parsed.seq) {
       result.segment_class = SegmentClass::New;
@@ -317,7 +329,10 @@ Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t se
     result.old_bytes = parsed.payload_bytes - result.new_bytes;
     result.old_segments = segments_in(result.old_bytes, own, parsed, segment_bytes);
     if (result.old_segments == 0) result.old_segments = 1;  // a SYN or FIN alone
-    if (tail > 0) session.next[side] = end;
+    if (tail > 0) {
+      session.next[side] = end;
+      follow_far(session, side);
+    }
     if (is_retransmission(result.segment_class)) {
       const uint32_t sum = own.retransmitted + result.old_segments;
       own.retransmitted = static_cast<uint16_t>(sum > 65535 ? 65535 : sum);

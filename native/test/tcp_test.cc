@@ -186,6 +186,16 @@ TEST_CASE("a jump of half the sequence space is no loss") {
   CHECK(tracked.segment_class == SegmentClass::New);
 }
 
+TEST_CASE("of a session that is half seen, two gigabytes later a retransmission is still one") {
+  Story story;
+  uint32_t seq = 1000;
+  for (unsigned i = 0; i < 5000; i++, seq += 600'000) REQUIRE(story.data(seq, 600'000) == SegmentClass::New);
+  story.data(seq + 1000, 500);
+  story.wait_ms(300);
+  CHECK(story.data(seq - 600'000, 600'000) == SegmentClass::LostBeyond);
+  CHECK(story.data(seq, 1000) == SegmentClass::LostBefore);
+}
+
 // The slow, obvious model: it remembers every byte. Sequence numbers start anywhere, so they wrap.
 TEST_CASE("the tracker agrees with a model that remembers every byte") {
   INFO("seed ", seed());
