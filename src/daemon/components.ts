@@ -7,9 +7,10 @@ import type { EngineOptions, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
 import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
-import { peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { Recorder } from './recorder.ts';
+import { makeSources, type Sources } from './sources.ts';
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -47,6 +48,8 @@ export interface Components {
   readonly engine: WireEngine | undefined;
   /** Absent where no router is peered with. */
   readonly speaker: Speaker | undefined;
+  /** Absent where nothing is measured out of line. */
+  readonly sources: Sources | undefined;
   /** Absent where no names are steered. */
   readonly names: NameService | undefined;
 }
@@ -94,10 +97,13 @@ export async function openComponents(
   const speaker = makeSpeaker(settings, parts);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
 
+  const sources = makeSources(settings, cycleTimesOf(settings).averageMs, parts.clock, log);
+  if (sources) closers.push(() => sources.stop());
+
   const serial = Math.floor(parts.clock.wall() / 1000);
   const names = await openNameService(settings, resolverProbesOf(settings), serial);
   if (names) closers.push(() => names.close());
-  return { control, answers, history, recorder, engine, speaker, names };
+  return { control, answers, history, recorder, engine, speaker, sources, names };
 }
 
 /** Runs them all, whatever fails. */

@@ -1,20 +1,42 @@
 /** Merges what the sources measured to one observation. Pure: the same samples give the same observation. */
-import { bitps, type LinkId, ms, type PrefixText } from '../core/base/units.ts';
+import { type Bitps, bitps, type LinkId, ms, type PrefixText } from '../core/base/units.ts';
+import type { Direction } from '../core/model/link.ts';
 import type {
   BlockObservation,
   BlockRouting,
   LinkObservation,
   Observation,
   Sampled,
+  Source,
 } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { BlockCount, EngineSnapshot, LinkCount, WireCount } from '../engine/index.ts';
 
-/** What a component outside the wire measured of a link; the daemon keeps the latest of each source. */
+/** What routers' counters and probes say of a link. */
 export interface LinkSamples {
   readonly isUp?: boolean;
+  /** Live capacity, bit/s. */
   readonly capacity?: number;
+  readonly inbound?: Sampled<Bitps>;
+  readonly outbound?: Sampled<Bitps>;
   readonly lossRatio?: Sampled<number>;
+  readonly rttUs?: Sampled<number>;
+}
+
+/** What flow exports counted over the averaging time, layer-2 bytes. */
+export interface FlowStretch {
+  readonly links: ReadonlyMap<LinkId, { readonly inbound: number; readonly outbound: number }>;
+  readonly blocks: ReadonlyArray<{
+    readonly block: PrefixText;
+    readonly link: LinkId;
+    readonly direction: Direction;
+    readonly bytes: number;
+  }>;
+  readonly elapsedMs: number;
+  readonly ageMs: number;
+  /** Share of the exported records that arrived, 0 to 1. */
+  readonly coverage: number;
+  readonly source: Source;
 }
 
 export interface ObserveInput {
@@ -28,17 +50,63 @@ export interface ObserveInput {
     readonly ageMs: number;
   };
   readonly samples?: ReadonlyMap<LinkId, LinkSamples>;
+  readonly flows?: FlowStretch;
   readonly routing?: ReadonlyMap<PrefixText, BlockRouting>;
 }
 
+/**
+ * Where several sources measure one thing, the wire comes first: it sees every packet and is of the moment.
+ * Then the routers' counters, then flow exports.
+ */
 export function observe(input: ObserveInput): Observation {
   const { at, settings, wire } = input;
   const deltas = wire && differences(wire.earlier, wire.later);
+  const isInline = settings.wires.length > 0;
+  const exported = isInline ? undefined : exportedByBlock(input.flows);
   return {
     at: ms(at),
-    intervalMs: ms(deltas?.elapsedMs ?? 0),
+    intervalMs: ms(deltas?.elapsedMs ?? input.flows?.elapsedMs ?? 0),
     links: settings.links.map((link) => observeLink(input, link, deltas)),
-    blocks: settings.blocks.map((block) => observeBlock(input, block.prefix, deltas)),
+    blocks: settings.blocks.map(({ prefix }) =>
+      exported ? observeExported(input, prefix, exported) : observeBlock(input, prefix, deltas),
+    ),
+  };
+}
+
+type ExportedByBlock = ReadonlyMap<PrefixText, FlowStretch['blocks']>;
+
+function exportedByBlock(flows: FlowStretch | undefined): ExportedByBlock | undefined {
+  if (!flows) return undefined;
+  const byBlock = new Map<PrefixText, FlowStretch['blocks'][number][]>();
+  for (const entry of flows.blocks) {
+    const entries = byBlock.get(entry.block);
+    if (entries) entries.push(entry);
+    else byBlock.set(entry.block, [entry]);
+  }
+  return byBlock;
+}
+
+function observeExported(
+  { flows, routing }: ObserveInput,
+  block: PrefixText,
+  exported: ExportedByBlock,
+): BlockObservation {
+  const counted = exported.get(block) ?? [];
+  const elapsedMs = flows?.elapsedMs ?? 0;
+  const rates = (direction: Direction) =>
+    counted.flatMap((entry) =>
+      entry.direction === direction && entry.bytes > 0
+        ? [{ link: entry.link, rate: rate(entry.bytes, { elapsedMs }) }]
+        : [],
+    );
+  const told = routing?.get(block);
+  return {
+    block,
+    inbound: rates('inbound'),
+    outbound: rates('outbound'),
+    ageMs: ms(flows?.ageMs ?? 0),
+    coverage: elapsedMs > 0 ? (flows?.coverage ?? 0) : 0,
+    ...(told === undefined ? {} : { routing: told }),
   };
 }
 
@@ -66,7 +134,7 @@ interface BlockDifference {
 }
 
 function observeLink(
-  { settings, wire, samples }: ObserveInput,
+  { settings, wire, samples, flows }: ObserveInput,
   link: Settings['links'][number],
   deltas: Differences | undefined,
 ): LinkObservation {
@@ -82,7 +150,9 @@ function observeLink(
     capacity: bitps(Math.min(link.capacity, other?.capacity ?? link.capacity)),
     ...(other?.lossRatio === undefined ? {} : { lossRatio: other.lossRatio }),
   };
-  if (wireName === undefined || wire === undefined || deltas === undefined) return seen;
+  if (wireName === undefined || wire === undefined || deltas === undefined) {
+    return { ...seen, ...outOfLine(other, flows, link.name) };
+  }
   const coverage = deltas.coverage.get(wireName) ?? 0;
   const source = port?.driver === 'mirror' ? 'mirror' : 'wire';
   const sampled = <T>(value: T): Sampled<T> => ({ value, ageMs: ms(wire.ageMs), coverage, source });
@@ -94,9 +164,30 @@ function observeLink(
     ...(counted && counted.segments > 0
       ? { retransmissionRatio: sampled(Math.min(1, counted.lost / counted.segments)) }
       : {}),
-    ...(counted?.rttUs === undefined ? {} : { rttUs: sampled(counted.rttUs) }),
+    ...(counted?.rttUs === undefined ? probed(other) : { rttUs: sampled(counted.rttUs) }),
   };
 }
+
+/** A link that no wire carries. */
+function outOfLine(
+  other: LinkSamples | undefined,
+  flows: FlowStretch | undefined,
+  link: LinkId,
+): Pick<LinkObservation, 'inbound' | 'outbound' | 'rttUs'> {
+  const { inbound, outbound } = other ?? {};
+  if (inbound && outbound) return { inbound, outbound, ...probed(other) };
+  if (!flows || flows.elapsedMs === 0) return probed(other);
+  const bytes = flows.links.get(link) ?? { inbound: 0, outbound: 0 };
+  const sampled = (value: number): Sampled<Bitps> => ({
+    value: rate(value, flows),
+    ageMs: ms(flows.ageMs),
+    coverage: flows.coverage,
+    source: flows.source,
+  });
+  return { inbound: sampled(bytes.inbound), outbound: sampled(bytes.outbound), ...probed(other) };
+}
+
+const probed = (other: LinkSamples | undefined) => (other?.rttUs ? { rttUs: other.rttUs } : {});
 
 function observeBlock(
   { wire, routing }: ObserveInput,
@@ -133,7 +224,8 @@ function ratesByLink(
   );
 }
 
-const rate = (bytes: number, { elapsedMs }: Differences) => bitps((bytes * 8000) / elapsedMs);
+const rate = (bytes: number, { elapsedMs }: Pick<Differences, 'elapsedMs'>) =>
+  bitps((bytes * 8000) / elapsedMs);
 
 function differences(earlier: EngineSnapshot, later: EngineSnapshot): Differences | undefined {
   const elapsedMs = later.monotonicMs - earlier.monotonicMs;

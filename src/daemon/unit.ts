@@ -41,6 +41,7 @@ export async function startUnit(settings: Settings, parts: Parts): Promise<Unit>
     const components = await openComponents(settings, parts, closers);
     const unit = new Unit(settings, parts, components, closers);
     await components.speaker?.start();
+    await components.sources?.start();
     await unit.start();
     return unit;
   } catch (error) {
@@ -126,11 +127,14 @@ export class Unit {
     const from = this.#clock.now();
     this.#measure();
     const span = this.#window.span();
-    const { speaker } = this.#components;
+    const { speaker, sources } = this.#components;
+    const flows = sources?.flows();
     const observation = observe({
       at: this.#clock.wall(),
       settings: this.#settings,
       ...(speaker ? { routing: readRouting(this.#settings, speaker, this.#loop.withheld) } : {}),
+      ...(sources ? { samples: sources.links() } : {}),
+      ...(flows ? { flows } : {}),
       ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
     });
     this.#loop.turn(observation);
@@ -139,6 +143,11 @@ export class Unit {
       this.#loop.isWithdrawn ? 'observe' : this.#settings.mode,
     );
     this.#note();
+    // For the next turn: reading the kernel's drop counts waits for a file.
+    sources?.drain().catch((error: unknown) => {
+      this.#tally.noteFailure('flows');
+      this.#log.error({ err: error }, 'flow exports could not be taken in');
+    });
     this.#tally.noteTime(this.#clock.now() - from);
   }
 
@@ -251,6 +260,7 @@ export class Unit {
   #note(): void {
     const picture = this.#picture();
     const found = complaints(picture);
+    for (const [key, what] of this.#components.sources?.complaints() ?? []) found.set(key, what);
     const lost = sum(this.#components.history.lost);
     if (lost > this.#historyLost) {
       const reasons = [...this.#components.history.lost.keys()].join(', ');

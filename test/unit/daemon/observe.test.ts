@@ -1,5 +1,7 @@
 import t from 'tap';
+import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import { observe } from '../../../src/daemon/observe.ts';
+import { sumDrains } from '../../../src/daemon/sources.ts';
 import { SnapshotWindow } from '../../../src/daemon/window.ts';
 import { settingsOf, twoLinks } from '../../support/settings.ts';
 import { snapshotOf, type Traffic } from '../../support/snapshot.ts';
@@ -112,6 +114,74 @@ t.test('other sources: a live capacity and a link that a router calls down', (t)
     { isUp: false, capacity: 50e6 },
     { isUp: true, capacity: 50e6 },
   ]);
+  t.end();
+});
+
+const volume = (l2Bytes: number) => ({
+  l2Bytes,
+  ipBytes: l2Bytes,
+  packets: 1,
+  records: 1,
+  errorRatio: 0,
+});
+
+/** The same network without a wire: what is known comes from routers and their exports. */
+const outOfLine = settingsOf(
+  twoLinks
+    .replace(/wires:\n.*\n.*\n/, '')
+    .replace(' attribute: { wire: n },', '')
+    .replace(' attribute: { wire: s },', ''),
+);
+
+t.test('without a wire the links come from router counters, the blocks from flow exports', (t) => {
+  const sampled = (value: number) => ({
+    value: bitps(value),
+    ageMs: ms(3000),
+    coverage: 1,
+    source: 'snmp' as const,
+  });
+  const [north, south] = [linkId('north'), linkId('south')];
+  const flows = sumDrains(
+    [1, 2].map((n) => ({
+      links: [{ link: south, direction: 'inbound' as const, ...volume(n * 1_000_000) }],
+      blocks: [
+        {
+          block: prefixText('198.51.100.0/24'),
+          link: south,
+          direction: 'inbound' as const,
+          ...volume(n * 1_000_000),
+        },
+      ],
+    })),
+  );
+  const seen = observe({
+    at: 1,
+    settings: outOfLine,
+    samples: new Map([
+      [
+        north,
+        {
+          inbound: sampled(40e6),
+          outbound: sampled(1e6),
+          rttUs: { ...sampled(0), value: 9000, source: 'probe' as const },
+        },
+      ],
+      [south, { isUp: false }],
+    ]),
+    flows: { ...flows, elapsedMs: 2000, ageMs: 50, coverage: 0.9, source: 'ipfix' },
+  });
+  t.match(seen.links, [
+    { isUp: true, inbound: { value: 40e6, source: 'snmp' }, rttUs: { value: 9000 } },
+    { isUp: false, inbound: { value: 12e6, source: 'ipfix', coverage: 0.9 } },
+  ]);
+  t.same(seen.blocks[0]?.inbound, [{ link: 'south', rate: 12e6 }]);
+  t.match(seen.blocks[0], { coverage: 0.9, ageMs: 50 });
+  t.same(seen.blocks[1]?.inbound, [], 'a block that nobody exported had no traffic');
+  t.equal(
+    observe({ at: 1, settings: outOfLine }).blocks[0]?.coverage,
+    0,
+    'no exports, no coverage',
+  );
   t.end();
 });
 

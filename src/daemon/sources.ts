@@ -1,0 +1,197 @@
+/** What is measured out of line: routers' counters, flow exports, probes. Each may be absent. */
+import {
+  createFlowCollector,
+  type FlowCollector,
+  type FlowSamples,
+  flowOptionsOf,
+} from '../collect/flow/index.ts';
+import { createSnmpPoller, polledRoutersOf, type SnmpPoller } from '../collect/snmp/index.ts';
+import { makePrefix, prefixOf } from '../core/base/prefix.ts';
+import type { LinkId } from '../core/base/units.ts';
+import type { Settings } from '../core/settings/index.ts';
+import { createProber, type Prober, proberOptionsOf } from '../probe/index.ts';
+import type { Clock } from './clock.ts';
+import type { Log } from './components.ts';
+import type { FlowStretch, LinkSamples } from './observe.ts';
+
+/** The collectors as the cycle sees them. */
+export interface Sources {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Takes in what flow exports brought since the last call. */
+  drain(): Promise<void>;
+  links(): ReadonlyMap<LinkId, LinkSamples>;
+  /** Flow exports over the averaging time; undefined without exports. */
+  flows(): FlowStretch | undefined;
+  /** What the sources complain of, by key. */
+  complaints(): ReadonlyMap<string, string>;
+}
+
+/** Opens nothing before `start`. */
+export function makeSources(
+  settings: Settings,
+  averageMs: number,
+  clock: Clock,
+  log: Log,
+): Sources | undefined {
+  const polled = polledRoutersOf(settings);
+  const snmp = polled.length > 0 ? createSnmpPoller({ routers: polled }) : undefined;
+  const flowOptions = flowOptionsOf(settings);
+  const collector = flowOptions && createFlowCollector(flowOptions);
+  const proberOptions = proberOptionsOf(settings);
+  const prober = proberOptions && createProber(proberOptions);
+  if (!snmp && !collector && !prober) return undefined;
+  return new OutOfLine(settings, averageMs, clock, log, { snmp, collector, prober });
+}
+
+interface Collectors {
+  readonly snmp: SnmpPoller | undefined;
+  readonly collector: FlowCollector | undefined;
+  readonly prober: Prober | undefined;
+}
+
+class OutOfLine implements Sources {
+  readonly #settings: Settings;
+  readonly #averageMs: number;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #collectors: Collectors;
+  /** The latest drains, oldest first, as many as the averaging time holds. */
+  #drains: readonly FlowSamples[] = [];
+  #drainedMs = 0;
+
+  constructor(
+    settings: Settings,
+    averageMs: number,
+    clock: Clock,
+    log: Log,
+    collectors: Collectors,
+  ) {
+    this.#settings = settings;
+    this.#averageMs = averageMs;
+    this.#clock = clock;
+    this.#log = log;
+    this.#collectors = collectors;
+  }
+
+  async start(): Promise<void> {
+    const { snmp, collector, prober } = this.#collectors;
+    snmp?.start();
+    await collector?.start();
+    // Not waited for: the check of each link's source takes as long as its slowest answer.
+    prober?.start().then(
+      (checks) => {
+        for (const { link, state } of checks) {
+          this.#log.info({ link, state }, `probes: the source of ${link} is ${state}`);
+        }
+      },
+      (error: unknown) => this.#log.error({ err: error }, 'probes could not be started'),
+    );
+  }
+
+  async stop(): Promise<void> {
+    const { snmp, collector, prober } = this.#collectors;
+    await Promise.all([snmp?.stop(), collector?.stop(), prober?.stop()]);
+  }
+
+  async drain(): Promise<void> {
+    const { snmp, collector, prober } = this.#collectors;
+    if (!collector) return;
+    for (const { router, address } of this.#settings.flows?.exporters ?? []) {
+      const interfaces = router && snmp?.interfaces(router);
+      if (interfaces && interfaces.size > 0) collector.setInterfaces(address, interfaces);
+    }
+    const samples = await collector.samples();
+    this.#drainedMs = this.#clock.now();
+    const from = samples.at - this.#averageMs;
+    // A drain counts while its middle lies in the averaging time.
+    this.#drains = [...this.#drains, samples].filter((d) => d.at - d.intervalMs / 2 >= from);
+    prober?.setFound(this.#found(samples));
+  }
+
+  links(): ReadonlyMap<LinkId, LinkSamples> {
+    const { snmp, prober } = this.#collectors;
+    const found = new Map<LinkId, LinkSamples>();
+    for (const { link, isUp, capacity, inbound, outbound } of snmp?.samples().links ?? []) {
+      // A router that does not know its capacity says 0.
+      const known = capacity > 0 ? { capacity } : {};
+      found.set(link, { isUp, inbound, outbound, ...known });
+    }
+    for (const { link, lossRatio, rttUs } of prober?.samples().links ?? []) {
+      found.set(link, { ...found.get(link), lossRatio, ...(rttUs ? { rttUs } : {}) });
+    }
+    return found;
+  }
+
+  flows(): FlowStretch | undefined {
+    if (!this.#collectors.collector) return undefined;
+    const { links, blocks } = sumDrains(this.#drains);
+    const exporter = this.#drains.at(-1)?.exporters[0];
+    return {
+      links,
+      blocks,
+      elapsedMs: this.#drains.reduce((sum, drain) => sum + drain.intervalMs, 0),
+      ageMs: this.#clock.now() - this.#drainedMs,
+      coverage: Math.min(1, ...this.#drains.map((drain) => drain.coverage)),
+      source: exporter?.source ?? 'ipfix',
+    };
+  }
+
+  complaints(): ReadonlyMap<string, string> {
+    const found = new Map<string, string>();
+    for (const { router, ageMs } of this.#collectors.snmp?.samples().routers ?? []) {
+      const settings = this.#settings.routers.find((entry) => entry.name === router)?.snmp;
+      const isSilent = ageMs === undefined || ageMs > 3 * (settings?.interval ?? 30_000);
+      if (isSilent) found.set(`snmp ${router}`, `router ${router}: no answer by SNMP`);
+    }
+    for (const { address, ageMs } of this.#drains.at(-1)?.exporters ?? []) {
+      const isSilent = ageMs === undefined || ageMs > this.#averageMs;
+      if (isSilent) found.set(`flows ${address}`, `exporter ${address}: no flow records`);
+    }
+    return found;
+  }
+
+  /** The busiest foreign networks, for the prober. */
+  #found({ foreign }: FlowSamples) {
+    const most = this.#settings.probe?.found ?? 0;
+    const bytes = new Map<string, { readonly entry: (typeof foreign)[number]; total: number }>();
+    for (const entry of foreign) {
+      const known = bytes.get(entry.prefix);
+      if (known) known.total += entry.l2Bytes;
+      else bytes.set(entry.prefix, { entry, total: entry.l2Bytes });
+    }
+    return [...bytes.values()]
+      .sort((a, b) => b.total - a.total)
+      .slice(0, most)
+      .map(({ entry }) => ({
+        prefix: prefixOf(entry.prefix),
+        hosts: entry.hosts.map((bytes) =>
+          makePrefix(bytes.length === 4 ? 4 : 6, bytes, bytes.length * 8),
+        ),
+      }));
+  }
+}
+
+/** Layer-2 bytes by link and by block over several drains. */
+export function sumDrains(
+  drains: ReadonlyArray<Pick<FlowSamples, 'links' | 'blocks'>>,
+): Pick<FlowStretch, 'links' | 'blocks'> {
+  const links = new Map<LinkId, { inbound: number; outbound: number }>();
+  const blocks = new Map<string, Mutable<FlowStretch['blocks'][number]>>();
+  for (const drain of drains) {
+    for (const { link, direction, l2Bytes } of drain.links) {
+      const sum = links.get(link) ?? { inbound: 0, outbound: 0 };
+      sum[direction] += l2Bytes;
+      links.set(link, sum);
+    }
+    for (const { block, link, direction, l2Bytes } of drain.blocks) {
+      const key = `${block} ${link} ${direction}`;
+      const sum = blocks.get(key) ?? { block, link, direction, bytes: 0 };
+      sum.bytes += l2Bytes;
+      blocks.set(key, sum);
+    }
+  }
+  return { links, blocks: [...blocks.values()] };
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
