@@ -160,10 +160,15 @@ export async function openNameService(
     weights: { default: {}, networks: [] },
     openNativeUdp: openDnsSockets,
   });
-  // Resolvers that do not answer ICMP have neighbours that do: the prober tries them.
-  const prober = createProber({ ...proberOptions, targets: [] });
-  await prober.start();
-  return new NameService({ steer, prober, settings }, dns);
+  try {
+    // Resolvers that do not answer ICMP have neighbours that do: the prober tries them.
+    const prober = createProber({ ...proberOptions, targets: [] });
+    await prober.start();
+    return new NameService({ steer, prober, settings }, dns);
+  } catch (error) {
+    await steer.close();
+    throw error;
+  }
 }
 
 /**
