@@ -34,9 +34,8 @@ export function renderProvider(topology: Topology, provider: Provider): string {
   const i = topology.providers.indexOf(provider) + 1;
   const downstream = topology.sources.map((source, j) => {
     const isFar = source.leaning === 'south_longer' && provider.name === 'south';
-    const policy = isFar
-      ? `export filter { bgp_path.prepend(${provider.asn}); accept; };`
-      : 'export all;';
+    const farther = isFar ? `bgp_path.prepend(${provider.asn}); ` : '';
+    const policy = `export filter { ${farther}${actions(provider.asn)} accept; };`;
     return session(source.name, provider.asn, `10.1${i}.${j + 1}.2`, source.asn, () => [
       'import all;',
       policy,
@@ -50,6 +49,16 @@ export function renderProvider(topology: Topology, provider: Provider): string {
     ...downstream,
     session('customer', provider.asn, border, topology.asn, () => ['import all;', 'export all;']),
   ].join('\n');
+}
+
+/** What transit providers offer their customers: the community ASN:10N prepends N times towards everybody. */
+function actions(asn: number): string {
+  return [1, 2, 3]
+    .map(
+      (n) =>
+        `if (${asn}, 10${n}) ~ bgp_community then { ${`bgp_path.prepend(${asn}); `.repeat(n)}}`,
+    )
+    .join(' ');
 }
 
 /** `policy` is what headgate asks of a router: the filter `headgate_to_LINK` of each link, and the unit's session. */
