@@ -8,17 +8,10 @@ import { History } from '../history/index.ts';
 import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import type { Log } from './log.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { Recorder } from './recorder.ts';
 import { makeSources, type Sources } from './sources.ts';
-
-/** The part of a pino logger that is used here. */
-export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** What touches the world, handed in by `headgate run`, or by a test that puts something simpler in its place. */
 export interface Parts {

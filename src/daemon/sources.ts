@@ -11,7 +11,7 @@ import type { LinkId } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { createProber, type Prober, proberOptionsOf } from '../probe/index.ts';
 import type { Clock } from './clock.ts';
-import type { Log } from './components.ts';
+import type { Log } from './log.ts';
 import type { FlowStretch, LinkSamples } from './observe.ts';
 
 /** The collectors as the cycle sees them. */

@@ -14,13 +14,13 @@ import {
   type Closers,
   type Components,
   closeAll,
-  type Log,
   openComponents,
   type Parts,
 } from './components.ts';
 import { Conditions } from './conditions.ts';
 import { cycleTimesOf, ladderOf, policyOf, steeredLinksOf, tablesOf } from './configure.ts';
 import { readings, type Scrape } from './families.ts';
+import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { nameAnswers } from './names.ts';
 import { observe } from './observe.ts';
@@ -32,7 +32,7 @@ import { sampleMs, UsageMeter } from './usage.ts';
 import { complaints, type Picture } from './views.ts';
 import { SnapshotWindow } from './window.ts';
 
-export type { Log, Parts } from './components.ts';
+export type { Parts } from './components.ts';
 
 /** Starts a unit. Throws HeadgateError when a component cannot be opened; what was open by then is closed. */
 export async function startUnit(settings: Settings, parts: Parts): Promise<Unit> {
