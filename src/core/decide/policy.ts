@@ -72,7 +72,7 @@ export interface RailsPolicy {
   readonly holdMs: Ms;
   /** Share of blocks that is left alone, to compare against. */
   readonly controlShare: number;
-  /** A block that returns to a link within this many dwell times is going back and forth. */
+  /** A block may return to a link it left after this many dwell times; eight times that once it has returned. */
   readonly oscillationDwells: number;
   /** Half-life of the simulated route-flap penalty (RFC 2439; Cisco's default is 15 minutes). */
   readonly dampingHalfLifeMs: Ms;
@@ -103,7 +103,7 @@ export function defaultRails(scale = 1): RailsPolicy {
   const time = (value: number): Ms => (value / scale) as Ms;
   return {
     dwellMs: time(30 * minute),
-    movesPerHour: 12,
+    movesPerHour: 30,
     hourMs: time(60 * minute),
     movesPerDay: 8,
     sharePerRound: 0.1,
@@ -111,14 +111,14 @@ export function defaultRails(scale = 1): RailsPolicy {
     settleMs: time(5 * minute),
     high: 0.85,
     low: 0.8,
-    spreadHigh: 0.3,
-    spreadLow: 0.15,
+    spreadHigh: 0.4,
+    spreadLow: 0.2,
     maxAgeMs: time(5 * minute),
     minCoverage: 0.5,
     contradiction: 0.25,
     holdMs: time(60 * minute),
     controlShare: 0,
-    oscillationDwells: 8,
+    oscillationDwells: 12,
     dampingHalfLifeMs: time(15 * minute),
     dampingLimit: 2000,
   };

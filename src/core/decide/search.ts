@@ -3,6 +3,7 @@ import { expectedShare, spreadShares } from './effects.ts';
 import { dominantLink, type Group } from './group.ts';
 import { type Network, qualityCosts } from './network.ts';
 import { judge } from './rails/index.ts';
+import { returnWindow } from './rails/oscillation.ts';
 import type { Proposal, RailContext } from './rails/rail.ts';
 import { scoreGain } from './score.ts';
 
@@ -56,24 +57,28 @@ export function candidatesOf(group: Group, context: RailContext): Proposal[] {
     if (group.pin !== undefined && group.pin !== link) continue;
     const isHere = group.link === target;
     const tried = group.state.tried[link];
-    const rung = isHere ? group.rung + 1 : tried ? firstUseful(tried) : 1;
-    if (rung > policy.rungs) continue;
-    const baselineShare = group.baseline[target] ?? 0;
-    const share = expectedShare(effects, group.state, baselineShare, link, rung);
-    const from = isHere ? group.shares : group.baseline;
+    const first = isHere ? group.rung + 1 : tried ? firstUseful(tried) : 1;
     const kind = group.pin !== undefined ? 'pin' : isHere ? 'escalate' : 'steer';
-    const expected = isHere ? Math.max(share, group.shares[target] ?? 0) : share;
-    proposals.push(
-      propose(context, group, kind, target, rung, spreadShares(from, target, expected)),
-    );
+    const from = isHere ? group.shares : group.baseline;
+    for (let rung = first; rung <= policy.rungs; rung++) {
+      // A rung that was never judged is tried one at a time; a known one may be taken at once.
+      if (rung > first && (effects[link]?.[rung - 1]?.weight ?? 0) === 0) break;
+      const baselineShare = group.baseline[target] ?? 0;
+      const share = expectedShare(effects, group.state, baselineShare, link, rung);
+      const expected = isHere ? Math.max(share, group.shares[target] ?? 0) : share;
+      const shares = spreadShares(from, target, expected);
+      proposals.push(propose(context, group, kind, target, rung, shares));
+    }
   }
   if (group.link >= 0 && group.pin === undefined) {
     const link = network.links[group.link] ?? '';
     const tried = group.state.tried[link];
+    const rested = context.now - (group.state.changes.at(-1) ?? 0);
+    const isUnneeded = !state.isEngaged && rested >= returnWindow(policy, group.state.dwellFactor);
     const isDead =
       tried !== undefined &&
       tried.moved < deadMove &&
-      (group.rung >= policy.rungs || !state.isEngaged) &&
+      (group.rung >= policy.rungs || isUnneeded) &&
       !group.isPending;
     proposals.push(propose(context, group, isDead ? 'roll_back' : 'steer', -1, 0, group.baseline));
   }

@@ -107,17 +107,19 @@ function blend(
   return blended;
 }
 
-/** After a day without changes a block's own failures and its longer dwell are forgotten. */
+/** Back and forth is remembered this much longer than a block's own failures to move. */
+const daysOfLeaving = 7;
+
+/** Forgets changes and failures after a day; where a block left, and its longer dwell, after a week. */
 function forget(block: BlockState, at: Ms, dayMs: number): BlockState {
-  const changes = block.changes.filter((time) => at - time < dayMs);
-  const left = block.left.filter((entry) => at - entry.at < dayMs);
+  const left = block.left.filter((entry) => at - entry.at < daysOfLeaving * dayMs);
   const tried = Object.entries(block.tried).filter(([, entry]) => at - entry.at < dayMs);
   return {
     ...block,
-    changes,
+    changes: block.changes.filter((time) => at - time < dayMs),
     left,
     tried: Object.fromEntries(tried),
-    dwellFactor: changes.length === 0 ? 1 : block.dwellFactor,
+    dwellFactor: left.length === 0 ? 1 : block.dwellFactor,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Policy } from '../policy.ts';
 import { duration, pass, postpone, type Rail } from './rail.ts';
 
 /** A block does not return to a link that it left a short while ago, unless where it is now is down. */
@@ -5,16 +6,28 @@ export const oscillation: Rail = {
   name: 'oscillation',
   judge: ({ group, target, kind, shares }, { now, policy, network }) => {
     if (kind === 'pin' || kind === 'roll_back') return pass('oscillation', `waived: ${kind}`);
+    const window = returnWindow(policy, group.state.dwellFactor);
+    const last = group.state.changes.at(-1) ?? 0;
+    const isEscape =
+      group.link >= 0 && (!network.isUp[group.link] || network.isDrained[group.link]);
+    if (target < 0 && !isEscape && now - last < window) {
+      const text = `biased ${duration(now - last)} ago, may be released after ${duration(window)}`;
+      return postpone('oscillation', text);
+    }
     const to = target < 0 ? largest(shares) : target;
     const left = group.state.left.findLast((entry) => entry.link === network.links[to]);
     if (!left) return pass('oscillation', 'was not there before');
     if (group.link >= 0 && !network.isUp[group.link])
       return pass('oscillation', `waived: ${network.links[group.link]} is down`);
-    const window = policy.rails.oscillationDwells * policy.rails.dwellMs;
     const text = `left ${left.link} ${duration(now - left.at)} ago, may return after ${duration(window)}`;
     return now - left.at >= window ? pass('oscillation', text) : postpone('oscillation', text);
   },
 };
+
+/** How long a link that was left stays out of bounds: much longer for a block that went back and forth already. */
+export function returnWindow(policy: Policy, dwellFactor: number): number {
+  return policy.rails.oscillationDwells * policy.rails.dwellMs * dwellFactor ** 3;
+}
 
 /** Where most of an unbiased group would come in. */
 const largest = (shares: readonly number[]): number => shares.indexOf(Math.max(...shares));

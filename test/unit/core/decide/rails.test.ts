@@ -146,13 +146,27 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
   ],
   [
     'oscillation',
-    { block: { left: [{ link: b, at: ago(239) }] } },
-    { block: { left: [{ link: b, at: ago(241) }] } },
+    { block: { left: [{ link: b, at: ago(359) }] } },
+    { block: { left: [{ link: b, at: ago(361) }] } },
   ],
   [
     'oscillation',
     { block: { left: [{ link: b, at: ago(1) }] } },
     { block: { left: [{ link: a, at: ago(1) }] } },
+  ],
+  [
+    'oscillation',
+    {
+      block: { changes: at(359) },
+      plan: { link: b, rung: 1 },
+      proposal: { target: -1, shares: [1, 0] },
+      saidOf: /released after/,
+    },
+    {
+      block: { changes: at(361) },
+      plan: { link: b, rung: 1 },
+      proposal: { target: -1, shares: [1, 0] },
+    },
   ],
   ['damping', { block: { changes: at(20) } }, { block: { changes: at(31) } }],
   [
@@ -162,8 +176,8 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
   ],
   [
     'hourly',
-    { state: { recent: Array.from({ length: 12 }, () => ago(30)) } },
-    { state: { recent: Array.from({ length: 12 }, () => ago(61)) } },
+    { state: { recent: Array.from({ length: 30 }, () => ago(30)) } },
+    { state: { recent: Array.from({ length: 30 }, () => ago(61)) } },
   ],
   [
     'hourly',
@@ -256,10 +270,10 @@ t.test('work begins at the upper thresholds and ends at the lower ones', async (
   t.ok(due([86e6, 60e6], false));
   t.ok(due([81e6, 75e6], true));
   t.notOk(due([79e6, 75e6], true));
-  t.ok(due([40e6, 9e6], false), 'uneven');
-  t.notOk(due([40e6, 11e6], false));
-  t.ok(due([40e6, 24e6], true));
-  t.notOk(due([40e6, 26e6], true));
+  t.ok(due([50e6, 9e6], false), 'uneven');
+  t.notOk(due([50e6, 11e6], false));
+  t.ok(due([40e6, 19e6], true));
+  t.notOk(due([40e6, 21e6], true));
 });
 
 t.test('input that is missing, stale, thin or contradictory freezes', async (t) => {
