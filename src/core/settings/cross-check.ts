@@ -149,10 +149,10 @@ function routerComplaints(settings: ParsedSettings): Complaint[] {
     }
   }
   const speaks = settings.routers.some((router) => router.bgp !== undefined);
-  if (settings.mode === 'control' && !speaks) {
+  if (settings.mode === 'control' && !speaks && settings.dns === undefined) {
     complaints.push({
       path: ['mode'],
-      message: 'control needs a router with bgp: {}; without one use observe or advise',
+      message: 'control needs a router with bgp: {}, or dns; without them use observe or advise',
     });
   }
   const { address, interface: port, routerId } = settings.management;

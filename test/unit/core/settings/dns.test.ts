@@ -51,3 +51,7 @@ t.test('a mistake is named where it stands', async (t) => {
     );
   }
 });
+
+t.test('names alone are enough to be in control of', async (t) => {
+  t.equal(settingsOf(text({ ', bgp: {}': '' })).mode, 'control');
+});
