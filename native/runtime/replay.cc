@@ -10,11 +10,11 @@
 namespace headgate {
 namespace {
 
-// Room for a session per 2 KiB of capture at a load of 3/4, within these bounds.
+// Room for a session per 680 bytes of capture (a handshake, an end and little between) at a load of 3/4, within these bounds.
 constexpr uint32_t kSlotsMin = 1u << 12, kSlotsMax = 1u << 21;
 
 uint32_t slots_for(uint64_t file_bytes) {
-  const uint64_t wanted = file_bytes / 1536;
+  const uint64_t wanted = file_bytes / 512;
   uint32_t slots = kSlotsMin;
   while (slots < kSlotsMax && slots < wanted) slots *= 2;
   return slots;

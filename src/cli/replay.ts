@@ -1,14 +1,12 @@
 /** `headgate replay`: capture files through the same pipeline as a wire, with the capture's own clock. */
 import { readFileSync } from 'node:fs';
-import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { formatPrefix, parsePrefix } from '../core/base/prefix.ts';
 import { linkId, type PrefixText } from '../core/base/units.ts';
-import { formatSettingsError, loadSettings } from '../core/settings/index.ts';
 import type { EngineTables, LinkRule } from '../engine/index.ts';
 import { type Replay, startReplay } from '../engine/replay.ts';
 import { exitCodes, UseError } from './face/exit.ts';
-import { type ReplayReport, renderReport, toReport } from './replay/report.ts';
+import { type ReplayReport, toReport } from './replay/report.ts';
 
 interface Options {
   readonly json?: boolean;
@@ -43,7 +41,7 @@ export function register(program: Command): void {
 async function replay(files: readonly string[], options: Options): Promise<void> {
   if (options.write !== undefined && files.length !== 1)
     throw new UseError('--write takes one input file');
-  const tables = readTables(options);
+  const tables = await readTables(options);
   const reports: ReplayReport[] = [];
   for (const file of files) {
     const started = startReplay({
@@ -52,12 +50,15 @@ async function replay(files: readonly string[], options: Options): Promise<void>
       ...(options.write !== undefined && { writePath: options.write }),
       withFrames: options.frames === true,
     });
-    const stopProgress = showProgress(file, started);
+    const stopProgress = await showProgress(file, started);
     const result = await started.result;
     stopProgress();
     const report = toReport(file, result, { withFrames: options.frames === true });
     reports.push(report);
-    if (options.json !== true) process.stdout.write(renderReport(report));
+    if (options.json !== true) {
+      const { renderReport } = await import('./replay/table.ts');
+      process.stdout.write(renderReport(report));
+    }
     if (result.problem !== '') {
       process.stderr.write(`headgate: ${file}: ${result.problem}\n`);
       process.exitCode = exitCodes.failed;
@@ -66,9 +67,10 @@ async function replay(files: readonly string[], options: Options): Promise<void>
   if (options.json === true) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
 }
 
-function readTables(options: Options): EngineTables | undefined {
+async function readTables(options: Options): Promise<EngineTables | undefined> {
   const blocks = options.block.map(parseBlock);
-  const fromSettings = options.settings === undefined ? undefined : readSettings(options.settings);
+  const fromSettings =
+    options.settings === undefined ? undefined : await readSettings(options.settings);
   const destinations = options.destination.map((text) => {
     const [prefix = '', link = ''] = text.split('=');
     if (!fromSettings?.links.some((rule) => rule.link === link))
@@ -92,7 +94,9 @@ function parseBlock(text: string): PrefixText {
   return formatPrefix(parsed.value);
 }
 
-function readSettings(file: string): Pick<EngineTables, 'blocks' | 'links'> {
+async function readSettings(file: string): Promise<Pick<EngineTables, 'blocks' | 'links'>> {
+  // The schema takes longer to load than a small capture to read: only who asks for it waits.
+  const { formatSettingsError, loadSettings } = await import('../core/settings/index.ts');
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -114,8 +118,9 @@ function readSettings(file: string): Pick<EngineTables, 'blocks' | 'links'> {
 }
 
 /** A bar on a terminal while a file takes more than a moment; gives the function that takes it away. */
-function showProgress(file: string, { progress }: Replay): () => void {
+async function showProgress(file: string, { progress }: Replay): Promise<() => void> {
   if (!process.stderr.isTTY) return () => {};
+  const { SingleBar } = await import('cli-progress');
   const bar = new SingleBar({
     format: `${file} {bar} {percentage}% {eta_formatted} left`,
     stream: process.stderr,

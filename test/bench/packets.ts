@@ -1,0 +1,273 @@
+/**
+ * Packets per second of the pipeline on one core, with everything on, beside the limits of the machine, a
+ * plain C path and its peers, in one run over one generated capture. Usage: scripts/bench packets [--quick] [--json]
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
+
+const options = readOptions(process.argv);
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const sources = join(root, 'test/bench/packets');
+const folder = mkdtempSync(join(tmpdir(), 'headgate-bench-packets-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+const seed = 1;
+const packets = options.isQuick ? 1_000_000 : 5_000_000;
+const sessions = options.isQuick ? 50_000 : 200_000;
+const repeats = options.isQuick ? 3 : 5;
+
+interface Truth {
+  readonly packets: number;
+  readonly retransmitted: number;
+}
+interface Timed {
+  /** CPU nanoseconds per packet of each repeat. */
+  readonly ns: readonly number[];
+  readonly retransmitted: number;
+  readonly wall_s?: number;
+}
+interface Peer {
+  readonly name: string;
+  readonly program: string;
+  readonly command: (file: string) => readonly string[];
+}
+
+const rows: Row[] = [];
+const goals: Goal[] = [];
+const notes: string[] = [];
+
+build();
+const small = generate('small.pcap', packets, sessions, 32);
+const parts = {
+  sum: timed('plain', small.file, 'sum'),
+  touch: timed('plain', small.file, 'touch'),
+};
+const plain = timed('plain', small.file, 'full');
+const unit = timed('unit', small.file);
+rows.push(
+  row('read records, sum lengths', parts.sum.ns, 'ns/packet'),
+  row('parse, touch one random line', parts.touch.ns, 'ns/packet'),
+  row('plain C full path', plain.ns, 'ns/packet'),
+  row('headgate, everything on', unit.ns, 'ns/packet'),
+);
+const plainNs = median(plain.ns);
+const unitNs = median(unit.ns);
+goals.push(
+  atMost('CPU time over the plain C path', unitNs / plainNs, 1.25, 'times'),
+  atMost(
+    'retransmissions missed or invented',
+    Math.abs(unit.retransmitted - small.truth.retransmitted),
+    0,
+    'segments',
+  ),
+);
+
+measureShapes();
+measureWorkers();
+measurePeers();
+measureWholeProcess();
+if (!options.isQuick) countInstructions();
+report('packets', rows, goals, options, notes);
+
+function build(): void {
+  const compile = (compiler: string, ...args: readonly string[]) =>
+    execFileSync(compiler, args, { cwd: sources, stdio: ['ignore', 'ignore', 'inherit'] });
+  compile('g++', '-std=c++20', '-O3', 'generate.cc', '-o', join(folder, 'generate'));
+  compile('gcc', '-O3', '-march=native', 'plain.c', '-o', join(folder, 'plain'));
+  const native = join(root, 'native');
+  const core = ['parse', 'pipeline', 'prefix_table', 'resolver', 'rewrite', 'session', 'tcp'];
+  compile(
+    'g++',
+    ...[
+      '-std=c++20',
+      '-O3',
+      '-flto=auto',
+      '-fno-exceptions',
+      '-fno-rtti',
+      `-I${native}`,
+      'unit.cc',
+    ],
+    ...core.map((name) => `${native}/core/${name}.cc`),
+    ...[`${native}/drivers/pcap_file.cc`, `${native}/runtime/memory.cc`, '-lz'],
+    ...['-o', join(folder, 'unit')],
+  );
+}
+
+function generate(
+  name: string,
+  count: number,
+  concurrent: number,
+  payload: number,
+): { readonly file: string; readonly truth: Truth } {
+  const file = join(folder, name);
+  const args = [file, count, concurrent, payload, seed].map(String);
+  const truth: Truth = JSON.parse(
+    execFileSync(join(folder, 'generate'), args, { encoding: 'utf8' }),
+  );
+  return { file, truth };
+}
+
+function timed(program: 'plain' | 'unit', file: string, mode = '1'): Timed {
+  const args = program === 'plain' ? [file, mode, String(repeats)] : [file, String(repeats), mode];
+  return JSON.parse(execFileSync(join(folder, program), args, { encoding: 'utf8' }));
+}
+
+/** The same work with large packets, with few sessions and with very many. */
+function measureShapes(): void {
+  const shapes = [
+    ['1500-byte packets', options.isQuick ? 100_000 : 1_000_000, sessions, 1448],
+    ['2,000 sessions', packets, 2_000, 32],
+    ['1,000,000 sessions', packets, options.isQuick ? 250_000 : 1_000_000, 32],
+  ] as const;
+  const ns: number[] = [];
+  for (const [name, count, concurrent, payload] of shapes) {
+    const { file, truth } = generate('shape.pcap', count, concurrent, payload);
+    const measured = timed('unit', file);
+    rows.push(row(`headgate, ${name}`, measured.ns, 'ns/packet'));
+    rows.push(row(`plain C, ${name}`, timed('plain', file, 'full').ns, 'ns/packet'));
+    ns.push(median(measured.ns));
+    if (measured.retransmitted !== truth.retransmitted)
+      notes.push(
+        `${name}: ${measured.retransmitted} retransmissions, truth ${truth.retransmitted}`,
+      );
+    rmSync(file);
+  }
+  goals.push(atMost('1 million sessions over 2,000', (ns[2] ?? 0) / (ns[1] ?? 1), 3, 'times'));
+}
+
+/** Offline, so that nothing but the pipeline is shared out: each worker reads the file and keeps its sessions. */
+function measureWorkers(): void {
+  const one = timed('unit', small.file, '1').wall_s ?? 0;
+  const two = timed('unit', small.file, '2').wall_s ?? 1;
+  rows.push(row('2 workers: wall time of 1 over 2', [one / two], 'times'));
+}
+
+function measurePeers(): void {
+  const peers: readonly Peer[] = [
+    {
+      name: 'argus',
+      program: 'argus',
+      command: (file) => ['argus', '-X', '-r', file, '-w', '/dev/null'],
+    },
+    {
+      name: 'softflowd',
+      program: 'softflowd',
+      command: (file) => [
+        'softflowd',
+        '-d',
+        '-r',
+        file,
+        '-m',
+        '2000000',
+        '-n',
+        '127.0.0.1:9',
+        '-v',
+        '9',
+      ],
+    },
+    { name: 'tcptrace', program: 'tcptrace', command: (file) => ['tcptrace', '-n', file] },
+    {
+      name: 'ndpiReader',
+      program: 'ndpiReader',
+      command: (file) => ['ndpiReader', '-i', file, '-q'],
+    },
+    {
+      name: 'tshark',
+      program: 'tshark',
+      command: (file) => [
+        'tshark',
+        '-r',
+        file,
+        '-q',
+        '-z',
+        'io,stat,0,tcp.analysis.retransmission',
+      ],
+    },
+  ];
+  const bounds: Readonly<Record<string, number>> = { argus: 12, tcptrace: 30, tshark: 100 };
+  // Slower peers get a part: their time per packet only grows with the number of sessions they hold.
+  const part = generate('part.pcap', options.isQuick ? 50_000 : 500_000, sessions, 32);
+  for (const { name, program, command } of peers) {
+    if (!isInstalled(program)) {
+      notes.push(`skipped: ${name} is not installed`);
+      continue;
+    }
+    const ns = (cpuSeconds(command(part.file)) * 1e9) / part.truth.packets;
+    rows.push(row(name, [ns], 'ns/packet'));
+    const bound = bounds[name];
+    if (bound !== undefined)
+      goals.push(atLeast(`faster than ${name}`, ns / unitNs, bound, 'times'));
+  }
+  for (const name of ['pcap', 'cap'])
+    notes.push(`skipped: npm ${name} is no dependency of this checkout`);
+}
+
+/** From start to JSON, beside tcpdump that only reads and writes. */
+function measureWholeProcess(): void {
+  const whole = (command: readonly string[]) =>
+    Array.from({ length: repeats }, () => (wallSeconds(command) * 1e9) / packets);
+  const own = whole(['node', join(root, 'dist/src/cli/main.js'), 'replay', '--json', small.file]);
+  rows.push(row('headgate replay --json, wall', own, 'ns/packet'));
+  if (!isInstalled('tcpdump')) {
+    notes.push('skipped: tcpdump is not installed');
+    return;
+  }
+  const other = whole(['tcpdump', '-r', small.file, '-w', '/dev/null']);
+  rows.push(row('tcpdump -r FILE -w /dev/null, wall', other, 'ns/packet'));
+  goals.push(atMost('whole process over tcpdump', median(own) / median(other), 1, 'times'));
+}
+
+/** Instructions repeat where times do not: the difference of three passes and one, over two passes. */
+function countInstructions(): void {
+  if (!isInstalled('valgrind')) {
+    notes.push('skipped: valgrind is not installed');
+    return;
+  }
+  const { file, truth } = generate('instructions.pcap', 100_000, 10_000, 32);
+  const count = (passes: number): number => {
+    const { stderr } = spawnSync(
+      'valgrind',
+      [
+        '--tool=callgrind',
+        `--callgrind-out-file=${folder}/callgrind.out`,
+        join(folder, 'unit'),
+        file,
+        String(passes),
+        '1',
+      ],
+      { encoding: 'utf8' },
+    );
+    return Number(/Collected : (\d+)/.exec(stderr)?.[1]);
+  };
+  const instructions = (count(3) - count(1)) / 2 / truth.packets;
+  rows.push(row('headgate, instructions with table set-up', [instructions], 'instructions/packet'));
+}
+
+function isInstalled(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+}
+
+function cpuSeconds(command: readonly string[]): number {
+  return run(command, 'TIMEFORMAT="%U %S"; time "$@" >/dev/null 2>&1').reduce((a, b) => a + b, 0);
+}
+
+function wallSeconds(command: readonly string[]): number {
+  return run(command, 'TIMEFORMAT="%R"; time "$@" >/dev/null 2>&1')[0] ?? Number.NaN;
+}
+
+function run(command: readonly string[], script: string): number[] {
+  const { stderr } = spawnSync('bash', ['-c', script, 'bash', ...command], {
+    encoding: 'utf8',
+    cwd: folder,
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  return stderr.trim().split(/\s+/).map(Number);
+}
+
+function median(values: readonly number[]): number {
+  return row('', values, '').value;
+}
