@@ -1,12 +1,20 @@
+import { utilisation } from '../network.ts';
 import type { Policy } from '../policy.ts';
 import { duration, pass, postpone, type Rail } from './rail.ts';
+
+/** Load that is merely uneven is a poor reason to return: it waits this much longer. */
+const evenLoadPatience = 8;
 
 /** A block does not return to a link that it left a short while ago, unless where it is now is down. */
 export const oscillation: Rail = {
   name: 'oscillation',
-  judge: ({ group, target, kind, shares }, { now, policy, network }) => {
+  judge: ({ group, target, kind, shares }, { now, policy, network, loads }) => {
     if (kind === 'pin' || kind === 'roll_back') return pass('oscillation', `waived: ${kind}`);
-    const window = returnWindow(policy, group.state.dwellFactor);
+    const isRelief = network.links.some(
+      (_, link) => network.isUp[link] && utilisation(network, loads, link) >= policy.rails.low,
+    );
+    const patience = isRelief ? 1 : evenLoadPatience;
+    const window = returnWindow(policy, group.state.dwellFactor) * patience;
     const last = group.state.changes.at(-1) ?? 0;
     const isEscape =
       group.link >= 0 && (!network.isUp[group.link] || network.isDrained[group.link]);
