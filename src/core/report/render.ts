@@ -22,8 +22,8 @@ export function renderReport(report: Report, assets: ReportAssets): string {
 ${report.links.map((link) => `<section id="link-${escapeHtml(link.link)}" class="charts"></section>`).join('\n')}
 ${table(
   'Bill to date',
-  ['link', 'so far', 'forecast', 'without headgate'],
-  report.bills.map((bill) => [bill.link, bill.soFar, bill.forecast, bill.without]),
+  ['link', 'so far', 'forecast'],
+  report.bills.map((bill) => [bill.link, bill.soFar, bill.forecast]),
 )}
 ${table(
   'Moves',

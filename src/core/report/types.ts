@@ -29,7 +29,6 @@ export interface ReportBill {
   /** Formatted with currency. */
   readonly soFar: string;
   readonly forecast: string;
-  readonly without: string;
 }
 
 /** All that a report shows. Plain JSON. */
