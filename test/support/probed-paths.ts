@@ -7,8 +7,18 @@
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { inside, ipBatch, removeNamespaces, run, spawnInside } from '../../src/lab/namespaces.ts';
-import { until } from './collected-router.ts';
+import {
+  inside,
+  ipBatch,
+  readCounters,
+  removeNamespaces,
+  run,
+  spawnInside,
+} from '../../src/lab/namespaces.ts';
+import { listening, until } from './collected-router.ts';
+
+/** Further hosts of the world, all alike. */
+export const hosts: readonly string[] = Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`);
 
 export const target = { 4: '192.0.2.1', 6: '2001:db8:f::1' } as const;
 
@@ -23,6 +33,12 @@ export interface ProbedPaths {
   /** A settings file that names both links. */
   readonly settings: string;
   impose(link: 'north' | 'south', fault: PathFault): Promise<void>;
+  /** Limits what north brings in from the world, as a provider's port does: a queue of 50 ms before it. */
+  shape(rate: string): Promise<void>;
+  /** Bytes that came in by a link so far, as its interface at the border counts them. */
+  inboundBytes(link: 'north' | 'south'): Promise<number>;
+  /** Sends UDP from the world to the unit by north until the child is ended. */
+  load(rate: string): Promise<ChildProcess>;
   /** Runs a program in the unit's namespace and gives its stdout. */
   inUnit(argv: readonly string[]): Promise<string>;
   remove(): Promise<void>;
@@ -78,12 +94,15 @@ export async function makeProbedPaths(name: string): Promise<ProbedPaths> {
     ...up('unit', '10.9.0.1/24', '2001:db8:9::1/64'),
     ...up('north', ...linkNet('north', 1)),
     ...up('south', ...linkNet('south', 1)),
-    ...['203.0.113.0/24 via 10.9.0.2', '2001:db8:a::/64 via 2001:db8:9::2'].map(
-      (route) => `route add ${route}`,
-    ),
+    // The last is for what bears no mark: the answers to the load.
+    ...[
+      '203.0.113.0/24 via 10.9.0.2',
+      '192.0.2.0/24 via 10.9.1.2',
+      '2001:db8:a::/64 via 2001:db8:9::2',
+    ].map((route) => `route add ${route}`),
   ]);
   await ipBatch(world, [
-    ...up('lo', `${target[4]}/32`, `${target[6]}/128`),
+    ...up('lo', ...hosts.map((host) => `${host}/32`), `${target[6]}/128`),
     ...up('north', ...linkNet('north', 2)),
     ...up('south', ...linkNet('south', 2)),
     // What makes the way back: each source by its own link.
@@ -104,6 +123,8 @@ export async function makeProbedPaths(name: string): Promise<ProbedPaths> {
   await routeByMark(border);
   const relay = `${folder}/delay-relay`;
   execFileSync('cc', ['-O2', '-o', relay, 'test/support/delay-relay.c']);
+  const children: ChildProcess[] = [];
+  const delays = new Map<LinkName, number>();
   const relays = new Map<LinkName, ChildProcess>();
   const settings = `${folder}/headgate.yaml`;
   writeFileSync(settings, settingsText());
@@ -111,13 +132,39 @@ export async function makeProbedPaths(name: string): Promise<ProbedPaths> {
     unit,
     settings,
     async impose(link, { delayUs, loss }) {
-      relays.get(link)?.kill('SIGKILL');
-      relays.set(link, await startRelay(border, link, relay, delayUs));
+      // A relay that goes on leaves no moment without delay.
+      if (delays.get(link) !== delayUs) {
+        relays.get(link)?.kill('SIGKILL');
+        relays.set(link, await startRelay(border, link, relay, delayUs));
+        delays.set(link, delayUs);
+      }
       await imposeLoss(border, link, loss);
+    },
+    async shape(rate) {
+      const qdisc = ['tbf', 'rate', rate, 'burst', '4kb', 'latency', '50ms'];
+      await run(inside(world, ['tc', 'qdisc', 'replace', 'dev', 'north', 'root', ...qdisc]));
+    },
+    async inboundBytes(link) {
+      return (await readCounters(border)).get(link)?.rxBytes ?? 0;
+    },
+    async load(rate) {
+      const server = spawnInside(unit, ['iperf3', '-s', '-1', '-B', '203.0.113.1'], {
+        stdio: 'ignore',
+      });
+      children.push(server);
+      await listening(unit, 5201);
+      const where = ['-c', '203.0.113.1', '-B', target[4]];
+      const client = spawnInside(
+        world,
+        ['iperf3', '-u', '-b', rate, '-l', '1000', '-t', '600', ...where],
+        { stdio: 'ignore' },
+      );
+      children.push(client);
+      return client;
     },
     inUnit: (argv) => run(inside(unit, argv)),
     async remove() {
-      for (const child of relays.values()) child.kill('SIGKILL');
+      for (const child of [...relays.values(), ...children]) child.kill('SIGKILL');
       await removeNamespaces(all);
       rmSync(folder, { recursive: true, force: true });
     },

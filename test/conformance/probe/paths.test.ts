@@ -38,7 +38,7 @@ t.test('probes measure the returning path of each link', { skip }, async (t) => 
     await paths.impose('south', { delayUs: 0, loss: 0 });
     const idle = await probe(4, '--count', '30');
     for (const link of ['north', 'south'] as const) await paths.impose(link, faults[link]);
-    const count = isLong ? '1000' : '100';
+    const count = isLong ? '1000' : '60';
     const [v4, v6] = await Promise.all([probe(4, '--count', count), probe(6, '--count', count)]);
     for (const [family, rows] of [
       [4, v4],
