@@ -3,13 +3,13 @@
  * Usage: scripts/bench steer [--quick] [--json]. Needs the captures (The CAIDA AS Relationships Dataset).
  */
 import { bitps } from '../../src/core/base/units.ts';
+import { drawWeather, type Outcome, runWeather } from '../../src/core/simulate/days.ts';
 import { propagate } from '../../src/core/simulate/propagate.ts';
 import { seeded } from '../../src/core/simulate/random.ts';
 import { drawWorld, Routes } from '../../src/core/simulate/world.ts';
 import { loadRelationships } from '../support/relationships.ts';
 import { atLeast, atMost, type Row, readOptions, report, row } from './report.ts';
 import { headgate, noControl, staticBest, threshold } from './steer/controllers.ts';
-import { drawWeather, type Outcome, runWeather } from './steer/run.ts';
 
 const options = readOptions(process.argv);
 const stubs = options.isQuick ? 10 : 200;

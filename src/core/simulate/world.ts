@@ -37,37 +37,51 @@ export interface WorldShape {
 /** Providers have at least this many customers, so that they are somebody's upstream in earnest. */
 const leastCustomers = 5;
 
-/** Draws a multihomed stub: sources by a gravity model (size of the network times size of the block). */
+/** Draws a multihomed stub: its providers, links of 1, 2 or 4 units, and its traffic. */
 export function drawWorld(topology: Topology, random: Random, shape: WorldShape): World {
   const transit = [...topology.asns.keys()].filter(
     (as) => degree(topology.customers, as) >= leastCustomers,
   );
   const providers = drawDistinct(random, transit, shape.links);
-  const edge = [...topology.asns.keys()].filter((as) => !providers.includes(as));
-  const sources = drawDistinct(random, edge, shape.sources);
-  const sizes = shape.links > 0 ? providers.map(() => 2 ** Math.floor(2.5 * random())) : [];
+  const sizes = providers.map(() => 2 ** Math.floor(2.5 * random()));
   const sum = sizes.reduce((a, b) => a + b, 0);
   const capacity = shape.total / shape.fill;
+  const links = sizes.map((size, i) => ({
+    link: linkId(`link${i + 1}`),
+    capacity: bitps((capacity * size) / sum),
+  }));
+  const { blocks, sources, total } = shape;
+  return drawTraffic(topology, random, { providers, links, blocks, sources, total });
+}
+
+export interface TrafficShape extends Pick<World, 'providers' | 'links'> {
+  readonly blocks: number;
+  readonly sources: number;
+  readonly total: Bitps;
+}
+
+/** Draws who sends how much to which block: a gravity model, the size of the network times the size of the block. */
+export function drawTraffic(topology: Topology, random: Random, shape: TrafficShape): World {
+  const { providers, links } = shape;
+  const edge = [...topology.asns.keys()].filter((as) => !providers.includes(as));
+  const sources = drawDistinct(random, edge, shape.sources);
   const blocks = Array.from({ length: shape.blocks }, (_, i) =>
     prefixText(`10.${i >> 8}.${i & 255}.0/24`),
   );
   const weights = sources.map(
     (as) => pareto(random, 1.3) * Math.sqrt(1 + degree(topology.customers, as)),
   );
-  const demand = new Float64Array(shape.blocks * shape.sources);
+  const demand = new Float64Array(shape.blocks * sources.length);
   for (let b = 0; b < shape.blocks; b++) {
     const size = pareto(random, 1.5);
-    for (let s = 0; s < shape.sources; s++)
-      demand[b * shape.sources + s] = size * (weights[s] ?? 0) * pareto(random, 2);
+    for (let s = 0; s < sources.length; s++)
+      demand[b * sources.length + s] = size * (weights[s] ?? 0) * pareto(random, 2);
   }
   const scale = shape.total / demand.reduce((a, b) => a + b, 0);
   return {
     topology,
     providers,
-    links: sizes.map((size, i) => ({
-      link: linkId(`link${i + 1}`),
-      capacity: bitps((capacity * size) / sum),
-    })),
+    links,
     blocks,
     sources,
     demand: demand.map((value) => value * scale),

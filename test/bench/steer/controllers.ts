@@ -7,11 +7,9 @@ import {
   initialState,
   type Policy,
 } from '../../../src/core/decide/index.ts';
-import type { Observation } from '../../../src/core/model/observation.ts';
 import type { BlockPlan, Plan } from '../../../src/core/model/plan.ts';
+import type { Controller } from '../../../src/core/simulate/days.ts';
 import { offeredRates, type Routes, type World } from '../../../src/core/simulate/world.ts';
-
-export type Controller = (observation: Observation) => Plan;
 
 const emptyPlan = (blocks: readonly BlockPlan[] = []): Plan => ({
   generation: 0,

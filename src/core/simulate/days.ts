@@ -1,11 +1,14 @@
 /** Runs one controller through simulated days: demand that shifts and surges, links that degrade and fail. */
-import { bitps, ms } from '../../../src/core/base/units.ts';
-import type { Plan } from '../../../src/core/model/plan.ts';
-import { observe } from '../../../src/core/simulate/border.ts';
-import { generateDemand, samplesPerDay } from '../../../src/core/simulate/demand.ts';
-import { seeded } from '../../../src/core/simulate/random.ts';
-import { offeredRates, type Routes, type World } from '../../../src/core/simulate/world.ts';
-import type { Controller } from './controllers.ts';
+import { bitps, ms } from '../base/units.ts';
+import type { Observation } from '../model/observation.ts';
+import type { Plan } from '../model/plan.ts';
+import { observe } from './border.ts';
+import { generateDemand, samplesPerDay } from './demand.ts';
+import { seeded } from './random.ts';
+import { offeredRates, type Routes, type World } from './world.ts';
+
+/** Decides after each step what the next one's plan is. */
+export type Controller = (observation: Observation) => Plan;
 
 const stepMs = 300_000;
 
