@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <grp.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -22,7 +23,9 @@
 namespace headgate {
 namespace {
 
-constexpr const char* kFileSystem = "/sys/fs/bpf";
+// A mount of our own: the system's at /sys/fs/bpf is closed to the user that the unit runs as.
+constexpr const char* kFileSystem = "/run/headgate-wire";
+constexpr const char* kGroup = "headgate";
 constexpr long kFileSystemMagic = 0xcafe4a11;
 // One program at ingress, found again by these.
 constexpr uint32_t kHandle = 1;
@@ -44,7 +47,7 @@ struct ObjectCloser {
 std::string directory_of(const std::string& wire) {
   struct stat space = {};
   stat("/proc/self/ns/net", &space);
-  return std::string(kFileSystem) + "/headgate/" + wire + "@" + std::to_string(space.st_ino);
+  return std::string(kFileSystem) + "/" + wire + "@" + std::to_string(space.st_ino);
 }
 
 Failure failed(const std::string& what, int error) {
@@ -54,15 +57,24 @@ Failure failed(const std::string& what, int error) {
 }
 
 std::optional<Failure> make_directory(const std::string& directory) {
+  if (mkdir(kFileSystem, 0755) != 0 && errno != EEXIST) return failed(std::string("creating ") + kFileSystem, errno);
   struct statfs kind = {};
   if (statfs(kFileSystem, &kind) != 0 || kind.f_type != kFileSystemMagic) {
-    if (mount("bpf", kFileSystem, "bpf", 0, "mode=0700") != 0)
+    if (mount("bpf", kFileSystem, "bpf", 0, "mode=0755") != 0)
       return failed(std::string("mounting the BPF file system at ") + kFileSystem, errno);
   }
-  const std::string parent = std::string(kFileSystem) + "/headgate";
-  if (mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) return failed("creating " + parent, errno);
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return failed("creating " + directory, errno);
+  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return failed("creating " + directory, errno);
   return std::nullopt;
+}
+
+// The unit runs as a user of its own: its group may use the maps.
+void share_maps(const std::string& directory) {
+  const group* owner = getgrnam(kGroup);
+  if (owner == nullptr) return;
+  for (const char* name : kMaps) {
+    const std::string path = directory + "/" + name;
+    if (chown(path.c_str(), 0, owner->gr_gid) == 0) chmod(path.c_str(), 0660);
+  }
 }
 
 // Sets or clears promiscuous mode; whether that changed anything.
@@ -159,6 +171,7 @@ std::optional<Failure> install_gate(const GateOptions& options) {
     bpf_map__set_pin_path(map, (directory + "/" + name).c_str());
   }
   if (const int error = bpf_object__load(object.get()); error != 0) return failed("loading " + options.object, -error);
+  share_maps(directory);
 
   hg_gate* const page = map_page(bpf_map__fd(bpf_object__find_map_by_name(object.get(), "gate")));
   if (page == nullptr) return failed("mapping the gate", errno);

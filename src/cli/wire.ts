@@ -90,7 +90,7 @@ function describe({ wire, driver, path, bypass }: InstalledStatus): string {
 
 function parseStale(text: string): number {
   const stale = Number(text);
-  // Below 2 ms the scheduler alone looks like a dead unit; above a second TCP sessions notice.
-  if (!(stale >= 2 && stale <= 1000)) throw new InvalidArgumentError('2 to 1000 milliseconds');
+  // Below 5 ms the scheduler alone looks like a dead unit; above a second TCP sessions notice.
+  if (!(stale >= 5 && stale <= 1000)) throw new InvalidArgumentError('5 to 1000 milliseconds');
   return stale;
 }
