@@ -279,6 +279,8 @@ async function startFrr(lab: Lab, router: BorderRouter, policy: string): Promise
     const text = files[daemon].replaceAll('log file frr.log', `log file ${folder}/${daemon}.log`);
     writeFileSync(`${folder}/${daemon}.conf`, text);
   }
+  // Each daemon saves to its own file, here: nothing of the lab may reach the machine's own configuration.
+  writeFileSync(`${folder}/vtysh.conf`, 'no service integrated-vtysh-config\n');
   await run(['chown', '-R', 'frr:frrvty', folder]);
   for (const daemon of frrDaemons) {
     await lab.run(router.name, [

@@ -2,6 +2,7 @@
  * A timer on the router that runs a script there unless it is stopped: for kinds of change that the router would
  * not undo by itself. It needs nothing of us once it is set, so it also works when a change cuts our own access.
  */
+import { randomUUID } from 'node:crypto';
 import type { RouterShell } from './driver.ts';
 
 export interface UndoTimer {
@@ -14,20 +15,20 @@ export const defaultFolder = '/run/headgate-router';
 
 /** `folder` is on the router, for the timer's script. */
 export function createUndoTimer(shell: RouterShell, name: string, folder: string): UndoTimer {
-  const path = `${folder}/${name}.undo`;
+  const all = `${folder}/${name}-*.undo`;
+  const stop = async () => {
+    await shell.run(['sh', '-c', `rm -f ${all}`]);
+  };
   return {
     async start(script, seconds) {
+      // A name of its own each time: a timer whose file is gone does nothing, and never meets another's file.
+      const path = `${folder}/${name}-${randomUUID()}.undo`;
       await shell.run(['mkdir', '-p', folder]);
+      await stop();
       await shell.run(['tee', path], script);
-      // The script that waits is known by the file's inode: another timer of this name, or a stop, replaces the file.
-      await shell.run([
-        'sh',
-        '-c',
-        `inode=$(stat -c %i ${path}); setsid -f sh -c "sleep ${seconds}; [ \\"\\$(stat -c %i ${path} 2>/dev/null)\\" = $inode ] && sh ${path}; rm -f ${path}" </dev/null >/dev/null 2>&1`,
-      ]);
+      const wait = `sleep ${seconds}; [ -e ${path} ] && sh ${path}; rm -f ${path}`;
+      await shell.run(['sh', '-c', `setsid -f sh -c '${wait}' </dev/null >/dev/null 2>&1`]);
     },
-    async stop() {
-      await shell.run(['rm', '-f', path]);
-    },
+    stop,
   };
 }

@@ -1,0 +1,106 @@
+/**
+ * FRR by `vtysh`. FRR has no commit that undoes itself, so the commands back are left on the router with a timer
+ * before the commands forward are given; the configuration is saved only when confirmed.
+ */
+import { HeadgateError } from '../../core/base/error.ts';
+import type { RouterDialect, RouterShell } from '../driver.ts';
+import { familyOf, type RouterIntent } from '../intent.ts';
+import { createUndoTimer, defaultFolder } from '../undo-timer.ts';
+import { commandsFor, mapsIn, parseRunningConfig, renderFrrSection } from './render.ts';
+
+export interface FrrOptions {
+  readonly shell: RouterShell;
+  /** The router's AS number: of its `router bgp`. */
+  readonly asn: number;
+  /** How to run vtysh there; `vtysh` alone unless set. */
+  readonly vtysh?: readonly string[];
+  /** On the router, for what undoes a change that is not confirmed. */
+  readonly folder?: string;
+}
+
+export function frrDialect(options: FrrOptions): RouterDialect {
+  const { shell, asn } = options;
+  const vtysh = options.vtysh ?? ['vtysh'];
+  const timer = createUndoTimer(shell, 'frr', options.folder ?? defaultFolder);
+  let back: readonly string[] = [];
+  const show = (command: string) => shell.run([...vtysh, '-c', command]);
+  const configure = async (commands: readonly string[]) => {
+    const said = await shell.run(vtysh, script(commands));
+    // vtysh ends with 0 also when a daemon refuses a line.
+    const refusal = said.split('\n').find((line) => line.startsWith('%'));
+    if (refusal !== undefined)
+      throw new HeadgateError('router_refused', `FRR refused: ${refusal.trim()}`);
+  };
+  const read = async () => parseRunningConfig(await show('show running-config'));
+  return {
+    render: renderFrrSection,
+    read,
+    async stage(intent, undoAfterS) {
+      const [from, to] = [await read(), renderFrrSection(intent)];
+      back = commandsFor(asn, to, from);
+      await timer.start(`${vtysh.join(' ')} <<'END'\n${script(back)}END\n`, undoAfterS);
+      await configure(commandsFor(asn, from, to));
+    },
+    async verify(intent) {
+      if ((await read()) !== renderFrrSection(intent))
+        return 'the running configuration is not the one wanted';
+      return firstMissing(intent, show);
+    },
+    async confirm() {
+      await timer.stop();
+      const running = await show('show running-config');
+      const section = parseRunningConfig(running);
+      const unused = [...mapsIn(running)].filter((name) => !section.includes(` ${name}\n`));
+      if (unused.length > 0) await configure(unused.map((name) => `no route-map ${name}`));
+      await show('write memory');
+    },
+    async undo() {
+      await configure(back);
+      await timer.stop();
+    },
+  };
+}
+
+const script = (commands: readonly string[]): string =>
+  ['configure terminal', ...commands, 'end', ''].join('\n');
+
+/** The parts of FRR's JSON that are looked at. */
+interface BgpEntry {
+  readonly paths?: ReadonlyArray<{
+    readonly bestpath?: { readonly overall?: boolean };
+    readonly largeCommunity?: { readonly list?: readonly string[] };
+  }>;
+}
+type RouteEntry = Readonly<
+  Record<
+    string,
+    ReadonlyArray<{
+      readonly selected?: boolean;
+      readonly nexthops?: ReadonlyArray<{ readonly ip?: string; readonly fib?: boolean }>;
+    }>
+  >
+>;
+
+async function firstMissing(
+  intent: RouterIntent,
+  show: (command: string) => Promise<string>,
+): Promise<string | undefined> {
+  for (const block of intent.blocks) {
+    const said = await show(`show bgp ipv${familyOf(block.prefix)} unicast ${block.prefix} json`);
+    // FRR's own JSON; what is not there is missing.
+    const entry = JSON.parse(said || '{}') as BgpEntry;
+    const best = entry.paths?.find((path) => path.bestpath?.overall === true);
+    const heard = best?.largeCommunity?.list ?? [];
+    const lacking = block.largeCommunities.find((c) => !heard.includes(c.join(':')));
+    if (lacking) return `${block.prefix} is not announced with the community ${lacking.join(':')}`;
+  }
+  for (const destination of intent.destinations) {
+    const word = familyOf(destination.prefix) === 4 ? 'ip' : 'ipv6';
+    const said = await show(`show ${word} route ${destination.prefix} json`);
+    const entries = JSON.parse(said || '{}') as RouteEntry;
+    const selected = entries[destination.prefix]?.find((entry) => entry.selected);
+    if (!selected?.nexthops?.some((hop) => hop.fib && hop.ip === destination.gateway))
+      return `${destination.prefix} is not routed by ${destination.gateway}`;
+  }
+  return undefined;
+}
