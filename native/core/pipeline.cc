@@ -1,5 +1,7 @@
 #include "pipeline.h"
 
+#include <cstring>
+
 #include "byte_order.h"
 #include "rewrite.h"
 
@@ -40,7 +42,10 @@ struct Pipeline::Work {
   uint32_t other_block;  // when both ends are ours: that of the destination
   uint32_t destination;  // outbound only
   uint8_t link;
+  uint8_t chosen;  // link by the published tables: what the mark says
   bool is_tracked;
+  bool has_addresses;  // the whole fixed IP header is there
+  bool may_mark;       // outbound on a wire where marks are in force
 };
 
 struct Pipeline::Regions {
@@ -131,7 +136,9 @@ void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
     sessions_.prefetch(work.key.hash);
   }
   work.block = work.other_block = work.destination = HG_NONE;
-  if (parsed.network != 0 && parsed.network_offset + (parsed.network == 4 ? 20u : 40u) <= packet.captured) {
+  work.has_addresses =
+      parsed.network != 0 && parsed.network_offset + (parsed.network == 4 ? 20u : 40u) <= packet.captured;
+  if (work.has_addresses) {
     const uint8_t* ip = packet.data + parsed.network_offset;
     const uint8_t* source = ip + (parsed.network == 4 ? 12 : 8);
     const uint8_t* destination = ip + (parsed.network == 4 ? 16 : 24);
@@ -147,7 +154,14 @@ void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
     if (!tables.destinations.empty() && packet.direction == Direction::Outbound)
       work.destination = tables.destinations.lookup(parsed.network, destination);
   }
-  work.link = attribute(tables.wires[packet.wire < kWiresMax ? packet.wire : 0], packet, parsed);
+  const WireRules& rules = tables.wires[packet.wire < kWiresMax ? packet.wire : 0];
+  work.link = attribute(rules, packet, parsed);
+  work.may_mark = tables.marks.enabled && rules.may_mark && packet.direction == Direction::Outbound;
+  if (work.may_mark) {
+    // Where it is going to leave by is where it is counted, whatever its next hop says.
+    work.chosen = choose(packet, work, tables);
+    if (work.chosen != HG_LINK_UNKNOWN) work.link = work.chosen;
+  }
   __builtin_prefetch(&traffic_[traffic_index(work.block, work.link, packet.direction)], 1);
 }
 
@@ -265,27 +279,29 @@ void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tra
   }
 }
 
-void Pipeline::mark(Packet& packet, const Work& work, const Tables& tables) {
+// The link that the published tables give an outbound packet's session; HG_LINK_UNKNOWN leaves it alone.
+uint8_t Pipeline::choose(const Packet& packet, const Work& work, const Tables& tables) {
   const Parsed& parsed = work.parsed;
-  const WireRules& rules = tables.wires[packet.wire < kWiresMax ? packet.wire : 0];
-  if (packet.direction != Direction::Outbound || !rules.may_mark || parsed.network == 0) return;
-  if (parsed.network_offset + (parsed.network == 4 ? 20u : 40u) > packet.captured) return;
+  if (!work.has_addresses) return HG_LINK_UNKNOWN;
   const uint8_t* ip = packet.data + parsed.network_offset;
-  uint32_t words[8];
-  const uint32_t count = parsed.network == 4 ? 1 : 4;
-  for (uint32_t i = 0; i < count; i++) {
-    words[i] = load<uint32_t>(ip + (count == 1 ? 12 : 8) + i * 4);
-    words[4 + i] = load<uint32_t>(ip + (count == 1 ? 16 : 24) + i * 4);
-  }
+  uint32_t source[4], destination[4];
+  const uint32_t words = parsed.network == 4 ? 1 : 4;
+  std::memcpy(source, ip + (words == 1 ? 12 : 8), words * 4);
+  std::memcpy(destination, ip + (words == 1 ? 16 : 24), words * 4);
   const bool has_ports = parsed.has_ports && parsed.fragment == Fragment::Whole;
   const uint32_t ports = has_ports ? load<uint32_t>(packet.data + parsed.transport_offset) : 0;
-  const uint32_t hash = hg_tuple_hash(words, words + 4, count, ports, parsed.protocol);
+  const uint32_t hash = hg_tuple_hash(source, destination, words, ports, parsed.protocol);
   const uint8_t planned = work.destination < tables.destination_link.size()
                               ? tables.destination_link[work.destination]
                               : static_cast<uint8_t>(HG_LINK_UNKNOWN);
-  const uint8_t link = hg_choose_link(&tables.marks, planned, hash);
+  return hg_choose_link(&tables.marks, planned, hash);
+}
+
+void Pipeline::mark(Packet& packet, const Work& work, const Tables& tables) {
+  if (!work.may_mark || !work.has_addresses) return;
+  const Parsed& parsed = work.parsed;
   const hg_mark none = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
-  const hg_mark chosen = link < HG_LINKS_MAX ? tables.marks.marks[link] : none;
+  const hg_mark chosen = work.chosen < HG_LINKS_MAX ? tables.marks.marks[work.chosen] : none;
   bool is_changed = false;
   if (chosen.dscp != HG_DSCP_NONE) {
     is_changed = set_dscp(packet, parsed, chosen.dscp);

@@ -136,6 +136,7 @@ class Pipeline {
   void count(const Packet& packet, const Work& work, Sums& sums);
   void follow_tcp(const Packet& packet, Work& work, Samples& samples);
   void record(const Packet& packet, const Work& work, const Tracked& tracked, Samples& samples);
+  static uint8_t choose(const Packet& packet, const Work& work, const Tables& tables);
   void mark(Packet& packet, const Work& work, const Tables& tables);
 
   const PipelineSettings settings_;

@@ -181,6 +181,18 @@ TEST_CASE("a host may not set a DSCP that means a link") {
   CHECK(unit.pipeline.counts().cleared == 1);
 }
 
+TEST_CASE("an outbound packet is counted for the link that its mark names") {
+  Unit unit;
+  unit.tables.marks.enabled = 1;
+  unit.tables.wires[0].may_mark = true;
+  unit.tables.marks.marks[1].dscp = 12;
+  for (auto& entry : unit.tables.marks.spread) entry = 1;
+  Frame frame(ethernet(ipv4_tcp(outbound_shape())), 1);
+  unit.pass(frame, Direction::Outbound);
+  CHECK(unit.pipeline.traffic(3, 1, Direction::Outbound).packets == 1);
+  CHECK(unit.pipeline.traffic(3, HG_LINK_UNKNOWN, Direction::Outbound).packets == 0);
+}
+
 TEST_CASE("all fragments of a packet leave by one link") {
   hg_mark_table table{};
   for (unsigned i = 0; i < HG_SPREAD_BUCKETS; i++) table.spread[i] = static_cast<uint8_t>(i % 7);
