@@ -86,7 +86,9 @@ export function decodeUpdate(
     ...(decoded.mpUnreach ? { mpUnreach: decoded.mpUnreach } : {}),
   };
   const missing = findMissing(update, attributesStart);
-  const errors = missing ? [...decoded.errors, missing] : decoded.errors;
+  // One that is there and flawed was reported already.
+  const isNew = !decoded.errors.some(({ attribute }) => attribute === missing?.attribute);
+  const errors = missing && isNew ? [...decoded.errors, missing] : decoded.errors;
   const reaction = strongest(errors);
   return ok({
     update,

@@ -66,7 +66,7 @@ async function start(options: RouterCase): Promise<RunningRouter> {
       const tables = await Promise.all(
         ['ipv4', 'ipv6'].map(async (family) =>
           parseTable(
-            await ask(`show bgp ${family} unicast detail json`),
+            await ask(`show bgp ${family} unicast json detail`),
             border.unit[options.transport],
           ),
         ),
@@ -96,7 +96,6 @@ function configuration(options: RouterCase): string {
       .filter(({ prefix }) => prefix.includes(':') === (name === 'ipv6'))
       .map(({ prefix }) => `  network ${prefix}`),
     ` ${neighbor} activate`,
-    ` ${neighbor} soft-reconfiguration inbound`,
     ` ${neighbor} addpath-tx-all-paths`,
     ' exit-address-family',
   ];

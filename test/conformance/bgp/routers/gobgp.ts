@@ -16,7 +16,8 @@ export const gobgp: RouterKind = {
     gtsm: true,
     addPath: true,
     gracefulRestart: true,
-    refresh: true,
+    // A soft reset inbound reads its own copy again and asks nobody.
+    refresh: false,
     nextHopKept: true,
   },
   start,
@@ -50,10 +51,11 @@ async function start(options: RouterCase): Promise<RunningRouter> {
     routes: async () => {
       const tables = await Promise.all(
         ['ipv4', 'ipv6'].map(async (family) =>
-          parseTable(await ask('neighbor', unit, 'adj-in', '-a', family, '-j')),
+          parseTable(await ask('global', 'rib', '-a', family, '-j')),
         ),
       );
-      return tables.flat();
+      const own = new Set(options.originates.map(({ prefix }) => prefix));
+      return tables.flat().filter(({ prefix }) => !own.has(prefix));
     },
     refresh: async () => {
       await ask('neighbor', unit, 'softresetin');

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { inside, run } from '../../../../src/lab/namespaces.ts';
 import { border, eventually } from '../border.ts';
 import {
@@ -31,6 +31,8 @@ async function start(options: RouterCase): Promise<RunningRouter> {
     '-f',
     `${folder}/bgpd.conf`,
   ]);
+  // Its processes lock themselves in here; the service's own start would make it.
+  mkdirSync('/run/openbgpd', { recursive: true });
   const socket = `${daemon.folder}/control`;
   // bgpd refuses a configuration that others may read when it holds keys; the folder is its own.
   chmodSync(daemon.write('bgpd.conf', configuration(options, socket)), 0o600);

@@ -1,0 +1,160 @@
+/** A full table as UPDATE messages: today's prefixes with attributes of a real dump. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { ByteReader } from '../../../src/core/base/bytes.ts';
+import { type Prefix, parsePrefix } from '../../../src/core/base/prefix.ts';
+import { decodeAttributes } from '../../../src/core/wire/bgp/attribute-decode.ts';
+import { encodeAttributes } from '../../../src/core/wire/bgp/attribute-encode.ts';
+import type { PathAttributes } from '../../../src/core/wire/bgp/attributes.ts';
+import { nlriLength } from '../../../src/core/wire/bgp/nlri.ts';
+import { encodeEndOfRib, encodeUpdate } from '../../../src/core/wire/bgp/update.ts';
+import { decodeMrtRecord, readMrtFrames } from '../../../src/core/wire/mrt/decode.ts';
+import { capturesFolder } from '../../support/captures.ts';
+
+const prefixFile = `${capturesFolder}/data/bart-fulltable-prefixes.txt.gz`;
+const dumpFile = `${capturesFolder}/data/rrc06-bview.20100701.0759.rebuilt.mrt.bz2`;
+
+export const hasFeedData = (): boolean => existsSync(prefixFile) && existsSync(dumpFile);
+
+export interface Feed {
+  readonly chunks: readonly Uint8Array[];
+  readonly prefixes: number;
+  readonly attributeSets: number;
+}
+
+const context = { as4: true, addPath: { 4: false, 6: false } };
+/** Room for prefixes in a message of 4096 bytes beside attributes that are at most this long. */
+const messageRoom = 4096 - 64;
+
+/**
+ * One neighbour's whole table: each prefix gets the attributes that stand at the same share of the dump, so
+ * that neighbours in the table share attributes as they do in life, and prefixes of equal attributes are
+ * packed together as routers do.
+ */
+export function buildFeed(peerAsn: number, limit: number): Feed {
+  const prefixes = readPrefixes(limit);
+  const blocks = readAttributes(limit);
+  const groups = new Map<
+    string,
+    { attributes: PathAttributes; family: 4 | 6; prefixes: Prefix[] }
+  >();
+  prefixes.forEach((prefix, i) => {
+    const at = Math.floor((i * blocks.length) / prefixes.length);
+    const key = `${prefix.family} ${blocks[at]?.key ?? ''}`;
+    const group = groups.get(key);
+    if (group) group.prefixes.push(prefix);
+    else
+      groups.set(key, {
+        attributes: withPeer(blocks[at]?.attributes ?? {}, peerAsn),
+        family: prefix.family,
+        prefixes: [prefix],
+      });
+  });
+  const chunks: Uint8Array[] = [];
+  for (const group of groups.values()) chunks.push(...encodeGroup(group));
+  chunks.push(encodeEndOfRib(4), encodeEndOfRib(6));
+  return { chunks, prefixes: prefixes.length, attributeSets: groups.size };
+}
+
+function readPrefixes(limit: number): Prefix[] {
+  const lines = gunzipSync(readFileSync(prefixFile)).toString().split(/\r?\n/);
+  const step = Math.max(1, lines.length / limit);
+  return Array.from({ length: Math.min(limit, lines.length) }, (_, i) => {
+    const prefix = parsePrefix((lines[Math.floor(i * step)] ?? '').trim());
+    return prefix.ok ? prefix.value : undefined;
+  }).filter((prefix) => prefix !== undefined);
+}
+
+/** The attributes of the first feed's entries of the dump, in its order, at most `limit`. */
+function readAttributes(limit: number): ReadonlyArray<{
+  readonly key: string;
+  readonly attributes: PathAttributes;
+}> {
+  const dump = execFileSync(
+    'python3',
+    ['-c', 'import bz2,sys; sys.stdout.buffer.write(bz2.open(sys.argv[1]).read())', dumpFile],
+    { maxBuffer: 256 << 20 },
+  );
+  const byKey = new Map<string, PathAttributes>();
+  const found: { key: string; attributes: PathAttributes }[] = [];
+  for (const frame of readMrtFrames(dump)) {
+    if (found.length >= limit) break;
+    const record = frame.ok ? decodeMrtRecord(frame.value) : frame;
+    if (!record.ok || record.value.kind !== 'rib') continue;
+    const entry = record.value.entries[0];
+    if (!entry) continue;
+    const key = Buffer.from(entry.attributes).toString('latin1');
+    let attributes = byKey.get(key);
+    if (!attributes) {
+      const decoded = decodeAttributes(new ByteReader(entry.attributes), {
+        ...context,
+        isInternal: false,
+        acceptAsSets: true,
+        isRibDump: true,
+      });
+      attributes = decoded.attributes;
+      byKey.set(key, attributes);
+    }
+    found.push({ key, attributes });
+  }
+  return found;
+}
+
+/** As this neighbour would send it: its AS in front, no AS_SET (RFC 9774), nothing unknown. */
+function withPeer(
+  { origin, asPath, communities, med }: PathAttributes,
+  peerAsn: number,
+): PathAttributes {
+  const asns = (asPath ?? [])
+    .filter(({ kind }) => kind === 'sequence')
+    .flatMap((segment) => segment.asns);
+  return {
+    origin: origin ?? 'igp',
+    asPath: [{ kind: 'sequence', asns: [peerAsn, ...asns] }],
+    ...(communities ? { communities } : {}),
+    ...(med === undefined ? {} : { med }),
+  };
+}
+
+function encodeGroup(group: {
+  attributes: PathAttributes;
+  family: 4 | 6;
+  prefixes: readonly Prefix[];
+}): Uint8Array[] {
+  const { attributes, family } = group;
+  const room = messageRoom - encodeAttributes(attributes, context).length;
+  const messages: Uint8Array[] = [];
+  let part: Prefix[] = [];
+  let used = 0;
+  const flush = () => {
+    if (part.length === 0) return;
+    const nlri = part.map((prefix) => ({ prefix }));
+    messages.push(
+      family === 4
+        ? encodeUpdate(
+            { withdrawn: [], announced: nlri, attributes: { ...attributes, nextHop: '10.98.0.1' } },
+            context,
+          )
+        : encodeUpdate(
+            {
+              withdrawn: [],
+              announced: [],
+              attributes,
+              mpReach: { family, nextHop: '2001:db8:98::1', nlri },
+            },
+            context,
+          ),
+    );
+    part = [];
+    used = 0;
+  };
+  for (const prefix of group.prefixes) {
+    const length = nlriLength(prefix, false);
+    if (used + length > room) flush();
+    part.push(prefix);
+    used += length;
+  }
+  flush();
+  return messages;
+}
