@@ -114,11 +114,14 @@ export function carryOut(
     const to = network.links[target];
     const from = network.links[sourceOf(entry.proposal)];
     const reason = describeMove(entry.proposal, context, verifications);
+    // An unbiased block comes in mostly by one link too: going there may be a return.
+    const { shares } = entry.proposal;
+    const lands = network.links[shares.indexOf(Math.max(...shares))];
     for (const block of group.blocks) {
       planned.push({ block, link: to, rung, reason });
       recent.push(at);
       const left = to !== from ? from : undefined;
-      blocks[block] = changed(blocks[block] ?? emptyBlockState, at, left, to);
+      blocks[block] = changed(blocks[block] ?? emptyBlockState, at, left, to ?? lands);
       if (to !== undefined) pending.push(pendingMove(entry, block, at, from, to, network));
     }
   }

