@@ -3,6 +3,7 @@ import type { EngineSnapshot, TcpCount } from '../engine/index.ts';
 import type { HistogramSample, Reading, Sample } from '../metrics/index.ts';
 import type { SessionStatus } from '../speaker/index.ts';
 import type { Loop } from './loop.ts';
+import type { SourceLoss } from './sources.ts';
 
 /** What the metrics are read from at a scrape. */
 export interface Scrape {
@@ -20,6 +21,10 @@ export interface Scrape {
   readonly failures: ReadonlyMap<string, number>;
   /** Requests on the control socket, by command and result. */
   readonly requests: ReadonlyMap<string, number>;
+  /** What the sources beside the wire did not measure. */
+  readonly sourceLosses: readonly SourceLoss[];
+  /** Queries to the name server by outcome, and its losses by reason. */
+  readonly names: Readonly<Record<string, number>>;
   /** Lines that the recorder could not write. */
   readonly recordLost: number;
   readonly history: { readonly bytes: number; readonly lost: ReadonlyMap<string, number> };
@@ -334,6 +339,25 @@ export const readings: ReadonlyArray<Reading<Scrape>> = [
     labels: [],
     help: 'Size of the history file',
     read: ({ history }) => one(history.bytes),
+  },
+  {
+    name: 'headgate_source_lost_total',
+    type: 'counter',
+    labels: ['source', 'reason'],
+    help: 'Polls, records and probes that gave no measurement',
+    read: ({ sourceLosses }) =>
+      sourceLosses.map(({ source, reason, count }) => ({
+        labels: { source, reason },
+        value: count,
+      })),
+  },
+  {
+    name: 'headgate_dns_events_total',
+    type: 'counter',
+    labels: ['event'],
+    help: 'Queries to the name server by outcome, and its losses by reason',
+    read: ({ names }) =>
+      Object.entries(names).map(([event, value]) => ({ labels: { event }, value })),
   },
   {
     name: 'headgate_record_lost_total',

@@ -9,7 +9,7 @@ import { createSnmpPoller, polledRoutersOf, type SnmpPoller } from '../collect/s
 import { makePrefix, prefixOf } from '../core/base/prefix.ts';
 import type { LinkId } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
-import { createProber, type Prober, proberOptionsOf } from '../probe/index.ts';
+import { createProber, type Prober, type ProbeSamples, proberOptionsOf } from '../probe/index.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 import type { FlowStretch, LinkSamples } from './observe.ts';
@@ -25,6 +25,14 @@ export interface Sources {
   flows(): FlowStretch | undefined;
   /** What the sources complain of, by key. */
   complaints(): ReadonlyMap<string, string>;
+  /** What was not measured, since the start. */
+  lost(): readonly SourceLoss[];
+}
+
+export interface SourceLoss {
+  readonly source: 'snmp' | 'flows' | 'probe';
+  readonly reason: string;
+  readonly count: number;
 }
 
 /** Opens nothing before `start`. */
@@ -59,6 +67,8 @@ class OutOfLine implements Sources {
   /** The latest drains, oldest first, as many as the averaging time holds. */
   #drains: readonly FlowSamples[] = [];
   #drainedMs = 0;
+  /** Of the last cycle: each look takes the changes with it. */
+  #probes: ProbeSamples | undefined;
 
   constructor(
     settings: Settings,
@@ -117,7 +127,14 @@ class OutOfLine implements Sources {
       const known = capacity > 0 ? { capacity } : {};
       found.set(link, { isUp, inbound, outbound, ...known });
     }
-    for (const { link, lossRatio, rttUs } of prober?.samples().links ?? []) {
+    this.#probes = prober?.samples();
+    for (const { link, target, at: _, ...change } of this.#probes?.changes ?? []) {
+      this.#log.info(
+        { link, target, ...change },
+        `probes: the path to ${target} over ${link} changed`,
+      );
+    }
+    for (const { link, lossRatio, rttUs } of this.#probes?.links ?? []) {
       found.set(link, { ...found.get(link), lossRatio, ...(rttUs ? { rttUs } : {}) });
     }
     return found;
@@ -151,6 +168,21 @@ class OutOfLine implements Sources {
     return found;
   }
 
+  lost(): readonly SourceLoss[] {
+    const { snmp } = this.#collectors;
+    const last = this.#drains.at(-1);
+    const polls = (snmp?.samples().routers ?? []).map((router) => router.failures);
+    const refused = (last?.exporters ?? []).map((exporter) => exporter.refused);
+    return [
+      ...losses('snmp', polls),
+      ...losses('flows', [
+        ...refused,
+        ...(last ? [last.skipped, { socket_full: last.socketDrops }] : []),
+      ]),
+      ...losses('probe', this.#probes ? [this.#probes.skipped] : []),
+    ];
+  }
+
   /** The busiest foreign networks, for the prober. */
   #found({ foreign }: FlowSamples) {
     const most = this.#settings.probe?.found ?? 0;
@@ -170,6 +202,20 @@ class OutOfLine implements Sources {
         ),
       }));
   }
+}
+
+/** Counts by reason, several tables added up. */
+function losses(
+  source: SourceLoss['source'],
+  tables: ReadonlyArray<Readonly<Partial<Record<string, number>>>>,
+): readonly SourceLoss[] {
+  const sums = new Map<string, number>();
+  for (const table of tables) {
+    for (const [reason, count] of Object.entries(table)) {
+      sums.set(reason, (sums.get(reason) ?? 0) + (count ?? 0));
+    }
+  }
+  return [...sums].map(([reason, count]) => ({ source, reason, count }));
 }
 
 /** Layer-2 bytes by link and by block over several drains. */

@@ -3,7 +3,7 @@ import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import { announcementsFor } from '../core/bgp/steering.ts';
 import type { Observation } from '../core/model/observation.ts';
-import type { Plan } from '../core/model/plan.ts';
+import type { Move, Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
 import type { Cycle } from '../history/index.ts';
@@ -66,6 +66,8 @@ export class Unit {
   #takenMs = 0;
   #cancelCycle: () => void = () => undefined;
   #historyLost = 0;
+  /** Moves of the last cycle, which the log has. */
+  #toldMoves: ReadonlySet<string> = new Set();
   #listener: MetricsListener | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -241,9 +243,16 @@ export class Unit {
     this.#components.history.record(cycle);
     this.#components.recorder?.write(cycle);
     this.#remember();
-    const what = cycle.isCarriedOut ? 'move' : 'would move';
-    for (const { block, from, to, rung, outcome, reason } of cycle.decision.moves) {
-      if (outcome === 'pending') this.#log.info({ block, from, to, rung }, `${what}: ${reason}`);
+    const moves = cycle.decision.moves.filter((move) => move.outcome === 'pending');
+    // A proposal comes up in every cycle until it is approved or gone: told once.
+    const told = this.#toldMoves;
+    this.#toldMoves = new Set(moves.map(moveKey));
+    for (const move of moves) {
+      const { block, from, to, rung, reason } = move;
+      if (cycle.isCarriedOut) this.#log.info({ block, from, to, rung }, `move: ${reason}`);
+      else if (!told.has(moveKey(move))) {
+        this.#log.info({ block, from, to, rung }, `would move: ${reason}`);
+      }
     }
   }
 
@@ -285,7 +294,7 @@ export class Unit {
   }
 
   #scrape(): Scrape {
-    const { speaker, control, history, recorder } = this.#components;
+    const { speaker, control, history, recorder, sources, names } = this.#components;
     const grouped = this.#settings.blocks.flatMap((block) =>
       block.group === undefined ? [] : [[block.prefix, block.group] as const],
     );
@@ -300,10 +309,15 @@ export class Unit {
       failures: this.#tally.failures,
       requests: control.counts,
       history: { bytes: history.bytes, lost: history.lost },
+      sourceLosses: sources?.lost() ?? [],
+      names: names?.snapshot().counts ?? {},
       recordLost: recorder?.lost ?? 0,
     };
   }
 }
+
+const moveKey = ({ block, to, rung }: Pick<Move, 'block' | 'to' | 'rung'>) =>
+  `${block} ${to ?? ''} ${rung}`;
 
 const sum = (counts: ReadonlyMap<string, number>) =>
   [...counts.values()].reduce((total, count) => total + count, 0);

@@ -70,6 +70,8 @@ function scrape(): Scrape {
       ['too_long', 1],
     ]),
     recordLost: 0,
+    sourceLosses: [{ source: 'snmp', reason: 'timeout', count: 2 }],
+    names: { answered: 5 },
     history: { bytes: 4096, lost: new Map([['cycle SQLITE_FULL', 1]]) },
   };
 }
