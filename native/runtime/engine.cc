@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "drivers/clock.h"
 #include "drivers/driver.h"
 #include "kernel/install.h"
 #include "runtime/forwarding_wire.h"
@@ -68,6 +69,15 @@ struct Engine::Member {
   std::unique_ptr<Pipeline> pipeline;
   Gate gate;
   std::unique_ptr<Wire> wire;  // last, so that its thread ends before what it uses
+
+  // As the kernel sees it: a packet loop that hangs is bypassed, whatever it believes.
+  WireState state() const {
+    const WireState own = wire->state();
+    if (options.driver != DriverKind::AfPacket || !gate.is_open() || own != WireState::Forwarding) return own;
+    const uint64_t beat = read(gate.state()->heartbeat_ns);
+    const auto age = static_cast<int64_t>(clock_ns(CLOCK_MONOTONIC) - beat);
+    return age > static_cast<int64_t>(gate.state()->stale_ns) ? WireState::Bypass : own;
+  }
 };
 
 namespace {
@@ -274,7 +284,7 @@ std::vector<hg_wire_counts> Engine::wire_counts() const {
     counts.discarded = member->wire->discarded();
     counts.copies_lost = member->wire->copies_lost();
     counts.driver = static_cast<uint64_t>(member->options.driver);
-    counts.state = static_cast<uint64_t>(member->wire->state());
+    counts.state = static_cast<uint64_t>(member->state());
     all.push_back(counts);
   }
   return all;

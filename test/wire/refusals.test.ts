@@ -1,6 +1,10 @@
 /** What a wire cannot be opened on, said in one line; and what it survives once it is open. */
+import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
 import { Border, outsideAddress, unfit, until } from './border.ts';
+import { WireCommand } from './wire-command.ts';
 
 const wire = {
   name: 'core',
@@ -101,6 +105,42 @@ t.test('without the capability it says which', { skip: unfit }, async (t) => {
     },
   );
 });
+
+t.test(
+  'it runs as a user of its own with exactly the capabilities of a unit',
+  { skip: unfit },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'headgate-user-'));
+    const border = new Border('hgwe');
+    const command = new WireCommand(folder, 'af_packet');
+    t.teardown(() => {
+      command.run(border, 'release');
+      border.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    t.equal(command.run(border, 'install').code, 0);
+    // What install does for the group headgate, where there is one.
+    const maps = `/run/headgate-wire/core@${statSync(`/run/netns/${border.namespace('unit')}`).ino}`;
+    for (const map of readdirSync(maps)) {
+      chownSync(join(maps, map), 0, 65534);
+      chmodSync(join(maps, map), 0o660);
+    }
+    const rights = '+net_raw,+net_admin,+bpf,+net_bind_service,+ipc_lock';
+    const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+    const through = [
+      'setpriv',
+      ...user,
+      `--inh-caps=${rights}`,
+      `--ambient-caps=${rights}`,
+      `--bounding-set=-all,${rights}`,
+    ];
+    const unit = await border.openUnit({ wires: [wire] }, { inMountNamespace: true, through });
+    t.same(unit.findings, [], 'nothing is missing');
+    t.match(border.run('inside', 'ping', '-c', '1', outsideAddress), / 0% packet loss/);
+    t.match(command.run(border, 'status').out, /headgate forwards/);
+    t.equal(await unit.terminate(), 0);
+  },
+);
 
 t.test(
   'a port belongs to one unit at a time, and is given back as it was',
