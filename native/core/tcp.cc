@@ -60,12 +60,8 @@ bool fill_holes(Side& own, Hole* holes, uint32_t start, uint32_t end, Hole& firs
         holes[i + 1].start = end;
         return true;
       }
-      // No room for two parts: the larger one stays.
-      if (start - hole.start >= hole.end - end) {
-        hole.end = start;
-      } else {
-        hole.start = end;
-      }
+      // No room for two parts: the hole stays whole. What is sent again of its middle is then taken for lost
+      // before us; what belongs to a part that was forgotten would be taken for a loss that never was.
       return true;
     }
     if (keeps_head) {
