@@ -9,6 +9,9 @@ import {
 } from '../../../../src/core/decide/assign.ts';
 import { makeProblem, solveWithHighs } from '../../../bench/decide/problem.ts';
 
+// Others may be using the machine.
+t.setTimeout(300_000);
+
 const small = fc
   .record({
     capacity: fc.array(fc.integer({ min: 5, max: 20 }), { minLength: 2, maxLength: 3 }),

@@ -7,6 +7,9 @@ import { seeded } from '../../../../src/core/simulate/random.ts';
 import { parseRelationships } from '../../../../src/core/simulate/topology.ts';
 import { drawTraffic, Routes } from '../../../../src/core/simulate/world.ts';
 
+// Others may be using the machine.
+t.setTimeout(300_000);
+
 /** Two big networks that peer, each with a provider of ours below it and forty customers shared alike. */
 function smallInternet() {
   const rows = ['1|2|0', '1|10|-1', '2|20|-1'];

@@ -11,6 +11,9 @@ import {
 import { skipWithoutCaptures } from '../../../support/captures.ts';
 import { loadRelationships } from '../../../support/relationships.ts';
 
+// Others may be using the machine.
+t.setTimeout(300_000);
+
 const parsed = (text: string): Topology => {
   const result = parseRelationships(text);
   if (!result.ok) throw new Error(`${result.error.code} at line ${result.error.line}`);

@@ -17,6 +17,9 @@ import { chargedSample, freeSamples } from '../../../../../src/core/decide/billi
 import { generateDemand, samplesPerWeek } from '../../../../../src/core/simulate/demand.ts';
 import { seeded } from '../../../../../src/core/simulate/random.ts';
 
+// Others may be using the machine.
+t.setTimeout(300_000);
+
 t.test(
   'equal prices and wide links: the bound is the quantile that all free samples together leave',
   async (t) => {
