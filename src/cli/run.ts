@@ -12,6 +12,7 @@ import { startUnit, type Unit } from '../daemon/unit.ts';
 import { openWires } from '../engine/index.ts';
 import { openSecureListener, openSecureSocket } from '../engine/secure-socket.ts';
 import { createSpeaker } from '../speaker/index.ts';
+import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
 
 export function register(program: Command): void {
@@ -40,6 +41,11 @@ async function runUntilTold(file: string): Promise<void> {
   });
   if (unit.metrics) log.info({ ...unit.metrics }, 'metrics are served');
   process.on('SIGHUP', () => reload(unit, file, log));
+  // Our own mistake: the control plane stops, packets go on by fail-open. A collector of logs should have the reason.
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'stopped by a mistake of its own; packets go on without the unit');
+    process.exit(exitCodes.failed);
+  });
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);

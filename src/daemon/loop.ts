@@ -22,11 +22,7 @@ export interface LoopOptions {
   readonly mode: Mode;
   readonly policy: Policy;
   /** Where the last run ended; its plan is announced at once, so that a restart changes nothing. */
-  readonly initial: {
-    readonly state: State;
-    readonly inForce?: Plan;
-    readonly isWithdrawn: boolean;
-  };
+  readonly initial: Omit<Memory, 'at'>;
   /** Carries the plan out. Undefined: nothing is to be announced. */
   readonly act: (plan: Plan | undefined, observation: Observation | undefined) => void;
   /** Told of every turn, after it acted. */
@@ -62,6 +58,7 @@ export class Loop {
     this.#policy = options.policy;
     this.#state = options.initial.state;
     this.#isWithdrawn = options.initial.isWithdrawn;
+    this.#withheld = new Set(options.initial.withheld);
     if (this.#mode !== 'observe' && !this.#isWithdrawn) this.#inForce = options.initial.inForce;
     this.#act(undefined);
   }
@@ -101,6 +98,7 @@ export class Loop {
     return {
       state: this.#state,
       isWithdrawn: this.#isWithdrawn,
+      withheld: [...this.#withheld],
       ...(this.#inForce ? { inForce: this.#inForce } : {}),
     };
   }

@@ -239,6 +239,10 @@ export function complaints({ loop, snapshot, sessions }: Picture): Map<string, s
       'all announcements are withdrawn by the operator; headgate resume ends it',
     );
   }
+  if (loop.withheld.size > 0) {
+    const blocks = someOf([...loop.withheld]);
+    found.set('withheld', `withdrawn by the operator until headgate resume: ${blocks}`);
+  }
   return found;
 }
 

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { HeadgateError } from '../core/base/error.ts';
+import type { PrefixText } from '../core/base/units.ts';
 import type { State } from '../core/decide/index.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { Plan } from '../core/model/plan.ts';
@@ -71,6 +72,8 @@ export interface Memory {
   /** The plan that was announced; absent when nothing was. */
   readonly inForce?: Plan;
   readonly isWithdrawn: boolean;
+  /** Blocks that an operator took back one by one. */
+  readonly withheld?: readonly PrefixText[];
 }
 
 /** Pruning reads the file's size; not every cycle needs it. */

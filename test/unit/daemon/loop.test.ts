@@ -132,6 +132,11 @@ t.test('one block can be taken back; the others stay', (t) => {
   t.same(blocks(), ['198.51.101.0/24']);
   loop.turn(overload(4000));
   t.same(blocks(), ['198.51.101.0/24']);
+  const again = start('control', loop.memory);
+  t.same(
+    again.announced[0]?.blocks.map((entry) => entry.block as string),
+    ['198.51.101.0/24'],
+  );
   loop.resume();
   loop.turn(overload(6000));
   t.same(blocks(), ['198.51.100.0/24', '198.51.101.0/24']);
