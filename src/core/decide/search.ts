@@ -28,8 +28,9 @@ export function searchMoves(start: RailContext): readonly Judged[] {
   const judged: Judged[] = [];
   const closed = new Set<string>();
   let context = start;
+  const groups = worthLooking(start);
   for (;;) {
-    const proposals = bestProposals(context, closed);
+    const proposals = bestProposals(context, groups, closed);
     let accepted: Proposal | undefined;
     for (const proposal of proposals) {
       if (judged.length >= patience) break;
@@ -85,10 +86,27 @@ export function candidatesOf(group: Group, context: RailContext): Proposal[] {
   return proposals;
 }
 
+/** Groups beyond these many carry too little each for a round of a few moves to need them. */
+const mostGroups = 4000;
+
+/** The heaviest groups, and all that are biased or pinned. */
+function worthLooking({ groups }: RailContext): readonly Group[] {
+  if (groups.length <= mostGroups) return groups;
+  const rates = Float64Array.from(groups, (group) => group.rate).sort();
+  const least = rates[rates.length - mostGroups] ?? 0;
+  return groups.filter(
+    (group) => group.rate >= least || group.link >= 0 || group.pin !== undefined,
+  );
+}
+
 /** The best proposal of each group that has one, best first. */
-function bestProposals(context: RailContext, closed: ReadonlySet<string>): Proposal[] {
+function bestProposals(
+  context: RailContext,
+  groups: readonly Group[],
+  closed: ReadonlySet<string>,
+): Proposal[] {
   const best: Proposal[] = [];
-  for (const group of context.groups) {
+  for (const group of groups) {
     if (closed.has(group.name) || group.isPending || group.rate <= 0) continue;
     let chosen: Proposal | undefined;
     for (const proposal of candidatesOf(group, context)) {
