@@ -67,6 +67,7 @@ t.test(
       );
     };
     await run('start', lostMax, start);
+    border.run('inside', 'ping', '-c', '3', '-i', '0.2', outsideAddress);
     const taken = await unit?.snapshot();
     t.ok((taken?.wires[0]?.unit.inbound.frames ?? 0) > 0, 'the unit carries packets');
     await run('kill', lostMax, () => kill('SIGKILL'));
@@ -90,7 +91,8 @@ t.test(
       / 0% packet loss/,
       'and the kernel goes on',
     );
-    t.equal(wire(border, 'release').code, 0);
+    const released = wire(border, 'release');
+    t.equal(released.code, 0, `releases ${released.err}`);
     t.match(wire(border, 'status').out, /nothing installed/);
     t.notMatch(
       border.run('unit', 'tc', 'qdisc', 'show', 'dev', 'in0'),
