@@ -99,7 +99,7 @@ async function up(options: UpOptions): Promise<void> {
     options.kind === 'frr'
       ? `A router's view: vtysh --vty_socket ${lab.folder}/br1 -c 'show bgp ipv4 unicast'`
       : `A router's view: birdc -s ${lab.folder}/br1.ctl show route`,
-    'Remove it with: scripts/headgate lab down',
+    `Remove it with: scripts/headgate lab down --prefix ${lab.prefix}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
