@@ -101,6 +101,7 @@ async function measureOurs(
   addresses: readonly string[],
   wanted: number,
 ): Promise<Outcome | undefined> {
+  progress(`headgate takes ${addresses.length} feed(s) of ${wanted} paths in all`);
   const script = fileURLToPath(new URL('./bgp/receiver.js', import.meta.url));
   const child = start([process.execPath, script, String(wanted), ...addresses]);
   let answer: Readonly<Record<string, unknown>> | undefined;
@@ -127,11 +128,12 @@ async function measurePeer(
   addresses: readonly string[],
   wanted: number,
 ): Promise<Outcome | undefined> {
+  progress(`${peer.name} takes the same`);
   for (const feeder of feeders) feeder.startedMs = 0;
   const { child, count, remove } = peer.start(addresses);
   const end = Date.now() + patienceMs;
   try {
-    while (Date.now() < end) {
+    while (Date.now() < end && child.exitCode === null) {
       const paths = await count();
       if (paths >= wanted) {
         const began = Math.min(...feeders.map(({ startedMs }) => startedMs));
@@ -142,9 +144,11 @@ async function measurePeer(
     }
     return undefined;
   } finally {
-    const gone = once(child, 'close');
-    child.kill('SIGKILL');
-    await gone;
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'close');
+      child.kill('SIGKILL');
+      await gone;
+    }
     remove();
   }
 }
@@ -181,6 +185,10 @@ function tabulate(outcomes: readonly Outcome[], feeds: number, wanted: number): 
         atMost(`${what}: time against ${name}`, ours.seconds / other.seconds, factor, 'ratio'),
       );
   }
+}
+
+function progress(text: string): void {
+  process.stderr.write(`bgp: ${text}\n`);
 }
 
 function start(argv: readonly string[]): ChildProcess {

@@ -95,9 +95,16 @@ const isAddPathUnsaid = (file: string): boolean => /mrtparse-bird6?_bgp$/.test(f
  * Where we differ from the references, by name: in these files their reader took path identifiers for prefixes
  * (0.0.0.0/0 many times); the OPENs in it agree on add-path, and 3 + 3 + 1 prefixes come in twice.
  */
-const corrections: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+const corrections: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'data/mrtparse-bird_bgp': { ipv4: 4, announced: 14 },
   'data/mrtparse-bird6_bgp': { ipv6: 4, reach: 14 },
+  // After its one prefix comes the octet 0b: a prefix of 11 bits that is not there. Its reader passed over it;
+  // RFC 4271 section 6.3 resets the session.
+  'data/bgpdump-updates.nlri_mask_trailing_bits.gz': {
+    ipv4: 0,
+    announced: 0,
+    failures: ['nlri_short at 59'],
+  },
 };
 
 function tally(bytes: Uint8Array, file: string): Tally {
