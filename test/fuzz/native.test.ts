@@ -9,6 +9,8 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const seconds = process.env.HEADGATE_LONG === '1' ? 60 : 3;
 const skip = existsSync('/usr/bin/clang++') ? false : 'clang is not installed';
 
+t.setTimeout(600_000);
+
 for (const name of ['pipeline', 'tracker', 'rewriter', 'pcap_file']) {
   t.test(`${name}: no finding`, { skip, timeout: 300_000 }, async (t) => {
     const { stdout } = await promisify(execFile)(

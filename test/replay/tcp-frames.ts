@@ -8,6 +8,8 @@ export interface TcpFrame {
   readonly seq: number;
   /** After the payload and SYN or FIN, modulo 2^32. */
   readonly end: number;
+  /** The IP packet as far as it was captured: equal for copies only. */
+  readonly bytes: string;
 }
 
 export function* readTcpFrames(file: Buffer): Generator<TcpFrame> {
@@ -35,6 +37,7 @@ export function* readTcpFrames(file: Buffer): Generator<TcpFrame> {
       side: `${addresses} ${tcp.readUInt32BE(0)}`,
       seq,
       end: (seq + length) >>> 0,
+      bytes: ip.toString('latin1'),
     };
   }
 }

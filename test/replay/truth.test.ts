@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { startReplay } from '../../src/engine/replay.ts';
 import { capturesFolder, noCaptures, readTruth } from './captures.ts';
-import { readTcpFrames } from './tcp-frames.ts';
+import { scoreCapture } from './score.ts';
 
 /** Issue 2 asks for 0.95; the packet-path issue for 0.99. */
 const wanted = 0.99;
@@ -16,42 +16,6 @@ const names = noCaptures
   : readdirSync(`${capturesFolder}/refs`)
       .filter((file) => file.endsWith('.truth.json'))
       .map((file) => file.slice(0, -'.truth.json'.length));
-
-interface Score {
-  readonly truth: number;
-  /** True retransmissions of which no copy, and nothing later, had passed: nothing can tell them from new data. */
-  readonly unseen: number;
-  readonly found: number;
-  readonly right: number;
-}
-
-async function score(name: string, side: 'pre' | 'post'): Promise<Score> {
-  const truth = readTruth(`${capturesFolder}/refs/${name}.truth.json`);
-  const path = `${capturesFolder}/${name}.${side}.pcap`;
-  const { counts } = await startReplay({ path, withFrames: true }).result;
-  const found = new Set(counts?.retransmissions.map(({ frame }) => frame));
-  const frames = side === 'pre' ? truth.pre_retrans_frames : truth.post_retrans_frames;
-  const firsts = firstSightings(path);
-  return {
-    truth: frames.length,
-    unseen: frames.filter((frame) => firsts.has(frame)).length,
-    found: found.size,
-    right: frames.filter((frame) => found.has(frame)).length,
-  };
-}
-
-/** Frames that begin at or above everything their side had sent before: by the file alone, without any tracker. */
-function firstSightings(path: string): Set<number> {
-  const next = new Map<string, number>();
-  const firsts = new Set<number>();
-  for (const { frame, side, seq, end } of readTcpFrames(readFileSync(path))) {
-    const before = next.get(side);
-    const isAhead = before === undefined || ((seq - before) | 0) >= 0;
-    if (isAhead) firsts.add(frame);
-    if (before === undefined || ((end - before) | 0) > 0) next.set(side, end);
-  }
-  return firsts;
-}
 
 t.test(
   'retransmissions are found, and only they, before and after the loss',
@@ -63,7 +27,12 @@ t.test(
     };
     for (const name of names) {
       for (const side of ['pre', 'post'] as const) {
-        const { truth, unseen, found, right } = await score(name, side);
+        const { truth, unseen, found, right } = await scoreCapture(
+          capturesFolder,
+          name,
+          side,
+          `${capturesFolder}/refs`,
+        );
         t.comment(
           `${name}.${side}: ${truth} true (${unseen} unseen before), ${found} found, ${right} right`,
         );

@@ -1,0 +1,52 @@
+/**
+ * More captures with known truth, made on the spot: other losses, delays, jitter, duplicates, both families.
+ * Each takes up to a minute of real TCP, so they run with HEADGATE_LONG=1 only.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { capturesFolder, noCaptures } from './captures.ts';
+import { scoreCapture } from './score.ts';
+
+const skip =
+  noCaptures || (process.env.HEADGATE_LONG === '1' ? false : 'long: HEADGATE_LONG=1 runs it');
+const wanted = 0.99;
+
+t.setTimeout(900_000);
+
+const shapes = [
+  { loss: 0.02, delay: 0.1, jitter: 0.004, reorder: 0.02, dup: 0.01, conns: 8 },
+  { v6: true, loss: 0.05, delay: 0.03, dup: 0.02, conns: 8 },
+  { loss: 0.005, delay: 0.004, vlan: 7, up: true, conns: 10, reorder: 0.01 },
+  { loss: 0.01, delay: 0.2, size: 200_000, conns: 8, dup: 0.01 },
+  { v6: true, loss: 0.02, delay: 0.02, jitter: 0.01, conns: 10 },
+] as const;
+
+t.test('generated captures: recall and precision', { skip, timeout: 900_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-generated-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const firstSeed = Math.floor(Math.random() * 1e6);
+  t.comment(`seeds from ${firstSeed}`);
+  for (const [i, shape] of shapes.entries()) {
+    const options = JSON.stringify({ ...shape, snap: 128, seed: firstSeed + i });
+    const generator = `${capturesFolder}/tools/lossy_gen.py`;
+    execFileSync('python3', [generator, `shape-${i}`, options], { cwd: folder });
+  }
+  for (const side of ['pre', 'post'] as const) {
+    let visible = 0;
+    let found = 0;
+    let right = 0;
+    for (const [i, shape] of shapes.entries()) {
+      const score = await scoreCapture(folder, `shape-${i}`, side, folder);
+      t.comment(`${JSON.stringify(shape)} ${side}: ${JSON.stringify(score)}`);
+      visible += score.truth - score.unseen;
+      found += score.found;
+      right += score.right;
+    }
+    t.ok(visible > 100, `${side}: ${visible} to find`);
+    t.ok(right >= wanted * visible, `${side}: recall ${right / visible}`);
+    t.ok(right >= wanted * found, `${side}: precision ${right / found}`);
+  }
+});
