@@ -11,6 +11,7 @@ import { systemClock } from '../daemon/clock.ts';
 import { startUnit, type Unit } from '../daemon/unit.ts';
 import { openWires } from '../engine/index.ts';
 import { openSecureListener, openSecureSocket } from '../engine/secure-socket.ts';
+import { openServiceManager } from '../engine/service-manager.ts';
 import { createSpeaker } from '../speaker/index.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
@@ -39,6 +40,7 @@ async function runUntilTold(file: string): Promise<void> {
     chown: (path, gid) => chownSync(path, process.getuid?.() ?? 0, gid),
     groupId,
   });
+  const manager = openServiceManager(process.env);
   if (unit.metrics) log.info({ ...unit.metrics }, 'metrics are served');
   process.on('SIGHUP', () => reload(unit, file, log));
   // Our own mistake: the control plane stops, packets go on by fail-open. A collector of logs should have the reason.
@@ -46,12 +48,15 @@ async function runUntilTold(file: string): Promise<void> {
     log.fatal({ err: error }, 'stopped by a mistake of its own; packets go on without the unit');
     process.exit(exitCodes.failed);
   });
+  manager.ready();
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
   log.info({ signal }, 'stopping');
+  manager.stopping();
   await unit.stop();
+  manager.close();
 }
 
 /** New settings whole, or none: a mistake in the file leaves everything as it is. */
