@@ -24,7 +24,7 @@ const rows: Row[] = [];
 const goals: Goal[] = [];
 const notes: string[] = [];
 /** Nothing takes longer than this, ms; a peer that does is named as not finished. */
-const patienceMs = options.isQuick ? 8_000 : 300_000;
+const patienceMs = options.isQuick ? 10_000 : 300_000;
 
 if (!hasFeedData())
   notes.push('skipped: the captures with the prefix table and the dump are absent');

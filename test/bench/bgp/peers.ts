@@ -49,7 +49,7 @@ export const peers: readonly PeerReceiver[] = [
     start: (feeders) => {
       const sessions = feeders.map(
         (address, i) =>
-          `protocol bgp feed${i} { local 10.98.0.9 as 64512; neighbor ${address} as ${65_101 + i}; multihop; hold time 0; connect delay time 1; ipv4 { import all; export none; }; ipv6 { import all; export none; }; }`,
+          `protocol bgp feed${i} { local 10.98.0.9 as 64512; neighbor ${address} as ${65_101 + i}; strict bind yes; multihop; hold time 0; connect delay time 1; ipv4 { import all; export none; }; ipv6 { import all; export none; }; }`,
       );
       const text = `router id 10.98.0.9;\nprotocol device {}\n${sessions.join('\n')}\n`;
       const { folder, child, remove } = launch('bird', 'bird.conf', text, (f) => [
