@@ -19,13 +19,13 @@ export interface ServiceManager {
 export function openServiceManager(
   environment: Readonly<Record<string, string | undefined>>,
 ): ServiceManager {
-  const path = environment['NOTIFY_SOCKET'];
+  const path = environment.NOTIFY_SOCKET;
   if (path === undefined || path === '') return { ready() {}, stopping() {}, close() {} };
   const native = loadNative<Native>();
   const tell = (state: string) => {
     native.notifyService(path, state);
   };
-  const watchdogMs = Number(environment['WATCHDOG_USEC'] ?? 0) / 1000;
+  const watchdogMs = Number(environment.WATCHDOG_USEC ?? 0) / 1000;
   // Twice within the time that it allows, as sd_watchdog_enabled(3) recommends.
   const timer = watchdogMs > 0 ? setInterval(() => tell('WATCHDOG=1'), watchdogMs / 2) : undefined;
   timer?.unref();
