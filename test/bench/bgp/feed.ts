@@ -63,7 +63,16 @@ function readPrefixes(limit: number): Prefix[] {
   return Array.from({ length: Math.min(limit, lines.length) }, (_, i) => {
     const prefix = parsePrefix((lines[Math.floor(i * step)] ?? '').trim());
     return prefix.ok ? prefix.value : undefined;
-  }).filter((prefix) => prefix !== undefined);
+  })
+    .filter((prefix) => prefix !== undefined)
+    .filter(isGlobal);
+}
+
+/** What every implementation takes: BIRD and FRR drop martians, and would never have all. */
+function isGlobal({ family, bytes, length }: Prefix): boolean {
+  const first = bytes[0] ?? 0;
+  if (length < 8) return false;
+  return family === 4 ? first > 0 && first !== 127 && first < 224 : first >> 5 === 1;
 }
 
 /** The attributes of the first feed's entries of the dump, in its order, at most `limit`. */
@@ -101,14 +110,14 @@ function readAttributes(limit: number): ReadonlyArray<{
   return found;
 }
 
-/** As this neighbour would send it: its AS in front, no AS_SET (RFC 9774), nothing unknown. */
+/** As this neighbour would send it: its AS in front, no AS_SET (RFC 9774), no private AS (the receivers' own). */
 function withPeer(
   { origin, asPath, communities, med }: PathAttributes,
   peerAsn: number,
 ): PathAttributes {
   const asns = (asPath ?? [])
     .filter(({ kind }) => kind === 'sequence')
-    .flatMap((segment) => segment.asns);
+    .flatMap((segment) => segment.asns.filter((asn) => asn < 64_496));
   return {
     origin: origin ?? 'igp',
     asPath: [{ kind: 'sequence', asns: [peerAsn, ...asns] }],
