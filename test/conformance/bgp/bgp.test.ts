@@ -15,7 +15,6 @@ import {
 } from '../../../src/speaker/index.ts';
 import { border, enterBorder, eventually, missingMeans } from './border.ts';
 import { bird } from './routers/bird.ts';
-import { exabgp } from './routers/exabgp.ts';
 import { frr } from './routers/frr.ts';
 import { gobgp } from './routers/gobgp.ts';
 import { openbgpd } from './routers/openbgpd.ts';
@@ -25,7 +24,7 @@ const isLong = process.env.HEADGATE_LONG === '1';
 /** A part of an implementation's or case's name: only those run. */
 const only = process.env.HEADGATE_ONLY ?? '';
 /** The long run has every implementation and every case; the default the core cases over the first two. */
-const kinds: readonly RouterKind[] = isLong ? [bird, frr, gobgp, openbgpd, exabgp] : [bird, frr];
+const kinds: readonly RouterKind[] = isLong ? [bird, frr, gobgp, openbgpd] : [bird, frr];
 
 const ourAsn = 64512;
 const peerName = routerId('br1');
