@@ -30,7 +30,9 @@ const prefixOption = () =>
     'tells this lab from another; its namespaces are called NAME-…',
   ).default(defaultPrefix);
 const placeOption = () =>
-  new Option('--place <place>', 'where the wires sit').choices(['link', 'inside']).default('link');
+  new Option('--place <place>', 'where the wires sit')
+    .choices(['link', 'inside', 'beside'])
+    .default('link');
 
 export function register(program: Command): void {
   const lab = program
@@ -74,8 +76,10 @@ export function register(program: Command): void {
 }
 
 async function up(options: UpOptions): Promise<void> {
-  if (options.place === 'inside' && options.routers === '1')
-    throw new UseError('at place inside the links are told apart by their routers: it takes two');
+  if (options.place !== 'link' && options.routers === '1')
+    throw new UseError(
+      `at place ${options.place} the links are told apart by their routers: it takes two`,
+    );
   const shape: LabShape = {
     ...defaultShape(options.place),
     kind: options.kind,

@@ -13,6 +13,7 @@ import { createProber, type Prober, type ProbeSamples, proberOptionsOf } from '.
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 import type { FlowStretch, LinkSamples } from './observe.ts';
+import { RateWindow } from './rate-window.ts';
 
 /** The collectors as the cycle sees them. */
 export interface Sources {
@@ -67,6 +68,7 @@ class OutOfLine implements Sources {
   /** The latest drains, oldest first, as many as the averaging time holds. */
   #drains: readonly FlowSamples[] = [];
   #drainedMs = 0;
+  readonly #rates = new Map<LinkId, RateWindow>();
   /** Of the last cycle: each look takes the changes with it. */
   #probes: ProbeSamples | undefined;
 
@@ -122,10 +124,28 @@ class OutOfLine implements Sources {
   links(): ReadonlyMap<LinkId, LinkSamples> {
     const { snmp, prober } = this.#collectors;
     const found = new Map<LinkId, LinkSamples>();
-    for (const { link, isUp, capacity, inbound, outbound } of snmp?.samples().links ?? []) {
-      // A router that does not know its capacity says 0.
-      const known = capacity > 0 ? { capacity } : {};
-      found.set(link, { isUp, inbound, outbound, ...known });
+    const polled = snmp?.samples();
+    for (const counters of polled?.links ?? []) {
+      const { link, isUp, capacity, inbound, outbound, elapsedMs } = counters;
+      const window = this.#rates.get(link) ?? new RateWindow();
+      this.#rates.set(link, window);
+      window.add(
+        {
+          at: (polled?.at ?? 0) - inbound.ageMs,
+          elapsedMs,
+          inbound: inbound.value,
+          outbound: outbound.value,
+        },
+        this.#averageMs,
+      );
+      const mean = window.mean();
+      found.set(link, {
+        isUp,
+        inbound: { ...inbound, value: mean.inbound },
+        outbound: { ...outbound, value: mean.outbound },
+        // A router that does not know its capacity says 0.
+        ...(capacity > 0 ? { capacity } : {}),
+      });
     }
     this.#probes = prober?.samples();
     for (const { link, target, at: _, ...change } of this.#probes?.changes ?? []) {

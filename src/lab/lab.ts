@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { HeadgateError } from '../core/base/error.ts';
 import { renderBorder, renderProvider, renderSource } from './bird.ts';
 import { frrDaemons, renderFrrBorder } from './frr.ts';
+import { renderSnmpd, snmpCacheCommand, snmpdCommand, softflowdCommand } from './instruments.ts';
 import {
   type InterfaceCounters,
   inside,
@@ -79,6 +80,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   try {
     await cable(lab, options.wires ?? 'unit');
     await startRouters(lab, options.policy);
+    if (topology.shape.place === 'beside') await startInstruments(lab);
   } catch (error) {
     await lab.close();
     throw error;
@@ -287,6 +289,21 @@ async function startFrr(lab: Lab, router: BorderRouter, policy: string): Promise
       ...[`/usr/lib/frr/${daemon}`, '-d', '-f', `${folder}/${daemon}.conf`],
       ...['-z', `${folder}/zserv.api`, '-i', `${folder}/${daemon}.pid`, '--vty_socket', folder],
     ]);
+  }
+}
+
+async function startInstruments(lab: Lab): Promise<void> {
+  const { topology, folder } = lab;
+  for (const router of topology.routers) {
+    writeFileSync(`${folder}/${router.name}-snmpd.conf`, renderSnmpd(router));
+    await lab.run(router.name, snmpdCommand(folder, router));
+    await lab.run(router.name, snmpCacheCommand(router));
+  }
+  for (const provider of topology.providers) {
+    const ifIndex = Number(
+      await lab.run(provider.router, ['cat', `/sys/class/net/${provider.name}/ifindex`]),
+    );
+    await lab.run(provider.router, softflowdCommand(folder, topology, provider, ifIndex));
   }
 }
 

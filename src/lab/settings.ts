@@ -1,4 +1,5 @@
 /** The settings of a unit in the lab, as `headgate run --config` reads them. Pure. */
+import { community, flowPort } from './instruments.ts';
 import type { Provider, Topology } from './topology.ts';
 
 export type Mode = 'observe' | 'advise' | 'control';
@@ -14,7 +15,7 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
     `networks: [${topology.networks.map(quote).join(', ')}]`,
     'blocks: { ipv4: 24, ipv6: 40 }',
     `management: { interface: mgmt, address: ${topology.unit} }`,
-    'wires:',
+    ...(topology.wires.length > 0 ? ['wires:'] : []),
     ...topology.wires.map(
       (wire) =>
         `  - { name: ${wire.name}, place: ${topology.shape.place}, inside: ${wire.inside}, outside: ${wire.outside}, driver: af_packet }`,
@@ -24,19 +25,21 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
       `  - name: ${provider.name}`,
       `    asn: ${provider.asn}`,
       `    capacity: ${provider.capacityBitps / 1e6}M`,
-      `    attribute: ${attribution(topology, provider)}`,
+      `    ${attribution(topology, provider)}`,
       `    router: ${provider.router}`,
     ]),
     'routers:',
     ...topology.routers.map(
       (router) =>
-        `  - { name: ${router.name}, address: ${router.management}, asn: ${topology.asn}, bgp: { add_path: true } }`,
+        `  - { name: ${router.name}, address: ${router.management}, asn: ${topology.asn}, bgp: { add_path: true }${counters(topology)} }`,
     ),
+    ...exports(topology),
     'objective: { balance: 1, congestion: 4 }',
     // A change shows within seconds here, but TCP needs some to fill a link and the average to follow.
-    'cycle: { interval: 1s, average: 3s }',
+    // Exports and counters come in by the second, which a longer average evens out.
+    `cycle: { interval: 1s, average: ${isBeside(topology) ? 6 : 3}s }`,
     `time_scale: ${timeScale}`,
-    `rails: { dwell: ${dwellMs / 1000}s, settle: 6s, share_per_round: 25% }`,
+    `rails: { dwell: ${dwellMs / 1000}s, settle: ${isBeside(topology) ? 10 : 6}s, share_per_round: 25% }`,
     `control: { socket: ${folder}/unit.sock }`,
     `history: { path: ${folder}/history.db }`,
     `metrics: { listen: '${topology.unit}:9469' }`,
@@ -45,9 +48,31 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
 }
 
 function attribution(topology: Topology, provider: Provider): string {
-  if (topology.shape.place === 'link') return `{ wire: ${provider.name} }`;
+  if (isBeside(topology)) return `interface: ${provider.name}`;
+  if (topology.shape.place === 'link') return `attribute: { wire: ${provider.name} }`;
   const router = topology.routers.find((r) => r.name === provider.router);
-  return `{ wire: core, mac: ${quote(router?.insideMac ?? '')} }`;
+  return `attribute: { wire: core, mac: ${quote(router?.insideMac ?? '')} }`;
 }
+
+function counters(topology: Topology): string {
+  if (!isBeside(topology)) return '';
+  return `, snmp: { version: '2c', community: ${community}, interval: 1s, timeout: 2s }`;
+}
+
+/** The kernel counts 14 bytes of Ethernet to a packet, as the meter does. */
+function exports(topology: Topology): string[] {
+  if (!isBeside(topology)) return [];
+  return [
+    'flows:',
+    `  listen: ['${topology.unit}:${flowPort}']`,
+    '  exporters:',
+    ...topology.routers.map(
+      ({ name, management }) =>
+        `    - { address: ${management}, router: ${name}, layer2_overhead: 14 }`,
+    ),
+  ];
+}
+
+const isBeside = (topology: Topology): boolean => topology.shape.place === 'beside';
 
 const quote = (text: string): string => `"${text}"`;

@@ -1,5 +1,8 @@
-/** Where the unit's wires sit: on each provider's link, or between the border and our hosts. */
-export type Place = 'link' | 'inside';
+/**
+ * Where the unit's wires sit: on each provider's link, or between the border and our hosts. `beside`: it has none, and
+ * knows only what the border routers' counters, flow exports and BGP tell.
+ */
+export type Place = 'link' | 'inside' | 'beside';
 
 /** What a lab can be asked to be. */
 export interface LabShape {
@@ -16,7 +19,7 @@ export interface LabShape {
 export function defaultShape(place: Place): LabShape {
   return {
     place,
-    routers: place === 'inside' ? 2 : 1,
+    routers: place === 'link' ? 1 : 2,
     kind: 'bird',
     capacitiesBitps: [40_000_000, 60_000_000],
   };

@@ -24,6 +24,9 @@
  *            hosts (one interface per block)
  *
  * With one router at place `inside` the bridge `lan` is left out: br1 is cabled to the wire and to the management.
+ *
+ * place `beside`: as `inside`, with a plain cable where the wire is; each border router runs an SNMP agent and exports
+ * the flows of its link to the unit. Two routers, since the exporters of one would share an address.
  */
 import type { LabShape, Place } from './shape.ts';
 
@@ -150,17 +153,20 @@ export function layOut(shape: LabShape): Topology {
     providers,
     routers,
     blocks,
-    wires:
-      shape.place === 'inside'
-        ? [{ name: 'core', inside: 'cin', outside: 'cout' }]
-        : providers.map(({ name }) => ({
-            name,
-            inside: `${name.charAt(0)}in`,
-            outside: `${name.charAt(0)}out`,
-          })),
+    wires: layOutWires(shape.place, providers),
     core: ['10.0.0.10', 'fd00:0:0:1::10'],
     unit: '10.0.9.10',
   };
+}
+
+function layOutWires(place: Place, providers: readonly Provider[]): LabWire[] {
+  if (place === 'beside') return [];
+  if (place === 'inside') return [{ name: 'core', inside: 'cin', outside: 'cout' }];
+  return providers.map(({ name }) => ({
+    name,
+    inside: `${name.charAt(0)}in`,
+    outside: `${name.charAt(0)}out`,
+  }));
 }
 
 function sourceNetwork(j: number, leaning: SourceNetwork['leaning']): SourceNetwork {
@@ -218,7 +224,7 @@ function linkCables(place: Place, provider: Provider, i: number): Cable[] {
     name: provider.name,
     addresses: [`${provider.addresses.border}/30`, `${net6}:2/64`],
   };
-  if (place === 'inside') return [{ ends: [far, near] }];
+  if (place !== 'link') return [{ ends: [far, near] }];
   const wire = provider.name.charAt(0);
   return [
     { ends: [far, { node: 'unit', name: `${wire}out`, addresses: [] }] },

@@ -3,40 +3,15 @@
  * Judged by the receivers, the kernel's interface counters and the routers, not by the unit's own words.
  */
 import t, { type Test } from 'tap';
-import { borderPolicy } from '../../src/cli/lab/policy.ts';
-import type { UnitMove } from '../../src/cli/lab/summary.ts';
-import { startUnit, type Unit } from '../../src/cli/lab/unit.ts';
 import type { BlockView } from '../../src/control/index.ts';
-import {
-  createMeter,
-  defaultShape,
-  demandOf,
-  dwellMs,
-  type Lab,
-  type LabShape,
-  type Meter,
-  type Mode,
-  openLab,
-  startTraffic,
-  stubbornShares,
-  type Traffic,
-} from '../../src/lab/index.ts';
-import { closeLab } from '../../src/lab/lab.ts';
+import { defaultShape, demandOf, type LabShape } from '../../src/lab/index.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
+import { driveLoop, full, openStage, type Stage } from '../support/loop.ts';
 
 const bird = '/usr/sbin/bird';
 /** A busy machine may make any of the waits below long; each has its own deadline. */
 const timeout = 400_000;
 t.setTimeout(timeout);
-const full = 0.95;
-
-interface Stage {
-  readonly lab: Lab;
-  readonly unit: Unit;
-  readonly traffic: Traffic;
-  readonly meter: Meter;
-  readonly forwardingBefore: readonly string[];
-}
 
 /** Each place and each kind of border router once; every pair of them in the long run. */
 const shapes: readonly LabShape[] =
@@ -51,12 +26,12 @@ for (const shape of shapes) {
   t.test(
     `${name}: overload is relieved, and stays so as the load shifts`,
     { skip: labTestSkip(shape.kind === 'frr' ? [bird, '/usr/lib/frr/bgpd'] : [bird]), timeout },
-    (t) => theLoop(t, shape),
+    (t) => driveLoop(t, shape, countsAgree),
   );
 }
 
 t.test('mode observe announces nothing', { skip: labTestSkip([bird]), timeout }, async (t) => {
-  const { lab, unit, traffic, meter } = await stage(t, defaultShape('link'), 'observe');
+  const { lab, unit, traffic, meter } = await openStage(t, defaultShape('link'), 'observe');
   traffic.setDemand(demandOf(lab.topology));
   await waitFor('the unit sees north full over several cycles', 60_000, async () => {
     await meter.sample();
@@ -78,101 +53,8 @@ t.test('mode observe announces nothing', { skip: labTestSkip([bird]), timeout },
   t.equal(await unit.stop(), 0, 'SIGTERM ends it cleanly');
 });
 
-async function theLoop(t: Test, shape: LabShape): Promise<void> {
-  const live = await stage(t, shape, 'control');
-  const { lab, unit, traffic, meter, forwardingBefore } = live;
-  // Held back until the overload has been seen for a while: what is compared with must not be a passing moment.
-  await unit.ask('withdraw', { all: true });
-  traffic.setDemand(demandOf(lab.topology));
-  await waitFor('north is full for three seconds', 60_000, async () => {
-    await meter.sample();
-    return (meter.last(3)?.seconds ?? 0) > 2.5 && (meter.last(3)?.links[0]?.load ?? 0) > full;
-  });
-  const before = meter.last(3)?.goodputBitps ?? 0;
-  t.ok(before < 40e6, `the receivers get ${mbps(before)} of 62 Mbit/s at first`);
-  await unit.ask('resume');
-
-  await relieved(t, live, 'the first overload', 1.4 * before);
-  for (const name of ['first', 'second'] as const) {
-    const blocks = await blocksByNorth(unit);
-    // How many the unit left there is its own choice; with none left the load stays as it is.
-    t.comment(`${blocks.length} blocks still come in by north`);
-    traffic.setDemand(demandOf(lab.topology, { favoured: { blocks, share: 0.75 } }));
-    await relieved(t, live, `the ${name} shift, to blocks that come in by north`, 1.4 * before);
-  }
-  traffic.setDemand(demandOf(lab.topology, { sources: stubbornShares }));
-  await relieved(t, live, 'the third shift, to sources that move hard', 1.4 * before);
-
-  const { moves } = await unit.view();
-  t.ok(moves.length > 0, `${moves.length} moves`);
-  judgeMoves(t, moves);
-  for (const [i, router] of lab.topology.routers.entries()) {
-    t.equal(
-      await lab.forwarding(router.name),
-      forwardingBefore[i],
-      `${router.name} forwards as before`,
-    );
-  }
-  await countsAgree(t, lab, unit, traffic);
-  t.equal(await unit.stop(), 0, 'SIGTERM ends it cleanly');
-}
-
-/** Waits until no link is full for four seconds and the receivers get what they should, seen by no word of the unit. */
-async function relieved(t: Test, live: Stage, what: string, goodputBitps: number): Promise<void> {
-  const { meter } = live;
-  const began = Date.now();
-  let worst = 0;
-  await waitFor(`relief of ${what}`, 90_000, async () => {
-    await meter.sample();
-    worst = Math.max(worst, ...(meter.last(2)?.links.map((link) => link.load) ?? []));
-    const reading = meter.last(4);
-    // A whole window after the shift, so that what came before does not count.
-    if (!reading || Date.now() < began + 8000) return false;
-    return reading.links.every((link) => link.load <= full) && reading.goodputBitps >= goodputBitps;
-  });
-  const reading = meter.last(4);
-  const loads = reading?.links.map((link) => `${link.name} ${percent(link.load)}`).join(', ');
-  t.pass(
-    `${what}: worst ${percent(worst)}, after ${((Date.now() - began) / 1000).toFixed(0)} s ${loads}, goodput ${mbps(reading?.goodputBitps ?? 0)}`,
-  );
-}
-
-async function blocksByNorth(unit: Unit): Promise<string[]> {
-  const { blocks } = await unit.view();
-  return blocks.filter(({ link }) => link !== 'south').map(({ prefix }) => prefix);
-}
-
-/** Lab, unit and traffic, taken down with the test in reverse order. */
-async function stage(t: Test, shape: LabShape, mode: Mode): Promise<Stage> {
-  const prefix = `hgloop-${shape.place}`;
-  const lab = await openLab({ shape, policy: borderPolicy, prefix });
-  t.teardown(() => closeLab(prefix));
-  const unit = await startUnit(lab, mode);
-  t.teardown(() => unit.stop());
-  await lab.waitForRoutes(60_000);
-  const forwardingBefore = await Promise.all(
-    lab.topology.routers.map((router) => lab.forwarding(router.name)),
-  );
-  const traffic = await startTraffic(lab);
-  t.teardown(() => traffic.stop());
-  return { lab, unit, traffic, meter: createMeter(lab, traffic), forwardingBefore };
-}
-
-/** No block changes its link twice within its dwell time, nor goes back to where it came from. */
-function judgeMoves(t: Test, moves: readonly UnitMove[]): void {
-  const changes = moves.filter((move) => move.from !== move.to);
-  for (const [i, move] of changes.entries()) {
-    const earlier = changes.slice(0, i).filter((other) => other.block === move.block);
-    for (const other of earlier) {
-      const apart = `${move.block}: ${((move.at - other.at) / 1000).toFixed(1)} s after its last move`;
-      t.ok(move.at - other.at >= dwellMs, apart);
-      t.notOk(move.to === other.from && move.from === other.to, `${move.block} went back`);
-    }
-  }
-}
-
 /** The unit's layer-2 bytes per block and the kernel's on each block's own interface, over the whole run. */
-async function countsAgree(t: Test, lab: Lab, unit: Unit, traffic: Traffic): Promise<void> {
+async function countsAgree(t: Test, { lab, unit, traffic }: Stage): Promise<void> {
   traffic.setDemand({});
   await traffic.stop();
   const kernelCounts = async () => {
@@ -200,6 +82,3 @@ async function countsAgree(t: Test, lab: Lab, unit: Unit, traffic: Traffic): Pro
     t.ok(Math.abs(a - b) <= a * 0.001, `${block.prefix}: kernel ${a}, unit ${b}`);
   }
 }
-
-const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
-const mbps = (bitps: number) => (bitps / 1e6).toFixed(1);

@@ -1,0 +1,48 @@
+/**
+ * The same loop with no wire: the unit stands beside two border routers and knows what their SNMP agents, their flow
+ * exports and BGP tell. Judged as in-line: by receivers, interface counters and routers.
+ */
+import t, { type Test } from 'tap';
+import type { LinkView } from '../../src/control/index.ts';
+import { defaultShape, demandOf } from '../../src/lab/index.ts';
+import { labTestSkip, waitFor } from '../support/lab.ts';
+import { driveLoop, type Stage } from '../support/loop.ts';
+
+/** A busy machine may make any of the waits long; each has its own deadline. */
+const timeout = 400_000;
+t.setTimeout(timeout);
+
+const skip = labTestSkip([
+  '/usr/sbin/bird',
+  '/usr/sbin/snmpd',
+  '/usr/bin/snmpset',
+  '/usr/sbin/softflowd',
+]);
+
+t.test('overload is relieved, and stays so as the load shifts', { skip, timeout }, (t) =>
+  driveLoop(t, defaultShape('beside'), ratesAgree),
+);
+
+/** What the unit took from agents and exporters, beside what the interfaces carried. */
+async function ratesAgree(t: Test, { lab, unit, traffic, meter }: Stage): Promise<void> {
+  traffic.setDemand(demandOf(lab.topology));
+  let text = 'nothing was compared';
+  await waitFor('the unit and the interfaces agree within 5 %', 60_000, async () => {
+    await meter.sample();
+    const seconds = meter.last(6);
+    // control/views.ts is what the command answers.
+    const links = (await unit.ask('links')) as readonly LinkView[];
+    const pairs = (seconds?.links ?? []).map((link) => ({
+      ...link,
+      told: links.find(({ name }) => name === link.name)?.inbound_bitps ?? 0,
+    }));
+    text = pairs
+      .map(({ name, bitps, told }) => `${name} ${bitps.toFixed(0)}, unit ${told}`)
+      .join('; ');
+    return (
+      (seconds?.seconds ?? 0) > 5 &&
+      pairs.every(({ bitps, told }) => bitps > 1e6 && Math.abs(told / bitps - 1) < 0.05)
+    );
+  });
+  t.pass(text);
+}
