@@ -10,6 +10,7 @@ import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
 import type { Log } from './log.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
+import { OriginCheck } from './origin.ts';
 import { Recorder } from './recorder.ts';
 import { makeSources, type Sources } from './sources.ts';
 
@@ -43,6 +44,8 @@ export interface Components {
   readonly speaker: Speaker | undefined;
   /** Absent where nothing is measured out of line. */
   readonly sources: Sources | undefined;
+  /** Absent unless settings name a file of VRPs. */
+  readonly origin: OriginCheck | undefined;
   /** Absent where no names are steered. */
   readonly names: NameService | undefined;
 }
@@ -96,7 +99,8 @@ export async function openComponents(
   const serial = Math.floor(parts.clock.wall() / 1000);
   const names = await openNameService(settings, resolverProbesOf(settings), serial);
   if (names) closers.push(() => names.close());
-  return { control, answers, history, recorder, engine, speaker, sources, names };
+  const origin = settings.rpki && new OriginCheck(settings.rpki, settings.asn);
+  return { control, answers, history, recorder, engine, speaker, sources, origin, names };
 }
 
 /** Runs them all, whatever fails. */

@@ -9,6 +9,8 @@ import {
   waitsForInterval,
 } from '../speaker/index.ts';
 
+import type { OriginCheck } from './origin.ts';
+
 /** RFC 7999: the AS that a router is asked to throw traffic away with. */
 const blackhole = '65535:666';
 
@@ -17,6 +19,7 @@ export function readRouting(
   settings: Settings,
   speaker: Speaker,
   withheld: ReadonlySet<PrefixText>,
+  origin?: OriginCheck,
 ): ReadonlyMap<PrefixText, BlockRouting> {
   const routers = speaker.sessions().map((session) => session.router);
   const carried = carriedOn(
@@ -32,10 +35,11 @@ export function readRouting(
       withheld.has(prefix) ||
       received.some((route) => route.prefix === prefix && isNotOurs(route, settings.asn));
     const links = carried.get(prefix);
-    if (!isForeign && !links) continue;
+    if (!isForeign && !links && !origin) continue;
     routing.set(prefix, {
       ...(isForeign ? { isForeign } : {}),
       ...(links ? { carriedOn: links } : {}),
+      ...origin?.of(prefix),
     });
   }
   return routing;

@@ -129,14 +129,18 @@ export class Unit {
     const from = this.#clock.now();
     this.#measure();
     const span = this.#window.span();
-    const { speaker, sources } = this.#components;
+    const { speaker, sources, origin } = this.#components;
+    origin?.refresh(this.#clock.wall());
     const flows = sources?.flows();
     const observation = observe({
       at: this.#clock.wall(),
       settings: this.#settings,
-      ...(speaker ? { routing: readRouting(this.#settings, speaker, this.#loop.withheld) } : {}),
+      ...(speaker
+        ? { routing: readRouting(this.#settings, speaker, this.#loop.withheld, origin) }
+        : {}),
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
+      ...(this.#loop.last ? { before: this.#loop.last.observation.links } : {}),
       ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
     });
     this.#loop.turn(observation);
@@ -270,6 +274,8 @@ export class Unit {
     const picture = this.#picture();
     const found = complaints(picture);
     for (const [key, what] of this.#components.sources?.complaints() ?? []) found.set(key, what);
+    const { origin } = this.#components;
+    if (origin?.complaint !== undefined) found.set('rpki', `VRPs: ${origin.complaint}`);
     const lost = sum(this.#components.history.lost);
     if (lost > this.#historyLost) {
       const reasons = [...this.#components.history.lost.keys()].join(', ');

@@ -63,7 +63,7 @@ export interface RpkiRail {
 }
 
 export type RpkiVerdict =
-  | { readonly result: 'pass'; readonly reason: string }
+  | { readonly result: 'pass'; readonly validity?: Validity; readonly reason: string }
   | { readonly result: 'postpone' | 'refuse'; readonly reason: string };
 
 /** Whether a block may be announced with us as its origin, and if not, which ROA is missing. */
@@ -75,11 +75,12 @@ export function checkRpki(prefix: Prefix, origin: number, rail: RpkiRail): RpkiV
   if (rail.isStale) return { result: 'postpone', reason: 'the VRPs are lost or too old' };
   const text = formatPrefix(prefix);
   const { validity, covering } = rail.table.validate(prefix, origin);
-  if (validity === 'valid') return { result: 'pass', reason: `a ROA for AS ${origin} covers it` };
+  if (validity === 'valid')
+    return { result: 'pass', validity, reason: `a ROA for AS ${origin} covers it` };
   if (validity === 'not_found')
     return rail.requireRoa
       ? { result: 'refuse', reason: `no ROA covers ${text}: make one for AS ${origin}` }
-      : { result: 'pass', reason: `no ROA covers ${text}` };
+      : { result: 'pass', validity, reason: `no ROA covers ${text}` };
   const own = covering.filter(({ asn }) => asn === origin);
   const longest = own.sort((a, b) => b.maxLength - a.maxLength)[0];
   if (longest)

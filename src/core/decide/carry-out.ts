@@ -142,11 +142,15 @@ export function withNewcomers(
   const all = new Map<string, BlockPlan>();
   for (const { block, routing } of observation.blocks) {
     const isHandsOff = (state.blocks[block]?.handsOffUntil ?? 0) > observation.at;
-    if (isHandsOff || routing?.roa === 'invalid') continue;
+    if (isHandsOff || routing?.roa === 'invalid' || routing?.roa === 'stale') continue;
     all.set(block, { block, link: undefined, rung: 0, reason: 'announced alike on all links' });
   }
   for (const entry of state.plan.blocks) all.set(entry.block, entry);
   for (const entry of planned) all.set(entry.block, entry);
+  // What a ROA forbids is taken back, also when it was announced before: the aggregate stays.
+  for (const { block, routing } of observation.blocks) {
+    if (routing?.roa === 'invalid') all.delete(block);
+  }
   return [...all.values()].sort((a, b) => (a.block < b.block ? -1 : 1));
 }
 

@@ -128,10 +128,12 @@ function mergeRouting(all: readonly BlockRouting[]): BlockRouting {
   const carriedOn = (known[0]?.carriedOn ?? []).filter((link) =>
     known.every((routing) => routing.carriedOn?.includes(link)),
   );
-  const roas = all.map((routing) => routing.roa);
+  const doubted =
+    all.find(({ roa }) => roa === 'invalid') ?? all.find(({ roa }) => roa === 'stale');
   return {
     isForeign: all.some((routing) => routing.isForeign === true),
-    ...(roas.includes('invalid') ? { roa: 'invalid' as const } : {}),
+    ...(doubted?.roa ? { roa: doubted.roa } : {}),
+    ...(doubted?.roaReason ? { roaReason: doubted.roaReason } : {}),
     ...(known.length > 0 ? { carriedOn } : {}),
   };
 }

@@ -1,4 +1,6 @@
 import type { Bitps, LinkId, Ms, PrefixText } from '../base/units.ts';
+import type { CongestionVerdict } from './congestion.ts';
+import type { Direction } from './link.ts';
 
 /** Where a measured value came from. */
 export type Source =
@@ -21,6 +23,17 @@ export interface Sampled<T> {
   readonly source: Source;
 }
 
+/** Two sources that measured the same rate. */
+export interface Comparison {
+  readonly direction: Direction;
+  readonly rates: readonly [
+    { readonly source: Source; readonly rate: Bitps },
+    { readonly source: Source; readonly rate: Bitps },
+  ];
+  /** Share of the larger rate that cannot be true of both, 0 to 1: what sampling or place explains is no part of it. */
+  readonly ratio: number;
+}
+
 export interface LinkObservation {
   readonly link: LinkId;
   readonly isUp: boolean;
@@ -34,14 +47,20 @@ export interface LinkObservation {
   readonly lossRatio?: Sampled<number>;
   /** Median round-trip time towards outside, microseconds. */
   readonly rttUs?: Sampled<number>;
+  /** One verdict per direction, from all signs; absent where nothing told of it. */
+  readonly congestion?: readonly CongestionVerdict[];
+  /** Where several sources measured the link: each pair of them. */
+  readonly comparisons?: readonly Comparison[];
 }
 
 /** What the routers say about a block: the rails' view of BGP and RPKI. */
 export interface BlockRouting {
   /** Somebody else announces it (blackhole, scrubbing, another unit): hands off. */
   readonly isForeign?: boolean;
-  /** Whether our own announcement of it would be RPKI valid (RFC 6811). */
-  readonly roa?: 'valid' | 'invalid' | 'not_found';
+  /** Whether our own announcement of it would be RPKI valid (RFC 6811); `stale`: the VRPs are lost or too old. */
+  readonly roa?: 'valid' | 'invalid' | 'not_found' | 'stale';
+  /** Which ROA is missing, or what is wrong with it. */
+  readonly roaReason?: string;
   /** Links whose routers carry the block as announced; absent when not known. */
   readonly carriedOn?: readonly LinkId[];
 }

@@ -6,6 +6,7 @@ import { type attribute, blocks, link, management, router, wire } from './networ
 import { group, maintenance, objective, pin, rails } from './policy.ts';
 import { currency } from './price.ts';
 import { probe } from './probe.ts';
+import { rpki } from './rpki.ts';
 import { asn, duration, listenAddress, money, prefix, size, weight, whole } from './scalars.ts';
 import { list, section } from './section.ts';
 
@@ -73,6 +74,8 @@ export const settingsSchema = section({
   /** Writes every cycle's observation, policy and state in the format that tests and replay read. */
   record: section({ path, max_size: size.default(1e9) }).exactOptional(),
   flows: flows.exactOptional(),
+  /** Origin validation of our own announcements. */
+  rpki: rpki.exactOptional(),
   probe: probe.exactOptional(),
   dns: dns.exactOptional(),
   log: section({
