@@ -29,8 +29,20 @@ export function renderLinks(links: readonly LinkView[]): string {
       },
       { head: 'loss', cell: (link) => formatShare(link.loss_ratio, 2), align: 'right' },
       { head: 'round trip', cell: (link) => formatRtt(link.rtt_us), align: 'right' },
+      { head: 'congested', cell: congested },
       { head: 'measured', cell: (link) => formatShare(link.coverage, 0), align: 'right' },
     ],
     links,
   );
+}
+
+/** Such as `in by load, probe loss`; empty where no direction is. */
+function congested({ congestion = [] }: LinkView): string {
+  return congestion
+    .filter(({ is_congested }) => is_congested)
+    .map(({ direction, reasons }) => {
+      const kinds = reasons.map(({ kind }) => kind.replace('_', ' ')).join(', ');
+      return `${direction === 'inbound' ? 'in' : 'out'} by ${kinds}`;
+    })
+    .join('; ');
 }

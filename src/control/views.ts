@@ -44,6 +44,28 @@ export interface RouterView {
   readonly last_error?: string;
 }
 
+/** Congestion of one direction from all signs. */
+export interface CongestionView {
+  readonly direction: 'inbound' | 'outbound';
+  /** 0 free, 1 certainly congested. */
+  readonly value: number;
+  readonly is_congested: boolean;
+  /** The strongest first. Ratios 0 to 1, `delay_growth` in microseconds; `evidence` is what the sign alone says. */
+  readonly reasons: ReadonlyArray<{
+    readonly kind: string;
+    readonly value: number;
+    readonly evidence: number;
+  }>;
+}
+
+/** Two sources that measure the same rate. */
+export interface ComparisonView {
+  readonly direction: 'inbound' | 'outbound';
+  readonly rates: ReadonlyArray<{ readonly source: string; readonly bitps: number }>;
+  /** Share of the larger that cannot be true of both; past `rails.contradiction` nothing is moved. */
+  readonly ratio: number;
+}
+
 export interface LinkView {
   readonly name: string;
   readonly asn: number;
@@ -59,6 +81,10 @@ export interface LinkView {
   readonly retransmission_ratio?: number;
   readonly loss_ratio?: number;
   readonly rtt_us?: number;
+  /** Absent where nothing tells of it. */
+  readonly congestion?: readonly CongestionView[];
+  /** Absent where one source measures it. */
+  readonly comparisons?: readonly ComparisonView[];
   readonly age_ms?: number;
   readonly coverage?: number;
   /** Counted since the start, layer 2. */

@@ -82,6 +82,29 @@ export const readings: ReadonlyArray<Reading<Scrape>> = [
       ),
   },
   {
+    name: 'headgate_link_congestion_ratio',
+    type: 'gauge',
+    labels: ['link', 'direction'],
+    help: 'Congestion from all signs together: 0 free, 1 certainly congested',
+    read: ({ loop }) =>
+      (loop.last?.observation.links ?? []).flatMap(({ link, congestion = [] }) =>
+        congestion.map(({ direction, value }) => ({ labels: { link, direction }, value })),
+      ),
+  },
+  {
+    name: 'headgate_link_disagreement_ratio',
+    type: 'gauge',
+    labels: ['link', 'direction', 'one', 'other'],
+    help: 'Share of the larger rate that cannot be true of two sources that measure the same link',
+    read: ({ loop }) =>
+      (loop.last?.observation.links ?? []).flatMap(({ link, comparisons = [] }) =>
+        comparisons.map(({ direction, rates: [{ source: one }, { source: other }], ratio }) => ({
+          labels: { link, direction, one, other },
+          value: ratio,
+        })),
+      ),
+  },
+  {
     name: 'headgate_link_capacity_bytes_per_second',
     type: 'gauge',
     labels: ['link'],

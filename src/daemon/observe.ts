@@ -7,37 +7,12 @@ import type {
   LinkObservation,
   Observation,
   Sampled,
-  Source,
 } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { BlockCount, EngineSnapshot, LinkCount, WireCount } from '../engine/index.ts';
-
-/** What routers' counters and probes say of a link. */
-export interface LinkSamples {
-  readonly isUp?: boolean;
-  /** Live capacity, bit/s. */
-  readonly capacity?: number;
-  readonly inbound?: Sampled<Bitps>;
-  readonly outbound?: Sampled<Bitps>;
-  readonly lossRatio?: Sampled<number>;
-  readonly rttUs?: Sampled<number>;
-}
-
-/** What flow exports counted over the averaging time, layer-2 bytes. */
-export interface FlowStretch {
-  readonly links: ReadonlyMap<LinkId, { readonly inbound: number; readonly outbound: number }>;
-  readonly blocks: ReadonlyArray<{
-    readonly block: PrefixText;
-    readonly link: LinkId;
-    readonly direction: Direction;
-    readonly bytes: number;
-  }>;
-  readonly elapsedMs: number;
-  readonly ageMs: number;
-  /** Share of the exported records that arrived, 0 to 1. */
-  readonly coverage: number;
-  readonly source: Source;
-}
+import { compare, type Statement } from './compare.ts';
+import type { FlowStretch, LinkSamples } from './samples.ts';
+import { judgeLink, type Retransmissions } from './signs.ts';
 
 export interface ObserveInput {
   /** Wall clock, milliseconds since the epoch. */
@@ -52,6 +27,8 @@ export interface ObserveInput {
   readonly samples?: ReadonlyMap<LinkId, LinkSamples>;
   readonly flows?: FlowStretch;
   readonly routing?: ReadonlyMap<PrefixText, BlockRouting>;
+  /** The links of the observation before this: a verdict of congestion is left later than it is reached. */
+  readonly before?: readonly LinkObservation[];
 }
 
 /**
@@ -66,11 +43,76 @@ export function observe(input: ObserveInput): Observation {
   return {
     at: ms(at),
     intervalMs: ms(deltas?.elapsedMs ?? input.flows?.elapsedMs ?? 0),
-    links: settings.links.map((link) => observeLink(input, link, deltas)),
+    links: settings.links.map((link) => judgeAll(input, observeLink(input, link, deltas), deltas)),
     blocks: settings.blocks.map(({ prefix }) =>
       exported ? observeExported(input, prefix, exported) : observeBlock(input, prefix, deltas),
     ),
   };
+}
+
+/** Adds to what was measured of a link what all of it together says. */
+function judgeAll(
+  input: ObserveInput,
+  seen: LinkObservation,
+  deltas: Differences | undefined,
+): LinkObservation {
+  const samples = input.samples?.get(seen.link);
+  const tcp = deltas?.links.get(seen.link)?.tcp;
+  const before = input.before?.find(({ link }) => link === seen.link)?.congestion ?? [];
+  const congestion = judgeLink({ seen, samples, before, ...(tcp ? { tcp } : {}) });
+  const comparisons = (['inbound', 'outbound'] as const).flatMap((direction) =>
+    compare(direction, statementsOf(input, seen, direction, deltas)),
+  );
+  return {
+    ...seen,
+    ...(congestion.length > 0 ? { congestion } : {}),
+    ...(comparisons.length > 0 ? { comparisons } : {}),
+  };
+}
+
+/** What each source that measures a link's rate says of it. */
+function statementsOf(
+  { settings, samples, flows }: ObserveInput,
+  seen: LinkObservation,
+  direction: Direction,
+  deltas: Differences | undefined,
+): Statement[] {
+  const { link } = seen;
+  const taken = seen[direction];
+  const wireName = settings.links.find(({ name }) => name === link)?.attribute?.wire;
+  const place = settings.wires.find(({ name }) => name === wireName)?.place;
+  const averageMs = deltas?.elapsedMs ?? flows?.elapsedMs ?? 0;
+  const told = samples?.get(link)?.[direction];
+  // What is older than the averaging time speaks of another time, and contradicts nothing.
+  const counted = told && told.ageMs <= averageMs ? told : undefined;
+  const exported = flows && flows.elapsedMs > 0 ? flows : undefined;
+  const isWire = taken?.source === 'wire' || taken?.source === 'mirror';
+  return [
+    // A wire behind the router misses what the router itself takes and what leaves it elsewhere.
+    ...(isWire
+      ? [
+          {
+            source: taken.source,
+            rate: taken.value,
+            errorRatio: 0,
+            isWhole: place === 'link' && taken.coverage === 1,
+          },
+        ]
+      : []),
+    ...(counted
+      ? [{ source: counted.source, rate: counted.value, errorRatio: 0, isWhole: true }]
+      : []),
+    ...(exported
+      ? [
+          {
+            source: exported.source,
+            rate: rate(exported.links.get(link)?.[direction] ?? 0, exported),
+            errorRatio: exported.errorRatio,
+            isWhole: true,
+          },
+        ]
+      : []),
+  ];
 }
 
 type ExportedByBlock = ReadonlyMap<PrefixText, FlowStretch['blocks']>;
@@ -122,8 +164,7 @@ interface Differences {
 interface LinkDifference {
   readonly inboundBytes: number;
   readonly outboundBytes: number;
-  readonly segments: number;
-  readonly lost: number;
+  readonly tcp: Readonly<Record<Direction, Retransmissions>>;
   readonly rttUs: number | undefined;
 }
 
@@ -157,13 +198,13 @@ function observeLink(
   const source = port?.driver === 'mirror' ? 'mirror' : 'wire';
   const sampled = <T>(value: T): Sampled<T> => ({ value, ageMs: ms(wire.ageMs), coverage, source });
   const counted = deltas.links.get(link.name);
+  const segments = (counted?.tcp.inbound.segments ?? 0) + (counted?.tcp.outbound.segments ?? 0);
+  const lost = (counted?.tcp.inbound.lost ?? 0) + (counted?.tcp.outbound.lost ?? 0);
   return {
     ...seen,
     inbound: sampled(rate(counted?.inboundBytes ?? 0, deltas)),
     outbound: sampled(rate(counted?.outboundBytes ?? 0, deltas)),
-    ...(counted && counted.segments > 0
-      ? { retransmissionRatio: sampled(Math.min(1, counted.lost / counted.segments)) }
-      : {}),
+    ...(segments > 0 ? { retransmissionRatio: sampled(Math.min(1, lost / segments)) } : {}),
     ...(counted?.rttUs === undefined ? probed(other) : { rttUs: sampled(counted.rttUs) }),
   };
 }
@@ -260,18 +301,21 @@ const grown = (now: number, before = 0) => (now >= before ? now - before : now);
 
 function linkDifference(now: LinkCount, before: LinkCount | undefined): LinkDifference {
   const { inbound, outbound } = now.tcp;
-  const segments =
-    grown(inbound.dataSegments, before?.tcp.inbound.dataSegments) +
-    grown(outbound.dataSegments, before?.tcp.outbound.dataSegments);
   // The provider's side of the unit: before it for what comes in, beyond it for what goes out.
-  const lost =
-    grown(inbound.lostBefore, before?.tcp.inbound.lostBefore) +
-    grown(outbound.lostBeyond, before?.tcp.outbound.lostBeyond);
+  const tcp = {
+    inbound: {
+      segments: grown(inbound.dataSegments, before?.tcp.inbound.dataSegments),
+      lost: grown(inbound.lostBefore, before?.tcp.inbound.lostBefore),
+    },
+    outbound: {
+      segments: grown(outbound.dataSegments, before?.tcp.outbound.dataSegments),
+      lost: grown(outbound.lostBeyond, before?.tcp.outbound.lostBeyond),
+    },
+  };
   return {
     inboundBytes: grown(now.inbound.l2Bytes, before?.inbound.l2Bytes),
     outboundBytes: grown(now.outbound.l2Bytes, before?.outbound.l2Bytes),
-    segments,
-    lost,
+    tcp,
     rttUs: medianOf(now, before),
   };
 }

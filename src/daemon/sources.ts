@@ -12,8 +12,8 @@ import type { Settings } from '../core/settings/index.ts';
 import { createProber, type Prober, type ProbeSamples, proberOptionsOf } from '../probe/index.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
-import type { FlowStretch, LinkSamples } from './observe.ts';
 import { RateWindow } from './rate-window.ts';
+import type { FlowStretch, LinkSamples } from './samples.ts';
 
 /** The collectors as the cycle sees them. */
 export interface Sources {
@@ -143,6 +143,8 @@ class OutOfLine implements Sources {
         isUp,
         inbound: { ...inbound, value: mean.inbound },
         outbound: { ...outbound, value: mean.outbound },
+        inboundDiscardRatio: counters.inboundDiscardRatio,
+        outboundDiscardRatio: counters.outboundDiscardRatio,
         // A router that does not know its capacity says 0.
         ...(capacity > 0 ? { capacity } : {}),
       });
@@ -154,19 +156,26 @@ class OutOfLine implements Sources {
         `probes: the path to ${target} over ${link} changed`,
       );
     }
-    for (const { link, lossRatio, rttUs } of this.#probes?.links ?? []) {
-      found.set(link, { ...found.get(link), lossRatio, ...(rttUs ? { rttUs } : {}) });
+    for (const { link, lossRatio, lossLow, rttUs, delayGrowthUs } of this.#probes?.links ?? []) {
+      found.set(link, {
+        ...found.get(link),
+        lossRatio,
+        lossLow,
+        ...(rttUs ? { rttUs } : {}),
+        ...(delayGrowthUs ? { delayGrowthUs } : {}),
+      });
     }
     return found;
   }
 
   flows(): FlowStretch | undefined {
     if (!this.#collectors.collector) return undefined;
-    const { links, blocks } = sumDrains(this.#drains);
+    const { links, blocks, errorRatio } = sumDrains(this.#drains);
     const exporter = this.#drains.at(-1)?.exporters[0];
     return {
       links,
       blocks,
+      errorRatio,
       elapsedMs: this.#drains.reduce((sum, drain) => sum + drain.intervalMs, 0),
       ageMs: this.#clock.now() - this.#drainedMs,
       coverage: Math.min(1, ...this.#drains.map((drain) => drain.coverage)),
@@ -241,11 +250,13 @@ function losses(
 /** Layer-2 bytes by link and by block over several drains. */
 export function sumDrains(
   drains: ReadonlyArray<Pick<FlowSamples, 'links' | 'blocks'>>,
-): Pick<FlowStretch, 'links' | 'blocks'> {
+): Pick<FlowStretch, 'links' | 'blocks' | 'errorRatio'> {
   const links = new Map<LinkId, { inbound: number; outbound: number }>();
   const blocks = new Map<string, Mutable<FlowStretch['blocks'][number]>>();
+  let errorRatio = 0;
   for (const drain of drains) {
-    for (const { link, direction, l2Bytes } of drain.links) {
+    for (const { link, direction, l2Bytes, errorRatio: ratio } of drain.links) {
+      errorRatio = Math.max(errorRatio, ratio);
       const sum = links.get(link) ?? { inbound: 0, outbound: 0 };
       sum[direction] += l2Bytes;
       links.set(link, sum);
@@ -257,7 +268,7 @@ export function sumDrains(
       blocks.set(key, sum);
     }
   }
-  return { links, blocks: [...blocks.values()] };
+  return { links, blocks: [...blocks.values()], errorRatio };
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

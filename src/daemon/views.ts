@@ -114,6 +114,25 @@ function measured(now: LinkObservation | undefined): Partial<LinkView> {
     ...(now.retransmissionRatio ? { retransmission_ratio: now.retransmissionRatio.value } : {}),
     ...(now.lossRatio ? { loss_ratio: now.lossRatio.value } : {}),
     ...(now.rttUs ? { rtt_us: now.rttUs.value } : {}),
+    ...(now.congestion
+      ? {
+          congestion: now.congestion.map(({ direction, value, isCongested, reasons }) => ({
+            direction,
+            value,
+            is_congested: isCongested,
+            reasons,
+          })),
+        }
+      : {}),
+    ...(now.comparisons
+      ? {
+          comparisons: now.comparisons.map(({ direction, rates, ratio }) => ({
+            direction,
+            rates: rates.map(({ source, rate }) => ({ source, bitps: Math.round(rate) })),
+            ratio,
+          })),
+        }
+      : {}),
   };
 }
 

@@ -31,6 +31,10 @@ export function snmpCacheCommand(router: BorderRouter): readonly string[] {
 /** Every flow, also one that goes on, is exported within about two seconds. */
 const timeouts = ['maxlife', 'expint', 'tcp', 'tcp.rst', 'tcp.fin', 'udp', 'icmp', 'general'];
 
+/** Where the process number of a link's exporter is. */
+export const exporterPidFile = (folder: string, { router, name }: Provider): string =>
+  `${folder}/${router}-${name}-softflowd.pid`;
+
 /** Counts both directions of a provider's link and names the interface by the number that SNMP gives it. */
 export function softflowdCommand(
   folder: string,
@@ -38,10 +42,10 @@ export function softflowdCommand(
   provider: Provider,
   ifIndex: number,
 ): readonly string[] {
-  const base = `${folder}/${provider.router}-${provider.name}-softflowd`;
+  const pidFile = exporterPidFile(folder, provider);
   return [
     ...['softflowd', '-i', `${ifIndex}:${provider.name}`, '-n', `${topology.unit}:${flowPort}`],
-    ...['-v', '10', '-p', `${base}.pid`, '-c', `${base}.ctl`],
+    ...['-v', '10', '-p', pidFile, '-c', `${pidFile}.ctl`],
     ...timeouts.flatMap((name) => ['-t', `${name}=1`]),
   ];
 }

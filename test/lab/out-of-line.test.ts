@@ -2,9 +2,11 @@
  * The same loop with no wire: the unit stands beside two border routers and knows what their SNMP agents, their flow
  * exports and BGP tell. Judged as in-line: by receivers, interface counters and routers.
  */
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import type { LinkView } from '../../src/control/index.ts';
 import { defaultShape, demandOf } from '../../src/lab/index.ts';
+import { exporterPidFile } from '../../src/lab/instruments.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
 import { driveLoop, type Stage } from '../support/loop.ts';
 
@@ -20,7 +22,10 @@ const skip = labTestSkip([
 ]);
 
 t.test('overload is relieved, and stays so as the load shifts', { skip, timeout }, (t) =>
-  driveLoop(t, defaultShape('beside'), ratesAgree),
+  driveLoop(t, defaultShape('beside'), async (t, live) => {
+    await ratesAgree(t, live);
+    await contradictionFreezes(t, live);
+  }),
 );
 
 /** What the unit took from agents and exporters, beside what the interfaces carried. */
@@ -46,3 +51,27 @@ async function ratesAgree(t: Test, { lab, unit, traffic, meter }: Stage): Promis
   });
   t.pass(text);
 }
+
+/** An exporter that falls silent says that nothing comes in; the router's counters say otherwise. */
+async function contradictionFreezes(t: Test, { lab, unit }: Stage): Promise<void> {
+  const north = lab.topology.providers.find(({ name }) => name === 'north');
+  if (!north) throw new Error('the lab has north');
+  process.kill(Number(readFileSync(exporterPidFile(lab.folder, north), 'utf8')));
+  await waitFor('the unit to freeze', 60_000, async () => {
+    const { reasons } = await unit.status();
+    return reasons.some(({ what }) =>
+      /contradiction: snmp says \d+ bit\/s inbound by north/.test(what),
+    );
+  });
+  const text = (await fetchMetrics(lab)).split('\n');
+  const ratio = text.find((line) =>
+    line.startsWith('headgate_link_disagreement_ratio{link="north",direction="inbound"'),
+  );
+  t.match(ratio, /one="snmp",other="ipfix"\} (1|0\.[3-9])/, ratio ?? 'no such metric');
+}
+
+const fetchMetrics = (lab: Stage['lab']): Promise<string> =>
+  lab.run('unit', [
+    ...[process.execPath, '-e'],
+    `fetch('http://${lab.topology.unit}:9469/metrics').then((r) => r.text()).then((text) => process.stdout.write(text))`,
+  ]);

@@ -1,8 +1,8 @@
 import type { LinkId } from '../base/units.ts';
+import type { CongestionVerdict, SignKind } from '../model/congestion.ts';
 import type { Direction } from '../model/link.ts';
 
-/** What may tell of congestion. */
-export type SignKind = 'probe_loss' | 'delay_growth' | 'retransmission' | 'discards' | 'load';
+export type { CongestionReason, CongestionVerdict, SignKind } from '../model/congestion.ts';
 
 /** One measured sign of one link and direction. */
 export interface Sign {
@@ -57,23 +57,6 @@ export const defaultCongestionPolicy: CongestionPolicy = {
   clear: 0.25,
 };
 
-export interface CongestionReason {
-  readonly kind: SignKind;
-  readonly value: number;
-  /** What this sign alone says, 0 to 1, after its age and coverage. */
-  readonly evidence: number;
-}
-
-export interface CongestionVerdict {
-  readonly link: LinkId;
-  readonly direction: Direction;
-  /** 0 free, 1 certainly congested. */
-  readonly value: number;
-  readonly isCongested: boolean;
-  /** The strongest first; those that say nothing are left out. */
-  readonly reasons: readonly CongestionReason[];
-}
-
 /**
  * Fuses the signs of one link and direction to one verdict. Independent signs strengthen each other (the chance
  * that all of them err is the product of their chances), and none can outvote another: a quiet sign is
@@ -106,6 +89,19 @@ export function judgeCongestion(
     reasons,
   };
 }
+
+/** Such as `north is congested inbound: load 98 %, probe loss 1.2 %`. */
+export function describeCongestion({ link, direction, reasons }: CongestionVerdict): string {
+  const signs = reasons.map(
+    ({ kind, value }) => `${kind.replace('_', ' ')} ${formatSign(kind, value)}`,
+  );
+  return `${link} is congested ${direction}: ${signs.join(', ')}`;
+}
+
+const formatSign = (kind: SignKind, value: number): string =>
+  kind === 'delay_growth'
+    ? `${(value / 1000).toFixed(1)} ms`
+    : `${(value * 100).toFixed(kind === 'load' ? 0 : 1)} %`;
 
 const signKinds: readonly SignKind[] = [
   'probe_loss',

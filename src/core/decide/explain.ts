@@ -1,5 +1,6 @@
 import type { PrefixText } from '../base/units.ts';
 import type { Observation } from '../model/observation.ts';
+import { describeCongestion } from './congestion.ts';
 import { makeContext } from './context.ts';
 import type { Group } from './group.ts';
 import { buildNetwork, type Network, utilisation } from './network.ts';
@@ -99,6 +100,7 @@ export function explain(
   const text = [
     whereItIs(group, network),
     inputs(group),
+    ...congested(observation),
     frozen.length > 0 ? `Nothing is changed: ${frozen[0]}.` : verdictOf(best, network),
     experience(group, network),
   ].filter((line) => line !== '');
@@ -117,6 +119,13 @@ function whereItIs(group: Group, network: Network): string {
       : `biased to ${network.links[group.link]} with ${prepends(group.rung)} on the others`;
   return `${group.name} is ${plan}; ${formatRate(group.rate)} come in, ${shares}.`;
 }
+
+const congested = ({ links }: Observation): string[] =>
+  links
+    .flatMap(({ congestion = [] }) => congestion)
+    .filter(({ isCongested }) => isCongested)
+    .map((verdict) => `${describeCongestion(verdict)}.`)
+    .sort();
 
 const inputs = (group: Group): string =>
   `Measured ${(group.ageMs / 1000).toFixed(0)} s ago, coverage ${percent(group.coverage)}.`;

@@ -66,7 +66,7 @@ export interface RailsPolicy {
   readonly maxAgeMs: Ms;
   /** Lower coverage freezes. */
   readonly minCoverage: number;
-  /** A link's counter and the sum of its blocks may differ by this share before that is a contradiction. */
+  /** What measures one link (its counter, its blocks, other sources) may differ by this share before that is a contradiction. */
   readonly contradiction: number;
   /** Frozen for this long: return to plain BGP. */
   readonly holdMs: Ms;

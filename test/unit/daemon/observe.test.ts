@@ -1,5 +1,6 @@
 import t from 'tap';
 import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
+import type { Observation } from '../../../src/core/model/observation.ts';
 import { observe } from '../../../src/daemon/observe.ts';
 import { sumDrains } from '../../../src/daemon/sources.ts';
 import { SnapshotWindow } from '../../../src/daemon/window.ts';
@@ -182,6 +183,91 @@ t.test('without a wire the links come from router counters, the blocks from flow
     0,
     'no exports, no coverage',
   );
+  t.end();
+});
+
+t.test('signs of all sources become one verdict per direction, left later than reached', (t) => {
+  const sampled = <T>(value: T, source: 'snmp' | 'probe') =>
+    ({ value, ageMs: ms(10), coverage: 1, source }) as const;
+  const at = (load: number, loss: number, before?: Observation) =>
+    observe({
+      at: 1,
+      settings,
+      samples: new Map([
+        [
+          linkId('north'),
+          {
+            inbound: sampled(bitps(load * 100e6), 'snmp'),
+            outbound: sampled(bitps(1e6), 'snmp'),
+            inboundDiscardRatio: sampled(0, 'snmp'),
+            lossRatio: sampled(loss, 'probe'),
+            lossLow: loss / 2,
+          },
+        ],
+      ]),
+      ...(before ? { before: before.links } : {}),
+    });
+  const quiet = at(0.5, 0);
+  t.match(quiet.links[0]?.congestion, [
+    { direction: 'inbound', isCongested: false, value: 0, reasons: [] },
+    { direction: 'outbound', isCongested: false },
+  ]);
+  t.equal(quiet.links[1]?.congestion, undefined, 'nothing tells of south');
+  const full = at(1.02, 0.02);
+  t.match(full.links[0]?.congestion, [
+    {
+      link: 'north',
+      direction: 'inbound',
+      isCongested: true,
+      reasons: [{ kind: 'probe_loss' }, { kind: 'load' }],
+    },
+    { direction: 'outbound', isCongested: false, reasons: [] },
+  ]);
+  const inboundIsCongested = (seen: Observation) => seen.links[0]?.congestion?.[0]?.isCongested;
+  t.equal(inboundIsCongested(at(0.97, 0)), false);
+  t.equal(inboundIsCongested(at(0.97, 0, full)), true, 'it was, and is not yet free');
+  t.equal(inboundIsCongested(at(0.9, 0, full)), false);
+  t.end();
+});
+
+t.test('retransmissions speak for the direction in which segments were lost', (t) => {
+  const inbound = { '198.51.100.0/24 north': 0 };
+  const after = { inbound, segments: 10_000, lostBefore: 200 };
+  const [north] = between({ inbound }, after).links;
+  t.match(north?.congestion, [
+    { direction: 'inbound', isCongested: true, reasons: [{ kind: 'retransmission', value: 0.02 }] },
+    { direction: 'outbound', isCongested: false },
+  ]);
+  t.end();
+});
+
+t.test('sources that measure the same link are compared while they speak of the same time', (t) => {
+  const stretch = (bytes: number) => ({
+    links: new Map([[linkId('north'), { inbound: bytes, outbound: 0 }]]),
+    blocks: [],
+    errorRatio: 0,
+    elapsedMs: 2000,
+    ageMs: 0,
+    coverage: 1,
+    source: 'ipfix' as const,
+  });
+  const counter = (ageMs: number) => ({
+    inbound: { value: bitps(40e6), ageMs: ms(ageMs), coverage: 1, source: 'snmp' as const },
+    outbound: { value: bitps(0), ageMs: ms(ageMs), coverage: 1, source: 'snmp' as const },
+  });
+  const compared = (bytes: number, ageMs: number) =>
+    observe({
+      at: 1,
+      settings: outOfLine,
+      samples: new Map([[linkId('north'), counter(ageMs)]]),
+      flows: stretch(bytes),
+    }).links[0]?.comparisons;
+  t.match(compared(10_000_000, 500), [
+    { direction: 'inbound', rates: [{ source: 'snmp' }, { source: 'ipfix' }], ratio: 0 },
+    { direction: 'outbound', ratio: 0 },
+  ]);
+  t.match(compared(5_000_000, 500), [{ direction: 'inbound', ratio: 0.5 }, {}]);
+  t.equal(compared(5_000_000, 2500), undefined, 'a router silent for longer contradicts nobody');
   t.end();
 });
 

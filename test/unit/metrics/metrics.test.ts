@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { asn, routerId } from '../../../src/core/base/units.ts';
+import { asn, bitps, linkId, ms, routerId } from '../../../src/core/base/units.ts';
 import { initialState } from '../../../src/core/decide/index.ts';
 import { policyOf } from '../../../src/daemon/configure.ts';
 import { readings, type Scrape } from '../../../src/daemon/families.ts';
@@ -34,7 +34,16 @@ function scrape(): Scrape {
     onCycle: () => undefined,
     onMoves: () => undefined,
   });
-  loop.turn(observe({ at: 1e12, settings, wire: { earlier, later, ageMs: 0 } }));
+  const counted = (value: number) =>
+    ({ value: bitps(value), ageMs: ms(0), coverage: 1, source: 'snmp' }) as const;
+  loop.turn(
+    observe({
+      at: 1e12,
+      settings,
+      wire: { earlier, later, ageMs: 0 },
+      samples: new Map([[linkId('north'), { inbound: counted(80e6), outbound: counted(0) }]]),
+    }),
+  );
   return {
     snapshot: {
       ...later,
@@ -104,6 +113,9 @@ t.test('values are those of the moment of the scrape', async (t) => {
   t.equal(value('headgate_bgp_session_state', 'router="br1"'), '6');
   t.equal(value('headgate_moves_total', 'result="postponed"', 'rail="dwell"'), '3');
   t.equal(value('headgate_link_load_ratio', 'link="north"', 'direction="inbound"'), '1');
+  const north = ['link="north"', 'direction="inbound"'];
+  t.equal(value('headgate_link_disagreement_ratio', ...north, 'one="wire"', 'other="snmp"'), '0.2');
+  t.equal(Number(value('headgate_link_congestion_ratio', ...north)) > 0.5, true);
   const rtt = (le: string) =>
     value('headgate_rtt_seconds_bucket', 'link="north"', 'side="outside"', `le="${le}"`);
   t.same([rtt('0.001'), rtt('0.01'), rtt('+Inf')], ['3', '8', '8'], 'buckets are cumulative');

@@ -34,6 +34,15 @@ export function freezeReasons(observation: Observation, policy: Policy): string[
       reasons.push(`stale: load of ${link} was measured ${duration(sample.ageMs)} ago`);
     if (sample.coverage < minCoverage)
       reasons.push(`coverage: only ${percent(sample.coverage)} of link ${link} was measured`);
+    for (const { direction, rates, ratio } of seen.comparisons ?? []) {
+      const [one, other] = rates;
+      // Blocks move by what comes in: many exporters never see the other direction.
+      if (direction !== 'inbound' || ratio <= contradiction) continue;
+      if (Math.abs(one.rate - other.rate) > capacity * 0.01)
+        reasons.push(
+          `contradiction: ${one.source} says ${Math.round(one.rate)} bit/s inbound by ${link}, ${other.source} ${Math.round(other.rate)}`,
+        );
+    }
     // A link may carry more than our blocks; the blocks cannot carry more than their link.
     // Differences below a percent of capacity are noise of two clocks.
     const excess = (blockSums.get(link) ?? 0) - sample.value * (1 + contradiction);

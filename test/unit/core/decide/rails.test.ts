@@ -320,6 +320,19 @@ t.test('input that is missing, stale, thin or contradictory freezes', async (t) 
     /^contradiction: the blocks of a/,
   ]);
   t.same(reasons({ blocks: [{ ...seen, inbound: [{ link: a, rate: bitps(60e6) }] }] }), []);
+  const disagreeing = (direction: 'inbound' | 'outbound', ratio: number, other: number) => {
+    const rates = [
+      { source: 'snmp', rate: bitps(50e6) },
+      { source: 'ipfix', rate: bitps(other) },
+    ] as const;
+    return reasons({ links: [{ ...first, comparisons: [{ direction, rates, ratio }] }, second] });
+  };
+  t.match(disagreeing('inbound', 0.4, 30e6), [
+    'contradiction: snmp says 50000000 bit/s inbound by a, ipfix 30000000',
+  ]);
+  t.same(disagreeing('inbound', 0.2, 40e6), [], 'within the limit');
+  t.same(disagreeing('outbound', 1, 0), [], 'many exporters see one direction only');
+  t.same(disagreeing('inbound', 0.4, 49.5e6), [], 'too little to matter');
 });
 
 t.test('a change every 30 minutes stays below the default suppress threshold', async (t) => {
