@@ -1,4 +1,5 @@
 import { bound, countAtMost, feasibility, type PricedLink } from './bound.ts';
+import { canRetreat, cheapestOrder, fillInOrder } from './guard.ts';
 
 /**
  * Percentile control within one billing period: commits per link chosen from history, the free samples of each link
@@ -17,6 +18,8 @@ export interface Pacing {
   readonly volumes: ReadonlyArray<readonly number[]>;
   /** Free samples left by link at the present commits. */
   readonly left: readonly number[];
+  /** Whether the cheapest links are filled first for now, because more free samples spent could make that dearer. */
+  readonly isRetreating: boolean;
 }
 
 export interface PacingOptions {
@@ -64,8 +67,11 @@ export function beginPacing(
 ): Pacing {
   const budget = links.map(() => Math.floor(free * (1 - options.reserve)));
   const plan = bound(history, links, budget);
-  const commits = links.map(({ capacity }, k) => {
-    const volume = plan?.commits[k] ?? capacity;
+  const commits = concentrate(
+    links.map(({ capacity }, k) => plan?.commits[k] ?? capacity),
+    links,
+  ).map((volume, k) => {
+    const { capacity } = links[k] ?? { capacity: 0 };
     return volume > tooNarrow * capacity ? capacity : volume;
   });
   return {
@@ -75,6 +81,7 @@ export function beginPacing(
     commits,
     volumes: [],
     left: links.map(() => free),
+    isRetreating: false,
   };
 }
 
@@ -113,7 +120,22 @@ export function repace(
     else low = middle;
   }
   const commits = resize(shape, links, high);
-  return { ...pacing, commits, left: leftAt(commits, used, free) };
+  const isRetreating = !canRetreat(links, free, volumes, forecast);
+  return { ...pacing, commits, left: leftAt(commits, used, free), isRetreating };
+}
+
+/**
+ * The commits of links of one price put on as few of them as carry it: the cost is the same, and it is what
+ * cheapest-first would do, so that going back to it costs nothing.
+ */
+function concentrate(volumes: readonly number[], links: readonly PricedLink[]): readonly number[] {
+  const commits = volumes.map(() => 0);
+  for (const price of new Set(links.map((link) => link.price))) {
+    const limits = links.map((link) => (link.price === price ? link.capacity : 0));
+    const filled = fillInOrder(cheapestOrder(links), limits, classSum(volumes, links, price));
+    for (let k = 0; k < links.length; k++) commits[k] = (commits[k] ?? 0) + (filled[k] ?? 0);
+  }
+  return commits;
 }
 
 /** A commit above this share of its link's capacity leaves just enough to make bursts worth while: it grows last. */
@@ -149,12 +171,11 @@ export function resize(
       const room = links.map((link, k) =>
         link.price === price ? Math.max(0, (limits[k] ?? 0) - (commits[k] ?? 0)) : 0,
       );
-      const all = room.reduce((a, b) => a + b, 0);
-      const given = Math.min(all, change);
-      if (given <= 0) continue;
-      for (let k = 0; k < links.length; k++)
-        commits[k] = (commits[k] ?? 0) + (given * (room[k] ?? 0)) / all;
-      change -= given;
+      const given = fillInOrder(cheapestOrder(links), room, change);
+      for (let k = 0; k < links.length; k++) {
+        commits[k] = (commits[k] ?? 0) + (given[k] ?? 0);
+        change -= given[k] ?? 0;
+      }
     }
   }
   return commits;
@@ -210,6 +231,11 @@ export function allot(
   progress = 1,
 ): { readonly shares: readonly number[]; readonly bursting: number } {
   const { links, commits } = pacing;
+  if (pacing.isRetreating) {
+    const limits = links.map((link) => link.capacity);
+    const volumes = fillInOrder(cheapestOrder(links), limits, demand);
+    return { shares: volumes.map((volume) => volume / Math.max(1e-9, demand)), bursting };
+  }
   const calm = commits.reduce((a, b) => a + b, 0);
   const allowance = 1 + overshoot + (1 - progress) * doubt;
   if (bursting === 0 && demand <= calm * allowance)
@@ -229,19 +255,11 @@ export function allot(
   return { shares: volumes.map((volume) => volume / Math.max(1e-9, placed)), bursting: set };
 }
 
-/** Cheapest links first, each to its commit; links of one price alike. What is above all commits is spread over them. */
+/** Cheapest links first, each to its commit. What is above all commits is spread over them. */
 function fillCheapest({ links, commits }: Pacing, demand: number): readonly number[] {
-  const shares = links.map(() => 0);
-  let rest = demand;
-  for (const price of [...new Set(links.map((link) => link.price))].sort((a, b) => a - b)) {
-    const own = classSum(commits, links, price);
-    const filled = Math.min(1, rest / Math.max(1e-9, own));
-    for (let k = 0; k < links.length; k++)
-      if (links[k]?.price === price) shares[k] = (filled * (commits[k] ?? 0)) / demand;
-    rest -= filled * own;
-  }
-  const placed = shares.reduce((a, b) => a + b, 0);
-  return shares.map((share) => share / Math.max(1e-9, placed));
+  const volumes = fillInOrder(cheapestOrder(links), commits, demand);
+  const placed = volumes.reduce((a, b) => a + b, 0);
+  return volumes.map((volume) => volume / Math.max(1e-9, placed));
 }
 
 /** Free samples left by link if these were the commits; negative when more were used. `used` ascends. */

@@ -158,13 +158,16 @@ t.test(
       commits: [40, 40],
       volumes: [],
       left: [5, 3],
+      isRetreating: false,
     };
-    t.same(allot(pacing, 60, 0).shares, [0.5, 0.5]);
+    t.same(allot(pacing, 60, 0).shares, [2 / 3, 1 / 3], 'the first commit is filled first');
     const burst = allot(pacing, 100, 0);
     t.equal(burst.bursting, 1, 'the one with more left');
     t.same(burst.shares, [0.6, 0.4]);
     t.same(endSample(pacing, [60, 40]).left, [4, 3]);
     t.equal(allot(pacing, 81.5, 0, 0).bursting, 0, 'early in a sample a little more is waited for');
+    const retreat = allot({ ...pacing, isRetreating: true }, 125, 0).shares;
+    t.same(retreat, [0.8, 0.2], 'retreating, links are filled to capacity, no free sample planned');
   },
 );
 

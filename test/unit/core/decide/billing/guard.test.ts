@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import t from 'tap';
+import {
+  canRetreat,
+  cheapestOrder,
+  fillInOrder,
+} from '../../../../../src/core/decide/billing/guard.ts';
+import { chargedSample, freeSamples } from '../../../../../src/core/decide/billing/percentile.ts';
+
+const links = [
+  { capacity: 100, price: 1 },
+  { capacity: 100, price: 1.5 },
+];
+
+t.test('cheapest-first up to now: can always go on with it', async (t) => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 150 }), { minLength: 20, maxLength: 60 }),
+      fc.integer({ min: 0, max: 20 }),
+      (demands, done) => {
+        const order = cheapestOrder(links);
+        const limits = links.map((link) => link.capacity);
+        const past = demands.slice(0, done).map((demand) => fillInOrder(order, limits, demand));
+        return canRetreat(links, 2, past, Float64Array.from(demands.slice(done)));
+      },
+    ),
+  );
+  t.pass();
+});
+
+t.test(
+  'free samples of a dear link cost nothing while the peaks to come fit the cheap one',
+  async (t) => {
+    const forecast = new Float64Array(95).fill(60);
+    const burst = [60, 30];
+    t.ok(
+      canRetreat(
+        links,
+        5,
+        Array.from({ length: 5 }, () => burst),
+        forecast,
+      ),
+    );
+    t.notOk(
+      canRetreat(
+        links,
+        5,
+        Array.from({ length: 6 }, () => burst),
+        new Float64Array(94).fill(60),
+      ),
+      'one too many is charged for the whole period',
+    );
+  },
+);
+
+t.test('free samples are not spent that a surprise would need', async (t) => {
+  // Five samples of 95 fit the cheap link as forecast; with 8 % more they do not, and need free samples of the dear one.
+  const forecast = Float64Array.from({ length: 96 }, (_, i) => (i < 5 ? 95 : 60));
+  const spent = (count: number) => Array.from({ length: count }, () => [60, 30]);
+  t.ok(canRetreat(links, 5, spent(0), forecast));
+  t.notOk(canRetreat(links, 5, spent(4), forecast), 'four are spent, five could be needed');
+  t.ok(canRetreat(links, 5, spent(4), new Float64Array(96).fill(60)), 'none will be needed');
+});
+
+t.test('the bill of cheapest-first is that of its charged demand', async (t) => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 40, maxLength: 80 }),
+      (demands) => {
+        const limits = links.map((link) => link.capacity);
+        const fill = (demand: number) => fillInOrder(cheapestOrder(links), limits, demand);
+        const atCharge = fill(chargedSample(demands, 95));
+        t.ok(freeSamples(demands.length, 95) >= 2);
+        return links.every(
+          (_, k) =>
+            chargedSample(
+              demands.map((d) => fill(d)[k] ?? 0),
+              95,
+            ) === atCharge[k],
+        );
+      },
+    ),
+  );
+});
