@@ -93,7 +93,8 @@ export async function openComponents(
   const speaker = makeSpeaker(settings, parts);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
 
-  const sources = makeSources(settings, cycleTimesOf(settings).averageMs, parts.clock, log);
+  const { averageMs } = cycleTimesOf(settings);
+  const sources = makeSources(settings, averageMs, parts.clock, log, speaker?.rib);
   if (sources) closers.push(() => sources.stop());
 
   const serial = Math.floor(parts.clock.wall() / 1000);

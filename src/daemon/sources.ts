@@ -11,6 +11,7 @@ import type { LinkId } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { createProber, type Prober, type ProbeSamples, proberOptionsOf } from '../probe/index.ts';
 import type { Clock } from './clock.ts';
+import { type Learned, LearnedRoutes } from './learned-routes.ts';
 import type { Log } from './log.ts';
 import { RateWindow } from './rate-window.ts';
 import type { FlowStretch, LinkSamples } from './samples.ts';
@@ -36,12 +37,13 @@ export interface SourceLoss {
   readonly count: number;
 }
 
-/** Opens nothing before `start`. */
+/** Opens nothing before `start`. `routes`: what the routers tell by BGP, which destinations are then cut by. */
 export function makeSources(
   settings: Settings,
   averageMs: number,
   clock: Clock,
   log: Log,
+  routes?: Learned,
 ): Sources | undefined {
   const polled = polledRoutersOf(settings);
   const snmp = polled.length > 0 ? createSnmpPoller({ routers: polled }) : undefined;
@@ -50,13 +52,14 @@ export function makeSources(
   const proberOptions = proberOptionsOf(settings);
   const prober = proberOptions && createProber(proberOptions);
   if (!snmp && !collector && !prober) return undefined;
-  return new OutOfLine(settings, averageMs, clock, log, { snmp, collector, prober });
+  return new OutOfLine(settings, averageMs, clock, log, { snmp, collector, prober, routes });
 }
 
 interface Collectors {
   readonly snmp: SnmpPoller | undefined;
   readonly collector: FlowCollector | undefined;
   readonly prober: Prober | undefined;
+  readonly routes: Learned | undefined;
 }
 
 class OutOfLine implements Sources {
@@ -89,6 +92,7 @@ class OutOfLine implements Sources {
   async start(): Promise<void> {
     const { snmp, collector, prober } = this.#collectors;
     snmp?.start();
+    this.#learn();
     await collector?.start();
     // Not waited for: the check of each link's source takes as long as its slowest answer.
     prober?.start().then(
@@ -114,6 +118,8 @@ class OutOfLine implements Sources {
       if (interfaces && interfaces.size > 0) collector.setInterfaces(address, interfaces);
     }
     const samples = await collector.samples();
+    // Right after: no record came between, so that none is lost with the old table.
+    this.#learn();
     this.#drainedMs = this.#clock.now();
     const from = samples.at - this.#averageMs;
     // A drain counts while its middle lies in the averaging time.
@@ -210,6 +216,11 @@ class OutOfLine implements Sources {
       ]),
       ...losses('probe', this.#probes ? [this.#probes.skipped] : []),
     ];
+  }
+
+  #learn(): void {
+    const { collector, routes } = this.#collectors;
+    if (routes) collector?.setRoutes(new LearnedRoutes(routes));
   }
 
   /** The busiest foreign networks, for the prober. */

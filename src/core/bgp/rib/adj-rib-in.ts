@@ -154,6 +154,14 @@ export class AdjRibIn {
     return table.covering(prefix).map((entry) => table.prefixOf(entry));
   }
 
+  /**
+   * The length of the longest route that covers the address at `bytes[at]`; 0 where none does, or only a default
+   * route. For hot loops: allocates nothing.
+   */
+  longestLength(family: Family, bytes: Uint8Array, at: number): number {
+    return this.#tables[family].longestLength(bytes, at);
+  }
+
   /** Every prefix with its paths, in no order. What changes meanwhile may be seen or not. */
   *entries(
     family: Family,

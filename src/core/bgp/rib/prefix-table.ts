@@ -97,6 +97,15 @@ export class PrefixTable {
     return found;
   }
 
+  /** The length of the longest prefix but /0 that covers the address at `bytes[at]`, or 0. Allocates nothing. */
+  longestLength(bytes: Uint8Array, at: number): number {
+    for (let length: number = addressBits(this.family); length > 0; length--) {
+      if ((this.#perLength[length] ?? 0) === 0) continue;
+      if (this.find(bytes, at, length) !== none) return length;
+    }
+    return 0;
+  }
+
   #find(length: number, hash: number): number {
     for (let at = this.#index.first(hash); at !== none; at = this.#index.after(at)) {
       if (this.#lengths.get(at) === length && this.#isKey(at)) return at;

@@ -298,6 +298,25 @@ t.test('explain names every candidate with its terms, and what stops it', async 
   t.ok((told?.candidates.length ?? 0) >= 2);
   t.match(told?.candidates.find((c) => c.rejectedBy)?.rejectedBy, /settle|dwell/);
   t.equal(explain(prefixText('192.0.2.0/24'), observation, policy, run.state), undefined);
+  t.notMatch(told?.text, /congested/);
+  const [first, ...rest] = observation.links;
+  const verdict = {
+    link: first?.link ?? linkId(''),
+    direction: 'inbound',
+    value: 0.97,
+    isCongested: true,
+    reasons: [
+      { kind: 'probe_loss', value: 0.02, evidence: 0.9 },
+      { kind: 'delay_growth', value: 30_500, evidence: 0.6 },
+      { kind: 'load', value: 0.99, evidence: 0.6 },
+    ],
+  } as const;
+  const full = { ...observation, links: [{ ...first, congestion: [verdict] }, ...rest] };
+  t.match(
+    // The spread of what may be undefined: a run has links.
+    explain(moved?.block ?? block(0), full as typeof observation, policy, run.state)?.text,
+    `${verdict.link} is congested inbound: probe loss 2.0 %, delay growth 30.5 ms, load 99 %.`,
+  );
 });
 t.test(
   'any sources and loads: within the return window no flapping, and rest when the load rests',
