@@ -45,10 +45,12 @@ const firstCandidate = 8;
 const candidateSpacing = 1.25;
 /** Passes of local improvement; each ends the search when it changes nothing. */
 const improvementPasses = 12;
+/** A pass that gains a smaller share of the value than this ends them: what is left is small change. */
+const smallChange = 2e-4;
 /** Rounds of exchanges, each followed by passes of moves. */
 const exchangeRounds = 4;
 /** Near enough to the bound to stop. */
-const closeEnough = 4e-3;
+const closeEnough = 8e-3;
 
 export function assign(problem: AssignProblem): Assignment {
   const links = problem.capacity.length;
@@ -278,23 +280,31 @@ function moveSingles(problem: AssignProblem, link: Int32Array, order: Int32Array
   }
   const now = new Float64Array(links);
   for (let l = 0; l < links; l++) now[l] = loadCost(problem, l, load[l] ?? 0);
+  const { cost, home: homes, moveFixed, movePerUnit } = problem;
+  const enough = smallChange * sumValue(problem, link, order);
   for (let pass = 0; pass < improvementPasses; pass++) {
-    let moves = 0;
+    let gained = 0;
     for (const b of order) {
       const from = link[b] ?? 0;
       const demand = problem.demand[b] ?? 0;
-      const relief = (now[from] ?? 0) - loadCost(problem, from, (load[from] ?? 0) - demand);
-      const staying = choiceCost(problem, b, from, links, demand);
-      const home = problem.home[b] ?? -1;
+      const home = homes[b] ?? -1;
+      const carried = now[from] ?? 0;
       // On a link whose load is free and where the block is at home nothing can be gained without own costs.
-      if (relief === 0 && from === home && !problem.cost) continue;
+      if (carried === 0 && from === home && !cost) continue;
+      const relief = carried - loadCost(problem, from, (load[from] ?? 0) - demand);
+      if (relief === 0 && from === home && !cost) continue;
+      // `choiceCost`, written out: this is the innermost loop.
+      const moving = home < 0 ? 0 : moveFixed + movePerUnit * demand;
+      const row = b * links;
+      const staying = (cost ? demand * (cost[row + from] ?? 0) : 0) + (from === home ? 0 : moving);
       let best = -1e-9 * (1 + staying);
       let target = -1;
       for (let l = 0; l < links; l++) {
         if (l === from) continue;
-        const own = choiceCost(problem, b, l, links, demand) - staying;
-        if (own - relief >= best) continue;
-        const change = own - relief + loadCost(problem, l, (load[l] ?? 0) + demand) - (now[l] ?? 0);
+        const use = (cost ? demand * (cost[row + l] ?? 0) : 0) + (l === home ? 0 : moving);
+        const own = use - staying - relief;
+        if (own >= best) continue;
+        const change = own + loadCost(problem, l, (load[l] ?? 0) + demand) - (now[l] ?? 0);
         if (change < best) {
           best = change;
           target = l;
@@ -306,9 +316,9 @@ function moveSingles(problem: AssignProblem, link: Int32Array, order: Int32Array
       load[target] = (load[target] ?? 0) + demand;
       now[from] = loadCost(problem, from, load[from] ?? 0);
       now[target] = loadCost(problem, target, load[target] ?? 0);
-      moves++;
+      gained -= best;
     }
-    if (moves === 0) break;
+    if (gained <= enough) break;
   }
 }
 
