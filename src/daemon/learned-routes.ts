@@ -16,8 +16,9 @@ export class LearnedRoutes implements RouteTable {
   readonly #learned: Learned;
   readonly #numbers = new Map<string, number>();
   readonly #prefixes: PrefixText[] = [];
-  /** Numbers of IPv4 routes by address and length: most of all traffic, and found without a text. */
-  readonly #numbers4 = new Map<number, number>();
+  /** The latest answers for IPv4 addresses: traffic asks for the same again and again, and the table is large. */
+  readonly #asked = new Uint32Array(slots);
+  readonly #answers = new Int32Array(slots).fill(unknown);
 
   constructor(learned: Learned) {
     this.#learned = learned;
@@ -25,17 +26,15 @@ export class LearnedRoutes implements RouteTable {
 
   /** A default route says nothing of a destination: -1, as where there is none. */
   match(family: Family, bytes: Uint8Array, at: number): number {
-    const length = this.#learned.longestLength(family, bytes, at);
-    if (length === 0) return -1;
-    if (family === 4) {
-      const key = networkOf(bytes, at, length) * 64 + length;
-      const known = this.#numbers4.get(key);
-      if (known !== undefined) return known;
-      const number = this.#add(family, bytes, at, length);
-      this.#numbers4.set(key, number);
-      return number;
-    }
-    return this.#add(family, bytes, at, length);
+    if (family === 6) return this.#find(family, bytes, at);
+    const address = wordAt(bytes, at);
+    const slot = Math.imul(address, 0x9e3779b1) >>> (32 - slotBits);
+    const known = this.#answers[slot] ?? unknown;
+    if (known !== unknown && this.#asked[slot] === address) return known;
+    const number = this.#find(family, bytes, at);
+    this.#asked[slot] = address;
+    this.#answers[slot] = number;
+    return number;
   }
 
   prefix(index: number): PrefixText {
@@ -44,7 +43,9 @@ export class LearnedRoutes implements RouteTable {
     return prefix;
   }
 
-  #add(family: Family, bytes: Uint8Array, at: number, length: number): number {
+  #find(family: Family, bytes: Uint8Array, at: number): number {
+    const length = this.#learned.longestLength(family, bytes, at);
+    if (length === 0) return -1;
     const size = family === 4 ? 4 : 16;
     const text = formatPrefix(makePrefix(family, bytes.slice(at, at + size), length));
     const known = this.#numbers.get(text);
@@ -54,10 +55,14 @@ export class LearnedRoutes implements RouteTable {
   }
 }
 
-/** The first `length` bits of an IPv4 address, the others zero. */
-function networkOf(bytes: Uint8Array, at: number, length: number): number {
-  let word = 0;
-  for (let i = 0; i < 4; i++) word = word * 256 + (bytes[at + i] ?? 0);
-  const host = 2 ** (32 - length);
-  return Math.floor(word / host) * host;
-}
+const slotBits = 16;
+const slots = 2 ** slotBits;
+/** Of a slot that nobody asked for yet. */
+const unknown = -2;
+
+const wordAt = (bytes: Uint8Array, at: number): number =>
+  (((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)) >>>
+  0;

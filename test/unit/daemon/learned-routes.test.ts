@@ -45,6 +45,22 @@ t.test('an address is known by its longest route, and no default route counts', 
   t.end();
 });
 
+t.test('more addresses than are remembered, asked twice', (t) => {
+  const routes = learned('10.0.0.0/9', '10.128.0.0/10');
+  let wrong = 0;
+  for (let i = 0; i < 300_000; i++) {
+    // Each address comes again after many others have taken its place.
+    const n = (i % 150_000) * 97;
+    const bytes = Uint8Array.of(10, n >>> 16, n >>> 8, n);
+    const [second = 0] = bytes.subarray(1);
+    const expected = second < 128 ? '10.0.0.0/9' : second < 192 ? '10.128.0.0/10' : undefined;
+    const number = routes.match(4, bytes, 0);
+    if ((number < 0 ? undefined : routes.prefix(number)) !== expected) wrong++;
+  }
+  t.equal(wrong, 0);
+  t.end();
+});
+
 t.test('the longest route is that of a linear scan', (t) => {
   const octets = fc.array(fc.constantFrom(0, 1, 128, 255), { minLength: 4, maxLength: 4 });
   const route = fc.tuple(octets, fc.integer({ min: 1, max: 32 }));
