@@ -102,28 +102,39 @@ void Pipeline::process(Packet* packets, size_t n) {
 // Each stage runs over the whole batch, so that one packet's cache miss is the others' work.
 void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) {
   Work work[kBatch];
+  // Which packets may be marked is as random as the traffic's direction: listed without a branch, they cost
+  // one misprediction for a batch in place of two for each.
+  uint8_t markable[kBatch];
+  unsigned markable_count = 0;
   for (unsigned i = 0; i < n; i++) {
     if (i + 2 < n) __builtin_prefetch(packets[i + 2].data);
     read(packets[i], work[i], tables);
+    markable[markable_count] = static_cast<uint8_t>(i);
+    markable_count += work[i].may_mark;
+  }
+  for (unsigned m = 0; m < markable_count; m++) {
+    const unsigned i = markable[m];
+    // Where it is going to leave by is where it is counted, whatever its next hop says.
+    work[i].chosen = choose(packets[i], work[i], tables);
+    if (work[i].chosen != HG_LINK_UNKNOWN) work[i].link = work[i].chosen;
+  }
+  Samples samples;
+  for (unsigned i = 0; i < n; i++) {
+    __builtin_prefetch(&traffic_[traffic_index(work[i].block, work[i].link, packets[i].direction)], 1);
+    // Far enough ahead that the first choice is there and the second will be.
+    if (i + kSecondAhead < n && work[i + kSecondAhead].is_tracked)
+      sessions_.prefetch_second(work[i + kSecondAhead].key.hash);
+    if (work[i].is_tracked) follow_tcp(packets[i], work[i], samples);
   }
   Sums sums;
-  Samples samples;
   for (unsigned i = 0; i < n; i++) count(packets[i], work[i], sums);
   add(counts_->packets, n);
   add(counts_->frame_bytes, sums.frame_bytes);
   add(counts_->network[0], sums.network[4]);
   add(counts_->network[1], sums.network[6]);
   add(counts_->network[2], sums.network[0]);
-  for (unsigned i = 0; i < n; i++) {
-    // Far enough ahead that the first choice is there and the second will be.
-    if (i + kSecondAhead < n && work[i + kSecondAhead].is_tracked)
-      sessions_.prefetch_second(work[i + kSecondAhead].key.hash);
-    if (work[i].is_tracked) follow_tcp(packets[i], work[i], samples);
-  }
   for (unsigned i = 0; i < samples.count; i++) ++*samples.bucket[i];
-  if (tables.marks.enabled) {
-    for (unsigned i = 0; i < n; i++) mark(packets[i], work[i], tables);
-  }
+  for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], tables);
 }
 
 void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
@@ -156,13 +167,8 @@ void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
   }
   const WireRules& rules = tables.wires[packet.wire < kWiresMax ? packet.wire : 0];
   work.link = attribute(rules, packet, parsed);
-  work.may_mark = tables.marks.enabled && rules.may_mark && packet.direction == Direction::Outbound;
-  if (work.may_mark) {
-    // Where it is going to leave by is where it is counted, whatever its next hop says.
-    work.chosen = choose(packet, work, tables);
-    if (work.chosen != HG_LINK_UNKNOWN) work.link = work.chosen;
-  }
-  __builtin_prefetch(&traffic_[traffic_index(work.block, work.link, packet.direction)], 1);
+  // Bits, since each is a branch that nobody can predict where traffic goes both ways.
+  work.may_mark = (tables.marks.enabled != 0) & rules.may_mark & (packet.direction == Direction::Outbound);
 }
 
 void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
