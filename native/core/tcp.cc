@@ -1,5 +1,9 @@
 #include "tcp.h"
 
+// Left to itself the compiler calls what every segment needs and lays losses out in its way.
+#define HG_HOT __attribute__((always_inline)) inline
+#define HG_RARE __attribute__((noinline, cold))
+
 namespace headgate {
 namespace {
 
@@ -24,7 +28,7 @@ void remove_hole(Side& own, Hole* holes, unsigned index) {
 
 // Holes stay in sequence order. When all are taken, the two with the least between them become one: then
 // a segment in either is still judged by its age, and only bytes between them could be misjudged.
-void add_hole(Side& own, Hole* holes, const Hole& hole) {
+HG_RARE void add_hole(Side& own, Hole* holes, const Hole& hole) {
   // What lies further back than the space can tell apart would come out ahead.
   while (own.holes > 0 && (hole.end - holes[0].start) > static_cast<uint32_t>(kJumpMax)) remove_hole(own, holes, 0);
   if (own.holes == kHoles) {
@@ -104,13 +108,13 @@ bool is_copy(const Session& session, const Side& own, const Parsed& parsed, bool
   return own.recent[newest] == print && now_ms - session.last_seen_ms <= 1;
 }
 
-void remember(Side& own, const Parsed& parsed) {
+HG_HOT void remember(Side& own, const Parsed& parsed) {
   own.recent[own.recent_at] = fingerprint(parsed);
   own.recent_at = own.recent_at + 1u == kRecent ? 0 : (own.recent_at + 1) & 3;
 }
 
 // Follows identifications that count up per session, as most systems send them.
-void follow_id(Side& own, const Parsed& parsed) {
+HG_HOT void follow_id(Side& own, const Parsed& parsed) {
   if (parsed.ip_id == 0) return;
   const int16_t step = static_cast<int16_t>(parsed.ip_id - own.ip_id);
   if (step > 0 && step <= 64) {
@@ -136,14 +140,14 @@ bool was_sent_before(const Session& session, const Side& own, const Hole& hole, 
 
 // Where no acknowledgement is seen, or none comes, what was acknowledged and the holes stay behind: they are
 // drawn along before the distance passes what signed differences can tell.
-void follow_far(Session& session, unsigned side) {
+HG_HOT void follow_far(Session& session, unsigned side) {
   const uint32_t far = session.next[side] - static_cast<uint32_t>(kJumpMax);
   if (session.next[side] - session.acked[side] > static_cast<uint32_t>(kJumpMax)) session.acked[side] = far;
   if (session.side[side].holes != 0 && session.next[side] - session.hole[side][0].start > static_cast<uint32_t>(kJumpMax))
     drop_holes_below(session.side[side], session.hole[side], far);
 }
 
-SegmentClass classify_old(Session& session, unsigned side, const Parsed& parsed, uint32_t end, bool tsval_is_new,
+HG_RARE SegmentClass classify_old(Session& session, unsigned side, const Parsed& parsed, uint32_t end, bool tsval_is_new,
                           uint32_t now_us, uint32_t now_ms) {
   Side& own = session.side[side];
   if (is_copy(session, own, parsed, tsval_is_new, now_ms)) return SegmentClass::Duplicate;
@@ -166,13 +170,13 @@ uint32_t segments_in(uint32_t bytes, const Side& own, const Parsed& parsed, uint
   return (bytes + segment_bytes - 1) / segment_bytes;
 }
 
-void restart(Session& session) {
+HG_RARE void restart(Session& session) {
   session.next[0] = session.next[1] = session.acked[0] = session.acked[1] = 0;
   session.side[0] = session.side[1] = Side{};
   session.state = SessionState::HalfOpen;
 }
 
-void begin_sample(Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t end, uint32_t now_us) {
+HG_HOT void begin_sample(Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t end, uint32_t now_us) {
   if (own.sample != 0 && now_us - own.sample_us < kSampleMaxUs) return;
   if (parsed.has_timestamps && parsed.tsval != 0) {
     // Only the first segment of a tick: the echo of a tick cannot tell which of its segments it answers.
@@ -189,7 +193,7 @@ void begin_sample(Side& own, const Parsed& parsed, bool tsval_is_new, uint32_t e
 }
 
 // Ends the other side's sample by this packet's acknowledgement or echo.
-void end_sample(Side& other, const Parsed& parsed, uint32_t now_us, Tracked& result) {
+HG_HOT void end_sample(Side& other, const Parsed& parsed, uint32_t now_us, Tracked& result) {
   int32_t beyond;
   if (other.sample == static_cast<uint8_t>(Sample::Timestamp)) {
     if (!parsed.has_timestamps) return;
@@ -213,7 +217,7 @@ void end_sample(Side& other, const Parsed& parsed, uint32_t now_us, Tracked& res
   if (other.rtt_min == 0 || units < other.rtt_min) other.rtt_min = static_cast<uint16_t>(units);
 }
 
-void follow_ack(Session& session, unsigned side, const Parsed& parsed, uint32_t now_us, Tracked& result) {
+HG_HOT void follow_ack(Session& session, unsigned side, const Parsed& parsed, uint32_t now_us, Tracked& result) {
   const unsigned peer = side ^ 1;
   Side& other = session.side[peer];
   if (other.sample != 0) end_sample(other, parsed, now_us, result);
@@ -229,7 +233,7 @@ void follow_ack(Session& session, unsigned side, const Parsed& parsed, uint32_t 
   }
 }
 
-void follow_state(Session& session, unsigned side, const Parsed& parsed) {
+HG_HOT void follow_state(Session& session, unsigned side, const Parsed& parsed) {
   Side& own = session.side[side];
   constexpr uint8_t changing = kTcpSyn | kTcpFin | kTcpRst;
   if (session.state == SessionState::Established && !(parsed.tcp_flags & changing)) {
