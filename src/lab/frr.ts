@@ -63,6 +63,8 @@ function bgp(topology: Topology, router: BorderRouter): string[] {
     `router bgp ${topology.asn}`,
     ` bgp router-id ${router.management}`,
     ' no bgp default ipv4-unicast',
+    // Else the session that came up first wins a tie, and each lab would begin elsewhere.
+    ' bgp bestpath compare-routerid',
     ...neighbors.flatMap(({ address, asn }) => [
       ` neighbor ${address} remote-as ${asn}`,
       // Short timers: a session must be back within seconds of the unit's restart.
