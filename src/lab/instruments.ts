@@ -4,6 +4,8 @@ import type { BorderRouter, Provider, Topology } from './topology.ts';
 export const community = 'headgate-lab';
 /** Where the unit listens for IPFIX. */
 export const flowPort = 4739;
+/** Where softflowd locks itself in; without it, as after a boot without systemd, it ends and says nothing. */
+export const exporterRoot = '/var/run/softflowd/chroot';
 
 export function renderSnmpd(router: BorderRouter): string {
   return `agentaddress udp:${router.management}:161\nrwcommunity ${community}\n`;

@@ -6,7 +6,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { HeadgateError } from '../core/base/error.ts';
 import { renderBorder, renderProvider, renderSource } from './bird.ts';
 import { frrDaemons, renderFrrBorder } from './frr.ts';
-import { renderSnmpd, snmpCacheCommand, snmpdCommand, softflowdCommand } from './instruments.ts';
+import {
+  exporterRoot,
+  renderSnmpd,
+  snmpCacheCommand,
+  snmpdCommand,
+  softflowdCommand,
+} from './instruments.ts';
 import {
   type InterfaceCounters,
   inside,
@@ -299,6 +305,7 @@ async function startInstruments(lab: Lab): Promise<void> {
     await lab.run(router.name, snmpdCommand(folder, router));
     await lab.run(router.name, snmpCacheCommand(router));
   }
+  mkdirSync(exporterRoot, { recursive: true });
   for (const provider of topology.providers) {
     const ifIndex = Number(
       await lab.run(provider.router, ['cat', `/sys/class/net/${provider.name}/ifindex`]),
