@@ -2,7 +2,7 @@
  * The command line. One file per command beside this one; each exports `register(program)`.
  * Only the file of the command that was asked for is loaded, so that reading a status does not load an optimiser.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
@@ -21,6 +21,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .description(
       'measures, decides and steers the traffic of a network with several upstream links',
     )
+    .version(versionOf())
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
@@ -48,6 +49,13 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     throw error;
   }
+}
+
+/** From dist/src/cli to the package that this is. */
+function versionOf(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  // A cast: the file is our own.
+  return (JSON.parse(text) as { readonly version: string }).version;
 }
 
 /** The file named like the command, or all of them where none is (help, a misspelled name). */
