@@ -5,6 +5,7 @@
  * act, so none can be left behind. Both ends may connect at once: a state holds up to two connections until
  * collision detection (section 6.8) has chosen one. Differences from the RFC: no DelayOpen; the wait before
  * connecting again grows from 2 to 60 s instead of a fixed 120 s, since a lost session costs steering.
+ * Slightly above 500 lines: one state machine, whose events all act on both connections, is read as a whole.
  */
 import { unreachable } from '../base/result.ts';
 import { ceaseSubcode, notificationCode, notificationName } from '../wire/bgp/codes.ts';
