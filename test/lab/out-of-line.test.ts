@@ -63,11 +63,19 @@ async function contradictionFreezes(t: Test, { lab, unit }: Stage): Promise<void
       /contradiction: snmp says \d+ bit\/s inbound by north/.test(what),
     );
   });
-  const text = (await fetchMetrics(lab)).split('\n');
-  const ratio = text.find((line) =>
-    line.startsWith('headgate_link_disagreement_ratio{link="north",direction="inbound"'),
-  );
-  t.match(ratio, /one="snmp",other="ipfix"\} (1|0\.[3-9])/, ratio ?? 'no such metric');
+  // The limit bites before the exporter's last records have left the averaging window: what differs grows on to all of it.
+  let ratio = 'no such metric';
+  await waitFor('the metric to tell that nearly all differs', 60_000, async () => {
+    const text = (await fetchMetrics(lab)).split('\n');
+    ratio =
+      text.find((line) =>
+        line.startsWith(
+          'headgate_link_disagreement_ratio{link="north",direction="inbound",one="snmp",other="ipfix"}',
+        ),
+      ) ?? 'no such metric';
+    return Number(ratio.split(' ').at(-1)) > 0.6;
+  });
+  t.pass(ratio);
 }
 
 const fetchMetrics = (lab: Stage['lab']): Promise<string> =>
