@@ -1,0 +1,34 @@
+import type { EngineSnapshot } from '../../engine/index.ts';
+import type { Sample } from '../../metrics/index.ts';
+import type { SessionStatus } from '../../speaker/index.ts';
+import type { Loop } from '../loop.ts';
+import type { SourceLoss } from '../sources.ts';
+
+/** What the metrics are read from at a scrape. */
+export interface Scrape {
+  readonly snapshot: EngineSnapshot | undefined;
+  readonly sessions: readonly SessionStatus[];
+  readonly loop: Loop;
+  /** Group of each block that has one, for networks of more blocks than are shown singly. */
+  readonly groups: ReadonlyMap<string, string>;
+  /** Conditions that `headgate status` complains of. */
+  readonly conditions: number;
+  /** By result and rail, since the start. */
+  readonly moves: ReadonlyMap<string, number>;
+  readonly cycleSeconds: { readonly sum: number; readonly count: number; readonly last: number };
+  /** What went wrong in a cycle and was skipped, by component. */
+  readonly failures: ReadonlyMap<string, number>;
+  /** Requests on the control socket, by command and result. */
+  readonly requests: ReadonlyMap<string, number>;
+  /** What the sources beside the wire did not measure. */
+  readonly sourceLosses: readonly SourceLoss[];
+  /** Queries to the name server by outcome, and its losses by reason. */
+  readonly names: Readonly<Record<string, number>>;
+  /** Lines that the recorder could not write. */
+  readonly recordLost: number;
+  readonly history: { readonly bytes: number; readonly lost: ReadonlyMap<string, number> };
+}
+
+/** A family without labels: one sample, or none where nothing is known. */
+export const one = (value: number | undefined): readonly Sample[] =>
+  value === undefined ? [] : [{ labels: {}, value }];
