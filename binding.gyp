@@ -18,6 +18,7 @@
         'native/core/rewrite.cc',
         'native/core/session.cc',
         'native/core/tcp.cc',
+        'native/core/unwrap.cc',
         'native/dns/answer_table.cc',
         'native/dns/responder.cc',
         'native/dns/siphash.cc',

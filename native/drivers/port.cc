@@ -137,14 +137,21 @@ std::optional<Failure> read_port(const std::string& name, PortFacts* facts) {
 }
 
 std::optional<Failure> check_port(const std::string& name, const PortFacts& facts) {
-  if (!facts.is_ethernet)
-    return Failure{"driver_unfit", "interface " + name + " is not Ethernet: a wire needs two Ethernet interfaces"};
-  if (!facts.is_up)
-    return Failure{"interface_down", "interface " + name + " is down: `ip link set " + name + " up` first"};
+  if (auto failure = check_mirror_port(name, facts)) return failure;
   if (const std::string address = address_of(name); !address.empty())
     return Failure{"interface_in_use", "interface " + name + " has the address " + address +
                                            ": a port of a wire has none; remove it (`ip addr flush dev " + name +
                                            "`) or name another interface"};
+  return std::nullopt;
+}
+
+bool has_address(const std::string& name) { return !address_of(name).empty(); }
+
+std::optional<Failure> check_mirror_port(const std::string& name, const PortFacts& facts) {
+  if (!facts.is_ethernet)
+    return Failure{"driver_unfit", "interface " + name + " is not Ethernet: a wire needs two Ethernet interfaces"};
+  if (!facts.is_up)
+    return Failure{"interface_down", "interface " + name + " is down: `ip link set " + name + " up` first"};
   if (const int master = master_of(facts.index); master != 0) {
     std::array<char, IFNAMSIZ> owner = {};
     const char* text = if_indextoname(static_cast<unsigned>(master), owner.data());
@@ -172,7 +179,7 @@ std::optional<Failure> check_pair(const std::string& wire, const std::string& in
 
 PortClaim::~PortClaim() { release(); }
 
-std::optional<Failure> PortClaim::take(const std::string& name, const PortFacts& facts) {
+std::optional<Failure> PortClaim::take(const std::string& name, const PortFacts& facts, PortUse use) {
   name_ = name;
   lock_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_un address = {};
@@ -186,8 +193,10 @@ std::optional<Failure> PortClaim::take(const std::string& name, const PortFacts&
 
   // A port speaks for nobody: without these our own stack would take a link-local address, send router
   // solicitations and answer ARP requests for the management address.
-  set_sysctl("net/ipv6/conf/" + name + "/disable_ipv6", "1");
-  set_sysctl("net/ipv4/conf/" + name + "/arp_ignore", "8");
+  if (use == PortUse::Silent) {
+    set_sysctl("net/ipv6/conf/" + name + "/disable_ipv6", "1");
+    set_sysctl("net/ipv4/conf/" + name + "/arp_ignore", "8");
+  }
   set_sysctl("net/ipv4/conf/" + name + "/forwarding", "0");
   // A virtual Ethernet merges nothing that it cannot split again; a card's LRO does.
   if (facts.driver != "veth") {

@@ -25,9 +25,16 @@ std::optional<Failure> read_port(const std::string& name, PortFacts* facts);
 // headgate holds it.
 std::optional<Failure> check_port(const std::string& name, const PortFacts& facts);
 
+// The same but for the address: wrapped copies are sent to it.
+std::optional<Failure> check_mirror_port(const std::string& name, const PortFacts& facts);
+bool has_address(const std::string& name);
+
 // Reads and checks both ports of a wire: each fit by itself, not the same, and of one MTU.
 std::optional<Failure> check_pair(const std::string& wire, const std::string& inside, const std::string& outside,
                                   PortFacts* inside_facts, PortFacts* outside_facts);
+
+// An addressed port goes on to answer for its address.
+enum class PortUse : uint8_t { Silent, Addressed };
 
 // Holds a port for as long as it lives. Silences our own stack on it (no IPv6 link-local address, no ARP answer for
 // addresses of other interfaces) and, on a real card, switches off receive offloads that cannot be undone on the
@@ -39,7 +46,7 @@ class PortClaim {
   PortClaim(const PortClaim&) = delete;
   PortClaim& operator=(const PortClaim&) = delete;
 
-  std::optional<Failure> take(const std::string& name, const PortFacts& facts);
+  std::optional<Failure> take(const std::string& name, const PortFacts& facts, PortUse use = PortUse::Silent);
   void release();
 
   // One line for each thing changed or found, for the log.

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "core/unwrap.h"
 #include "drivers/clock.h"
 
 namespace headgate {
@@ -18,8 +19,10 @@ std::optional<Failure> MirrorWire::open(const WireOptions& options, Pipeline* pi
   options_ = options;
   pipeline_ = pipeline;
   if (auto failure = read_port(options.inside, &facts_)) return failure;
-  if (auto failure = check_port(options.inside, facts_)) return failure;
-  if (auto failure = claim_.take(options.inside, facts_)) return failure;
+  if (auto failure = check_mirror_port(options.inside, facts_)) return failure;
+  is_wrapped_ = has_address(options.inside);
+  const PortUse use = is_wrapped_ ? PortUse::Addressed : PortUse::Silent;
+  if (auto failure = claim_.take(options.inside, facts_, use)) return failure;
   if (auto failure = port_.open(options.inside, facts_)) return failure;
   start();
   return std::nullopt;
@@ -43,7 +46,7 @@ void MirrorWire::run() {
         seen_.packets.add(segments_of(packet.data, packet.captured, batch->offloads[i]));
       }
       seen_.frames.add(batch->size);
-      pipeline_->process(batch->packets.data(), batch->size);
+      pipeline_->process(batch->packets.data(), is_wrapped_ ? unwrap_copies(batch.get()) : batch->size);
       port_.release();
     } else {
       std::array<pollfd, 2> on = {{{port_.fd(), POLLIN, 0}, {wake(), POLLIN, 0}}};
@@ -52,6 +55,15 @@ void MirrorWire::run() {
     }
     if (clock_ns(CLOCK_MONOTONIC) - inspected_ns_ > kInspectNs) inspect();
   }
+}
+
+uint32_t MirrorWire::unwrap_copies(Batch* batch) {
+  uint32_t copies = 0;
+  for (uint32_t i = 0; i < batch->size; i++) {
+    if (unwrap(batch->packets[i])) batch->packets[copies++] = batch->packets[i];
+  }
+  others_.add(batch->size - copies);
+  return copies;
 }
 
 void MirrorWire::inspect() {

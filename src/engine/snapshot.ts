@@ -86,7 +86,10 @@ export interface WireCount {
   readonly bypass: { readonly inbound: PathCount; readonly outbound: PathCount };
   /** Frames that came in and could not be sent on, by reason. Not a decision of ours: the machine refused. */
   readonly lost: Readonly<Record<string, number>>;
-  /** Copies of frames that the kernel forwarded while the unit was silent, thrown away on its return: not lost. */
+  /**
+   * Copies of frames that the kernel forwarded while the unit was silent, thrown away on its return: not lost.
+   * Of a mirror that gets wrapped copies: frames that wrapped none.
+   */
   readonly discarded: number;
 }
 
