@@ -165,10 +165,11 @@ function renderChanges(stretch: ChangeStretch, asJson: boolean): readonly string
   const lost = stretch.lost > 0 ? [`(${stretch.lost} changes were too fast to show)`] : [];
   if (asJson) return stretch.changes.map((change) => JSON.stringify(change));
   const lines = stretch.changes.map((change) => {
-    if (change.kind === 'session')
-      return `${change.router} session ${change.phase}${change.reason ? `: ${change.reason}` : ''}`;
-    const side = change.kind === 'sent' ? 'to' : 'from';
-    return `${side} ${change.router} ${change.prefix} ${change.action}`;
+    if ('phase' in change)
+      return `${change.router} ${change.kind.replace('_', ' ')} ${change.phase}${change.reason ? `: ${change.reason}` : ''}`;
+    const side = change.kind === 'received' ? 'from' : 'to';
+    const what = change.kind === 'detour' ? 'detour ' : '';
+    return `${side} ${change.router} ${what}${change.prefix} ${change.action}`;
   });
   return [...lost, ...lines];
 }

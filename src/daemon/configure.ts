@@ -65,7 +65,12 @@ function peeringOf(
   const { bgp } = router;
   if (bgp === undefined) return [];
   const md5 = bgp.md5 ?? (bgp.md5File === undefined ? undefined : secrets.get(bgp.md5File));
-  const localAddress = bgp.localAddress ?? sameFamily(settings.management.address, router.address);
+  const { management } = settings;
+  const localAddress = bgp.localAddress ?? sameFamily(management.address, router.address);
+  const isInternal = (router.asn ?? settings.asn) === settings.asn;
+  const egressAddress =
+    bgp.egressAddress ??
+    sameFamily(isInternal ? management.egressAddress : undefined, router.address);
   return [
     {
       name: router.name,
@@ -74,6 +79,7 @@ function peeringOf(
       ...defined({
         port: bgp.port,
         localAddress,
+        egressAddress,
         md5,
         ttlSecurityHops: bgp.ttlSecurityHops,
         passive: bgp.passive,

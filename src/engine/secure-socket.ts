@@ -25,7 +25,7 @@ export interface SecureListenRequest {
   readonly address: string;
   readonly port: number;
   readonly peers: readonly SecurePeer[];
-  readonly accept: (socket: Duplex, remoteAddress: string) => void;
+  readonly accept: (socket: Duplex, remoteAddress: string, localAddress: string) => void;
 }
 
 interface NativePeer {
@@ -80,7 +80,8 @@ export async function openSecureListener(
     socket.on('close', () => open.delete(socket));
     socket.on('error', () => {});
     socket.setNoDelay(true);
-    request.accept(socket, (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, ''));
+    const { remoteAddress = '', localAddress = '' } = socket;
+    request.accept(socket, plainAddress(remoteAddress), plainAddress(localAddress));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -94,6 +95,9 @@ export async function openSecureListener(
       }),
   };
 }
+
+/** `::ffff:192.0.2.1` of a socket for both families is 192.0.2.1. */
+const plainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, '');
 
 const toNative = ({ address, md5, ttlSecurityHops }: SecurePeer): NativePeer => ({
   address,

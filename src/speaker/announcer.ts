@@ -1,63 +1,54 @@
-import { formatPrefix, type Prefix, parsePrefix } from '../core/base/prefix.ts';
-import type { PrefixText } from '../core/base/units.ts';
+import { type Prefix, parsePrefix } from '../core/base/prefix.ts';
 import type { Announcement } from '../core/bgp/announcement.ts';
 import type { Negotiated } from '../core/bgp/negotiate.ts';
 import {
-  compareOutbound,
-  encodeAnnouncements,
-  encodeWithdrawals,
   makeRoute,
   type OutboundRails,
   type OutRoute,
+  type RouteName,
   refuseAnnouncement,
+  refusePrefix,
+  routeName,
 } from '../core/bgp/outbound.ts';
+import { Outbox, type OutboxWorld } from './outbox.ts';
 import { type AnnouncedRoute, type Counters, waitsForInterval } from './status.ts';
 
 /** What the announcer asks of the speaker about one announcement. */
-export interface AnnouncerWorld {
-  readonly now: () => number;
+export interface AnnouncerWorld extends Omit<OutboxWorld, 'refuse'> {
   /** Why the announcement must wait (another router's session, …); undefined when it need not. */
   readonly waitsFor: (announcement: Announcement) => string | undefined;
   /** The router's inside next hop for a prefix, or why there is none. */
   readonly nextHopFor: (
     prefix: Prefix,
   ) => { readonly address: string } | { readonly missing: string };
-  readonly send: (message: Uint8Array) => void;
-  readonly told: (prefix: PrefixText, action: 'announced' | 'withdrawn') => void;
 }
 
-/** What one pass over the desired state found. */
+/** One announcement as it stands, with the route that it becomes if nothing holds it back. */
 interface Resolved {
-  readonly routes: ReadonlyMap<PrefixText, OutRoute>;
-  readonly entries: readonly AnnouncedRoute[];
+  readonly entry: AnnouncedRoute;
+  readonly route?: OutRoute;
 }
 
-/**
- * Keeps what one router hears equal to what is desired: on every `update` the whole desired state is
- * resolved again, compared with what was sent, and only the difference goes out.
- */
+/** Keeps what one router hears equal to what is desired: every `update` resolves the whole desired state again. */
 export class Announcer {
   readonly #rails: OutboundRails;
-  readonly #mraiMs: number;
   readonly #world: AnnouncerWorld;
   readonly #counters: Counters;
+  readonly #outbox: Outbox;
   #desired: readonly Announcement[] = [];
-  #agreed: Negotiated | undefined;
-  /** Attribute key by prefix, as the router last heard it on this session. */
-  readonly #sent = new Map<PrefixText, string>();
-  readonly #sentAt = new Map<PrefixText, number>();
-  readonly #refusals = new Map<PrefixText, string>();
+  readonly #refusals = new Map<RouteName, string>();
   #entries: readonly AnnouncedRoute[] = [];
 
   constructor(rails: OutboundRails, mraiMs: number, world: AnnouncerWorld, counters: Counters) {
     this.#rails = rails;
-    this.#mraiMs = mraiMs;
     this.#world = world;
     this.#counters = counters;
+    const refuse = (route: OutRoute) => refusePrefix(route.prefix, rails);
+    this.#outbox = new Outbox(mraiMs, { ...world, refuse }, counters);
   }
 
   get sentCount(): number {
-    return this.#sent.size;
+    return this.#outbox.count;
   }
 
   get entries(): readonly AnnouncedRoute[] {
@@ -70,141 +61,75 @@ export class Announcer {
 
   /** The session may carry announcements from now on. */
   open(agreed: Negotiated): void {
-    this.#agreed = agreed;
+    this.#outbox.open(agreed);
   }
 
   /** The session is gone, and what was sent on it with it. */
   close(): void {
-    this.#agreed = undefined;
-    this.#sent.clear();
-    this.#sentAt.clear();
+    this.#outbox.close();
   }
 
   /** The router asks for everything again (RFC 2918). */
   forget(family: 4 | 6): void {
-    for (const prefix of [...this.#sent.keys()]) {
-      if (prefix.includes(':') === (family === 6)) this.#sent.set(prefix, '');
-    }
-    this.#sentAt.clear();
+    this.#outbox.forget(family);
   }
 
   /** Sends what differs. Gives the time after which more may be sent, when the minimum interval holds some back. */
   update(): number | undefined {
-    const { routes, entries } = this.#resolve();
-    this.#entries = entries;
-    const agreed = this.#agreed;
-    if (!agreed) return undefined;
-    const { withdraw, announce } = compareOutbound(routes, this.#sent);
-    this.#withdraw(withdraw, agreed);
-    const now = this.#world.now();
-    const dueAt = (text: PrefixText) =>
-      this.#sent.get(text) === '' ? now : (this.#sentAt.get(text) ?? -Infinity) + this.#mraiMs;
-    const keyed = announce.map((route) => ({ route, text: formatPrefix(route.prefix) }));
-    const due = keyed.filter(({ text }) => dueAt(text) <= now);
-    const held = keyed.filter(({ text }) => dueAt(text) > now);
-    this.#announce(due, agreed, now);
-    this.#entries = entries.map((entry) => this.#withState(entry, routes));
-    const next = held.map(({ text }) => dueAt(text) - now);
-    return next.length > 0 ? Math.min(...next) : undefined;
+    const resolved = this.#resolve();
+    const routes = new Map(
+      resolved.flatMap(({ route, entry }) => (route ? [[nameOf(entry.announcement), route]] : [])),
+    );
+    const againMs = this.#outbox.update(routes);
+    this.#entries = resolved.map(({ entry, route }) =>
+      route && this.#outbox.hasSent(route) ? { ...entry, state: 'sent', reason: '' } : entry,
+    );
+    return againMs;
   }
 
-  #withdraw(texts: readonly PrefixText[], agreed: Negotiated): void {
-    if (texts.length === 0) return;
-    const prefixes = texts.flatMap((text) => {
-      const prefix = parsePrefix(text);
-      return prefix.ok ? [prefix.value] : [];
+  #resolve(): readonly Resolved[] {
+    let room = this.#rails.maxPrefixes;
+    return this.#desired.map((announcement): Resolved => {
+      const resolved = this.#resolveOne(announcement, room);
+      if (resolved.route) room--;
+      if (resolved.entry.state !== 'refused') this.#refusals.delete(nameOf(announcement));
+      else this.#countRefusal(nameOf(announcement), resolved.entry.reason);
+      return resolved;
     });
-    for (const message of encodeWithdrawals(prefixes, agreed)) this.#send(message);
-    for (const text of texts) {
-      this.#sent.delete(text);
-      // The wait after an announcement also holds for its return, so that a flap is not sent at full speed.
-      this.#world.told(text, 'withdrawn');
-    }
-    this.#counters.add('prefixes_withdrawn', texts.length);
   }
 
-  #announce(
-    due: ReadonlyArray<{ readonly route: OutRoute; readonly text: PrefixText }>,
-    agreed: Negotiated,
-    now: number,
-  ): void {
-    if (due.length === 0) return;
-    const routes = due.map(({ route }) => route);
-    const { messages, refused } = encodeAnnouncements(routes, this.#rails, agreed);
-    for (const message of messages) this.#send(message);
-    const stopped = new Set(refused.map(({ prefix }) => prefix));
-    for (const { reason } of refused) this.#counters.add(`refused.encoder_${reason}`);
-    for (const { route, text } of due) {
-      if (stopped.has(text)) continue;
-      this.#sent.set(text, route.key);
-      this.#sentAt.set(text, now);
-      this.#world.told(text, 'announced');
-    }
-    this.#counters.add('prefixes_announced', due.length - stopped.size);
-  }
-
-  #send(message: Uint8Array): void {
-    this.#counters.add('out.update');
-    this.#world.send(message);
-  }
-
-  #resolve(): Resolved {
-    const routes = new Map<PrefixText, OutRoute>();
-    const entries = this.#desired.map((announcement): AnnouncedRoute => {
-      const refusal = refuseAnnouncement(announcement, this.#rails);
-      if (refusal) {
-        this.#countRefusal(announcement.prefix, refusal);
-        return { announcement, nextHop: undefined, state: 'refused', reason: refusal };
-      }
-      const wait = (reason: string, nextHop?: string): AnnouncedRoute => ({
-        announcement,
-        nextHop,
-        state: 'waiting',
-        reason,
-      });
-      const prefix = parsePrefix(announcement.prefix);
-      if (!prefix.ok) return wait('bad_prefix');
-      if (!this.#agreed) return wait('the session is not ready');
-      if (!this.#agreed.families.includes(prefix.value.family))
-        return wait('the router does not speak this address family');
-      const hop = announcement.nextHop
-        ? { address: announcement.nextHop }
-        : this.#world.nextHopFor(prefix.value);
-      if ('missing' in hop) return wait(hop.missing);
-      const reason = this.#world.waitsFor(announcement);
-      if (reason) return wait(reason, hop.address);
-      if (routes.size >= this.#rails.maxPrefixes) {
-        this.#countRefusal(announcement.prefix, 'too_many_prefixes');
-        return {
-          announcement,
-          nextHop: hop.address,
-          state: 'refused',
-          reason: 'too_many_prefixes',
-        };
-      }
-      this.#refusals.delete(announcement.prefix);
-      routes.set(
-        announcement.prefix,
-        makeRoute(announcement, hop.address, {
-          localAsn: this.#rails.asn,
-          agreed: this.#agreed,
-        }),
-      );
-      return wait(waitsForInterval, hop.address);
-    });
-    return { routes, entries };
-  }
-
-  #withState(entry: AnnouncedRoute, routes: Resolved['routes']): AnnouncedRoute {
-    const { prefix } = entry.announcement;
-    const key = routes.get(prefix)?.key;
-    if (key === undefined || this.#sent.get(prefix) !== key) return entry;
-    return { ...entry, state: 'sent', reason: '' };
+  #resolveOne(announcement: Announcement, room: number): Resolved {
+    const stop = (
+      state: 'waiting' | 'refused',
+      reason: string,
+      nextHop?: string | undefined,
+    ): Resolved => ({ entry: { announcement, nextHop, state, reason } });
+    const refusal = refuseAnnouncement(announcement, this.#rails);
+    const prefix = parsePrefix(announcement.prefix);
+    if (refusal || !prefix.ok) return stop('refused', refusal ?? 'bad_prefix');
+    const { agreed } = this.#outbox;
+    const { family } = prefix.value;
+    if (!agreed) return stop('waiting', 'the session is not ready');
+    if (!agreed.families.includes(family))
+      return stop('waiting', 'the router does not speak this address family');
+    if ((announcement.pathId ?? 1) > 1 && !agreed.addPathSend[family])
+      return stop('waiting', 'the router takes one path of a prefix only');
+    const hop = announcement.nextHop
+      ? { address: announcement.nextHop }
+      : this.#world.nextHopFor(prefix.value);
+    if ('missing' in hop) return stop('waiting', hop.missing);
+    const reason = this.#world.waitsFor(announcement);
+    if (reason) return stop('waiting', reason, hop.address);
+    if (room <= 0) return stop('refused', 'too_many_prefixes', hop.address);
+    const route = makeRoute(announcement, hop.address, { localAsn: this.#rails.asn, agreed });
+    return { ...stop('waiting', waitsForInterval, hop.address), route };
   }
 
   /** Counted when it begins, not on every pass. */
-  #countRefusal(prefix: PrefixText, reason: string): void {
-    if (this.#refusals.get(prefix) !== reason) this.#counters.add(`refused.${reason}`);
-    this.#refusals.set(prefix, reason);
+  #countRefusal(name: RouteName, reason: string): void {
+    if (this.#refusals.get(name) !== reason) this.#counters.add(`refused.${reason}`);
+    this.#refusals.set(name, reason);
   }
 }
+
+const nameOf = ({ prefix, pathId }: Announcement): RouteName => routeName(prefix, pathId ?? 1);

@@ -6,6 +6,7 @@ import { covers, formatPrefix, makePrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
 import type { RouterId } from '../core/base/units.ts';
 import type { Announcement, Desired } from '../core/bgp/announcement.ts';
+import type { Detour } from '../core/bgp/detour.ts';
 import type { Negotiated, SessionConfig } from '../core/bgp/negotiate.ts';
 import type { OutboundRails } from '../core/bgp/outbound.ts';
 import { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
@@ -14,14 +15,17 @@ import { encodeRouteRefresh } from '../core/wire/bgp/notification.ts';
 import { encodeEndOfRib } from '../core/wire/bgp/update.ts';
 import { Announcer } from './announcer.ts';
 import { ChangeLog, type ChangeStretch } from './change-log.ts';
+import { EgressSession } from './egress.ts';
 import { learnNextHop } from './next-hop.ts';
-import { Peer } from './peer.ts';
+import { lastErrorOf, Peer, type PeerEvents } from './peer.ts';
 import type { RouterPeering, SpeakerOptions } from './peering.ts';
 import { describePath, prefixesAt } from './routes.ts';
 import { openPlainListener, openPlainSocket, systemClock } from './sockets.ts';
+import type { Speaker } from './speaker.ts';
 import {
   type AnnouncedRoute,
   Counters,
+  type InjectedDetour,
   type ReceivedRoute,
   type SessionStatus,
   type SpeakerChange,
@@ -29,6 +33,7 @@ import {
 import { Turns } from './turns.ts';
 
 export type { Announcement, Desired } from '../core/bgp/announcement.ts';
+export type { Detour } from '../core/bgp/detour.ts';
 export type { ChangeStretch } from './change-log.ts';
 export type {
   Clock,
@@ -40,43 +45,22 @@ export type {
   SpeakerLog,
   SpeakerOptions,
 } from './peering.ts';
+export type { Speaker } from './speaker.ts';
 export {
   type AnnouncedRoute,
+  type InjectedDetour,
   type ReceivedRoute,
   type SessionStatus,
   type SpeakerChange,
   waitsForInterval,
 } from './status.ts';
 
-export interface Speaker {
-  /** Opens the sessions. Throws HeadgateError `listen_failed`. */
-  start(): Promise<void>;
-  /** Says goodbye to every router (Cease, Administrative Shutdown) and closes; twice is harmless. */
-  stop(reason?: string): Promise<void>;
-  /** Replaces the whole desired outbound state; what differs from what was sent is sent. */
-  setDesired(desired: Desired): void;
-  /** Takes every announcement back, and announces nothing until `resume`. */
-  withdrawAll(): void;
-  resume(): void;
-  sessions(): readonly SessionStatus[];
-  /** The paths of one router, of all prefixes or those equal to or covering `at` (prefix or address), the longest first. */
-  routesFrom(router: RouterId, at?: string): readonly ReceivedRoute[];
-  announced(router: RouterId): readonly AnnouncedRoute[];
-  /** Asks the router to tell all its routes again (RFC 2918); false when it cannot. */
-  requestRefresh(router: RouterId): boolean;
-  /** The latest changes, from number `since` on (0: all that is kept): ask again with `next`. */
-  changes(since: number): ChangeStretch;
-  /** Tells of changes until the returned function is called. */
-  onChange(listener: (change: SpeakerChange) => void): () => void;
-  /** What all routers told: read only. */
-  readonly rib: AdjRibIn;
-}
-
 /** One router with all that belongs to it. */
 interface Member {
   readonly peering: RouterPeering;
   readonly peer: Peer;
   readonly announcer: Announcer;
+  readonly egress: EgressSession | undefined;
   /** The first End-of-RIB, or the delay, has passed. */
   isSettled: boolean;
   /** Families whose End-of-RIB has not come yet. */
@@ -125,9 +109,9 @@ class BgpSpeaker implements Speaker {
       this.#listening = await openListener({
         ...listen,
         peers: routers,
-        accept: (socket, address) => {
-          const member = [...this.#members.values()].find((m) => m.peering.address === address);
-          if (member) member.peer.adopt(socket, false);
+        accept: (socket, address, localAddress) => {
+          const peer = this.#peerAt(address, localAddress);
+          if (peer) peer.adopt(socket, false);
           else {
             this.#counters.add('unknown_peer');
             this.#options.log.warn({ address }, `bgp: ${address} is no router of ours: refused`);
@@ -136,13 +120,17 @@ class BgpSpeaker implements Speaker {
         },
       });
     }
-    for (const { peer } of this.#members.values()) peer.start();
+    for (const { peer, egress } of this.#members.values()) {
+      peer.start();
+      egress?.peer.start();
+    }
   }
 
   async stop(reason = 'headgate is stopping'): Promise<void> {
     for (const member of this.#members.values()) {
       member.cancelDelay?.();
       member.cancelInterval?.();
+      member.egress?.stop(reason);
       member.peer.stop(reason);
     }
     await this.#listening?.close();
@@ -158,19 +146,31 @@ class BgpSpeaker implements Speaker {
     this.#updateAll();
   }
 
+  setDetours(router: RouterId, detours: readonly Detour[]): void {
+    const { egress } = this.#member(router);
+    assert(egress !== undefined, `router ${router} has an egress session`);
+    egress.setDetours(detours);
+  }
+
+  detours(router: RouterId): readonly InjectedDetour[] {
+    return this.#member(router).egress?.entries ?? [];
+  }
+
   withdrawAll(): void {
     this.#isHeld = true;
     this.#updateAll();
+    this.#updateDetours();
   }
 
   resume(): void {
     this.#isHeld = false;
     this.#updateAll();
+    this.#updateDetours();
   }
 
   sessions(): readonly SessionStatus[] {
     const now = this.#clock.now();
-    return [...this.#members.values()].map(({ peer, peering, announcer, isSettled }) => ({
+    return [...this.#members.values()].map(({ peer, peering, announcer, egress, isSettled }) => ({
       router: peer.name,
       address: peering.address,
       asn: peering.asn,
@@ -180,15 +180,9 @@ class BgpSpeaker implements Speaker {
       isSettled,
       pathsReceived: this.rib.pathsOf(peer.ribPeer),
       prefixesAnnounced: announcer.sentCount,
+      ...(egress ? { egress: egress.status(now) } : {}),
       counters: peer.counters.toJson(),
-      ...(peer.lastError
-        ? {
-            lastError: {
-              text: peer.lastError.text,
-              agoMs: Math.round(now - peer.lastError.atMs),
-            },
-          }
-        : {}),
+      ...lastErrorOf(peer, now),
     }));
   }
 
@@ -225,31 +219,19 @@ class BgpSpeaker implements Speaker {
   }
 
   #makeMember(peering: RouterPeering): Member {
-    const { log, random } = { random: Math.random, ...this.#options };
-    const peer: Peer = new Peer({
-      peering,
-      config: this.#configOf(peering),
-      rib: this.rib,
-      clock: this.#clock,
-      log,
-      openSocket: this.#options.openSocket ?? openPlainSocket,
-      turns: this.#turns,
-      random,
-      acceptAsSets: this.#options.acceptAsSets ?? false,
-      isRestarting: () => this.#isRestarting(peering),
-      events: {
-        phaseChanged: (phase, reason) => {
-          this.#tell({ kind: 'session', router: peering.name, phase, reason });
-          log.info({ router: peering.name, phase }, `bgp: ${peering.name} is ${phase}`);
-        },
-        established: (agreed) => this.#onEstablished(member, agreed),
-        down: () => this.#onDown(member),
-        endOfRib: (family) => this.#onEndOfRib(member, family),
-        refreshWanted: (family) => this.#onRefreshWanted(member, family),
-        received: () => {},
-        routeChanged: (family, bytes, at, length, action) =>
-          this.#onRoute(peer, family, bytes, at, length, action),
+    const { log } = this.#options;
+    const peer: Peer = this.#makePeer(peering, {
+      phaseChanged: (phase, reason) => {
+        this.#tell({ kind: 'session', router: peering.name, phase, reason });
+        log.info({ router: peering.name, phase }, `bgp: ${peering.name} is ${phase}`);
       },
+      established: (agreed) => this.#onEstablished(member, agreed),
+      down: () => this.#onDown(member),
+      endOfRib: (family) => this.#onEndOfRib(member, family),
+      refreshWanted: (family) => this.#onRefreshWanted(member, family),
+      received: () => {},
+      routeChanged: (family, bytes, at, length, action) =>
+        this.#onRoute(member, family, bytes, at, length, action),
     });
     const isInternal = peering.asn === this.#options.localAsn;
     const announcer = new Announcer(
@@ -270,6 +252,7 @@ class BgpSpeaker implements Speaker {
       peering,
       peer,
       announcer,
+      egress: this.#makeEgress(peering, peer),
       isSettled: false,
       awaited: new Set(),
       owesEndOfRib: false,
@@ -277,6 +260,54 @@ class BgpSpeaker implements Speaker {
       cancelInterval: undefined,
     };
     return member;
+  }
+
+  #makePeer(peering: RouterPeering, events: PeerEvents, ignoresRoutes = false): Peer {
+    const { log, openSocket, random, acceptAsSets } = this.#options;
+    return new Peer({
+      peering,
+      config: this.#configOf(peering),
+      rib: this.rib,
+      clock: this.#clock,
+      log,
+      openSocket: openSocket ?? openPlainSocket,
+      turns: this.#turns,
+      random: random ?? Math.random,
+      acceptAsSets: acceptAsSets ?? false,
+      isRestarting: () => this.#isRestarting(peering),
+      events,
+      ignoresRoutes,
+    });
+  }
+
+  #makeEgress(peering: RouterPeering, main: Peer): EgressSession | undefined {
+    const { egressAddress, ...shared } = peering;
+    const { localAsn, networks, maxDetours, log } = this.#options;
+    if (egressAddress === undefined) return undefined;
+    // Without graceful restart, so that its loss returns the router to plain BGP.
+    const own = { ...shared, localAddress: egressAddress, addPath: false, gracefulRestartS: 0 };
+    return new EgressSession({
+      peering: own,
+      localAsn,
+      networks,
+      maxDetours: maxDetours ?? 10_000,
+      clock: this.#clock,
+      log,
+      main,
+      rib: this.rib,
+      makePeer: (events) => this.#makePeer(own, events, true),
+      isHeld: () => this.#isHeld,
+      tell: (change) => this.#tell(change),
+    });
+  }
+
+  /** Whose connection this is: two sessions with a router differ by our own end. */
+  #peerAt(address: string, localAddress: string | undefined): Peer | undefined {
+    const members = [...this.#members.values()].filter((m) => m.peering.address === address);
+    const egress = members.find(
+      ({ peering }) => localAddress !== undefined && peering.egressAddress === localAddress,
+    );
+    return egress?.egress?.peer ?? members[0]?.peer;
   }
 
   #configOf(peering: RouterPeering): SessionConfig {
@@ -314,6 +345,7 @@ class BgpSpeaker implements Speaker {
   #onEstablished(member: Member, agreed: Negotiated): void {
     const { peering } = member;
     member.awaited = new Set(agreed.families);
+    member.egress?.update();
     member.owesEndOfRib = true;
     const delayMs = peering.announceDelayMs ?? 10_000;
     member.cancelDelay?.();
@@ -344,6 +376,7 @@ class BgpSpeaker implements Speaker {
     member.cancelDelay?.();
     member.cancelInterval?.();
     member.announcer.close();
+    member.egress?.update();
     this.#updateAll();
   }
 
@@ -361,13 +394,14 @@ class BgpSpeaker implements Speaker {
 
   /** Called for every route that changes, millions of times while a table comes in: cheap unless somebody cares. */
   #onRoute(
-    peer: Peer,
+    { peer, egress }: Member,
     family: UnicastFamily,
     bytes: Uint8Array,
     at: number,
     length: number,
     action: 'announced' | 'withdrawn',
   ): void {
+    egress?.noteChange();
     this.#log.addRoute(this.#clock.now(), peer.ribPeer, family, bytes, at, length, action);
     const mayBeOurs = this.#options.networks.some(
       (network) =>
@@ -411,6 +445,10 @@ class BgpSpeaker implements Speaker {
 
   #updateAll(): void {
     for (const member of this.#members.values()) this.#update(member);
+  }
+
+  #updateDetours(): void {
+    for (const { egress } of this.#members.values()) egress?.update();
   }
 
   #update(member: Member): void {

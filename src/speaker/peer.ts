@@ -65,6 +65,8 @@ export interface PeerParts {
   readonly acceptAsSets: boolean;
   readonly events: PeerEvents;
   readonly isRestarting: () => boolean;
+  /** What the router tells is counted and not kept: a session on which we only announce [false]. */
+  readonly ignoresRoutes?: boolean;
 }
 
 interface Link {
@@ -76,6 +78,15 @@ interface Link {
   isQueued: boolean;
   isClosed: boolean;
 }
+
+/** For a status: the last error of a session and its age. */
+export const lastErrorOf = (
+  { lastError }: Peer,
+  nowMs: number,
+): { readonly lastError?: { readonly text: string; readonly agoMs: number } } =>
+  lastError
+    ? { lastError: { text: lastError.text, agoMs: Math.round(nowMs - lastError.atMs) } }
+    : {};
 
 const connectTimeoutMs = 10_000;
 /** Bytes received and not yet handled at which a socket is paused. */
@@ -267,6 +278,10 @@ export class Peer {
   }
 
   #takeUpdate(link: Link, bytes: Uint8Array): void {
+    if (this.#parts.ignoresRoutes) {
+      this.counters.add('ignored_update');
+      return;
+    }
     this.#parts.events.received(bytes);
     const taken = this.#intake?.take(bytes);
     if (!taken) return;

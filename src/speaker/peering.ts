@@ -25,6 +25,11 @@ export interface RouterPeering {
   readonly addPath?: boolean;
   /** Seconds that the router keeps our routes when our process dies (RFC 4724), 0 turns it off [120]. */
   readonly gracefulRestartS?: number;
+  /**
+   * Our end of a second session, for detours alone: another address than `localAddress`, since routers tell
+   * sessions apart by it [no detours]. iBGP only.
+   */
+  readonly egressAddress?: string;
   /** Our role towards the neighbour (RFC 9234), for eBGP. */
   readonly role?: 'provider' | 'rs' | 'rs_client' | 'customer' | 'peer';
   /** Next hops for blocks of a router that does not tell its own. */
@@ -48,11 +53,15 @@ export interface SpeakerOptions {
   readonly floor?: { readonly ipv4: number; readonly ipv6: number };
   /** The most prefixes that may be announced to one router [1,000]. */
   readonly maxPrefixesAnnounced?: number;
+  /** The most detours that may be told to one router [10,000]. */
+  readonly maxDetours?: number;
   /** Where routers may connect to us [nowhere]. */
   readonly listen?: { readonly address: string; readonly port: number };
   /** Routes with AS_SET are kept instead of treated as withdrawn (RFC 9774) [false]. */
   readonly acceptAsSets?: boolean;
   readonly clock?: Clock;
+  /** In [0, 1): spreads timers [Math.random]. */
+  readonly random?: () => number;
   readonly log: SpeakerLog;
   /** Makes connected sockets [plain TCP]. Needed for `md5` and `ttlSecurityHops`. */
   readonly openSocket?: OpenSocket;
@@ -96,7 +105,11 @@ export interface ListenRequest {
     readonly md5?: string;
     readonly ttlSecurityHops?: number;
   }>;
-  readonly accept: (socket: Duplex, remoteAddress: string) => void;
+  readonly accept: (
+    socket: Duplex,
+    remoteAddress: string,
+    localAddress: string | undefined,
+  ) => void;
 }
 
 export type OpenListener = (request: ListenRequest) => Promise<{ close(): Promise<void> }>;

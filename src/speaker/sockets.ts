@@ -47,7 +47,8 @@ async function listen(request: ListenRequest): Promise<{ close(): Promise<void> 
     // Without a listener an error before the session takes over would end the process.
     socket.on('error', () => {});
     socket.setNoDelay(true);
-    request.accept(socket, plainAddress(socket.remoteAddress ?? ''));
+    const { remoteAddress = '', localAddress = '' } = socket;
+    request.accept(socket, plainAddress(remoteAddress), plainAddress(localAddress));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>

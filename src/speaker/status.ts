@@ -1,5 +1,6 @@
 import type { Asn, PrefixText, RouterId } from '../core/base/units.ts';
 import type { Announcement } from '../core/bgp/announcement.ts';
+import type { Detour } from '../core/bgp/detour.ts';
 import type { SessionPhase } from '../core/bgp/session.ts';
 
 /** What `headgate bgp` and the metrics show of one session. Plain JSON. */
@@ -16,6 +17,13 @@ export interface SessionStatus {
   readonly isSettled: boolean;
   readonly pathsReceived: number;
   readonly prefixesAnnounced: number;
+  /** The separate session for detours, where the router has one. */
+  readonly egress?: {
+    readonly phase: SessionPhase;
+    readonly detours: number;
+    readonly counters: Readonly<Record<string, number>>;
+    readonly lastError?: { readonly text: string; readonly agoMs: number };
+  };
   /** By name: `in.update`, `out.keepalive`, `reaction.treat_as_withdraw`, `error.origin_value`, `refused.not_ours`, … */
   readonly counters: Readonly<Record<string, number>>;
   /** The last error with its RFC name, and how long ago. */
@@ -51,9 +59,17 @@ export interface AnnouncedRoute {
   readonly reason: string;
 }
 
+/** A foreign destination that a router is to reach by a path of our choice, whether it hears so, and why not. */
+export interface InjectedDetour {
+  readonly detour: Detour;
+  readonly state: 'sent' | 'waiting' | 'refused';
+  /** Empty when sent. */
+  readonly reason: string;
+}
+
 export type SpeakerChange =
   | {
-      readonly kind: 'session';
+      readonly kind: 'session' | 'egress_session';
       readonly router: RouterId;
       readonly phase: SessionPhase;
       readonly reason: string;
@@ -65,9 +81,9 @@ export type SpeakerChange =
       readonly prefix: PrefixText;
       readonly action: 'announced' | 'withdrawn';
     }
-  /** We told a router of a block, or took it back. */
+  /** We told a router of a block or of a detour, or took it back. */
   | {
-      readonly kind: 'sent';
+      readonly kind: 'sent' | 'detour';
       readonly router: RouterId;
       readonly prefix: PrefixText;
       readonly action: 'announced' | 'withdrawn';

@@ -8,6 +8,8 @@ export type LargeCommunity = readonly [global: number, local1: number, local2: n
 /** What one router is to hear about one prefix. Plain JSON. */
 export interface Announcement {
   readonly prefix: PrefixText;
+  /** From 2 for further paths of the prefix (RFC 7911): only routers that take them hear those [1]. */
+  readonly pathId?: number;
   /**
    * Next hop that the router already uses for the block inside. Undefined: copied from the router's own
    * route for the block or for the prefix that covers it; until one is known the block is not announced.

@@ -2,13 +2,13 @@
  * The outbound side of one session: what is desired, what may leave, what differs from what was sent, and
  * the messages that make them equal. Whatever the order of events, equal desires end in equal announcements.
  */
-import { covers, type Family, formatPrefix, type Prefix, parsePrefix } from '../base/prefix.ts';
+import { covers, type Family, type Prefix, parsePrefix } from '../base/prefix.ts';
 import { assert } from '../base/result.ts';
 import type { Asn, PrefixText } from '../base/units.ts';
 import { encodeAttributes } from '../wire/bgp/attribute-encode.ts';
 import type { PathAttributes } from '../wire/bgp/attributes.ts';
 import { headerLength, maxExtendedLength, maxMessageLength } from '../wire/bgp/codes.ts';
-import { nlriLength } from '../wire/bgp/nlri.ts';
+import { type Nlri, nlriLength } from '../wire/bgp/nlri.ts';
 import { encodeUpdate, type Update } from '../wire/bgp/update.ts';
 import type { Announcement } from './announcement.ts';
 import type { Negotiated } from './negotiate.ts';
@@ -25,11 +25,18 @@ export interface OutboundRails {
 /** A route as it goes to one router. */
 export interface OutRoute {
   readonly prefix: Prefix;
+  /** From 1: several paths of one prefix where add-path was agreed on (RFC 7911). */
+  readonly pathId: number;
   readonly nextHop: string;
   readonly attributes: PathAttributes;
   /** Equal keys, equal attributes: what is compared with what was sent, and packed together. */
   readonly key: string;
 }
+
+/** What a route is called on a session: its prefix, and beyond the first path its identifier. */
+export type RouteName = string;
+export const routeName = (prefix: PrefixText, pathId: number): RouteName =>
+  pathId === 1 ? prefix : `${prefix} ${pathId}`;
 
 export type Refusal =
   | 'not_ours'
@@ -88,7 +95,8 @@ export function makeRoute(
     ...(needsOtc && !isInternal ? { onlyToCustomer: context.localAsn } : {}),
   };
   const key = JSON.stringify([prefix.value.family, nextHop, attributes]);
-  return { prefix: prefix.value, nextHop, attributes, key };
+  const pathId = announcement.pathId ?? 1;
+  return { prefix: prefix.value, pathId, nextHop, attributes, key };
 }
 
 /** RFC 1997 and 8092: sets, sorted so that equal sets are equal. */
@@ -101,19 +109,19 @@ function sortTuples<T extends readonly number[]>(tuples: readonly T[]): readonly
 }
 
 export interface OutboundDifference {
-  readonly withdraw: readonly PrefixText[];
+  readonly withdraw: readonly RouteName[];
   readonly announce: readonly OutRoute[];
 }
 
-/** What to send so that the peer, who has heard `sent` (key by prefix), hears `desired`. */
+/** What to send so that the peer, who has heard `sent` (key by name), hears `desired`. */
 export function compareOutbound(
-  desired: ReadonlyMap<PrefixText, OutRoute>,
-  sent: ReadonlyMap<PrefixText, string>,
+  desired: ReadonlyMap<RouteName, OutRoute>,
+  sent: ReadonlyMap<RouteName, string>,
 ): OutboundDifference {
   return {
-    withdraw: [...sent.keys()].filter((prefix) => !desired.has(prefix)).sort(),
+    withdraw: [...sent.keys()].filter((name) => !desired.has(name)).sort(),
     announce: [...desired.entries()]
-      .filter(([prefix, route]) => sent.get(prefix) !== route.key)
+      .filter(([name, route]) => sent.get(name) !== route.key)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, route]) => route),
   };
@@ -124,36 +132,43 @@ export type EncodingContext = Pick<Negotiated, 'as4' | 'addPathSend' | 'extended
 export interface EncodedUpdates {
   readonly messages: readonly Uint8Array[];
   /** What the last rail refused: a defect of ours further up, since nothing refused should get here. */
-  readonly refused: ReadonlyArray<{ readonly prefix: PrefixText; readonly reason: Refusal }>;
+  readonly refused: ReadonlyArray<{ readonly route: OutRoute; readonly reason: string }>;
 }
 
-/** Messages that announce the routes, as many prefixes in each as have the same attributes and fit. */
+/**
+ * Messages that announce the routes, as many prefixes in each as have the same attributes and fit.
+ * `refuse` is the last rail: it says why a route must not become bytes.
+ */
 export function encodeAnnouncements(
   routes: readonly OutRoute[],
-  rails: OutboundRails,
+  refuse: (route: OutRoute) => string | undefined,
   context: EncodingContext,
 ): EncodedUpdates {
-  const refused: { prefix: PrefixText; reason: Refusal }[] = [];
+  const refused: { route: OutRoute; reason: string }[] = [];
   const groups = new Map<string, OutRoute[]>();
   for (const route of routes) {
-    const reason = refusePrefix(route.prefix, rails);
-    if (reason) refused.push({ prefix: formatPrefix(route.prefix), reason });
-    else groups.set(route.key, [...(groups.get(route.key) ?? []), route]);
+    const reason = refuse(route);
+    const group = groups.get(route.key);
+    if (reason) refused.push({ route, reason });
+    else if (group) group.push(route);
+    else groups.set(route.key, [route]);
   }
   const messages = [...groups.values()].flatMap((group) => encodeGroup(group, context));
   return { messages, refused };
 }
 
-/** Messages that take prefixes back. A withdrawal of what was never announced is harmless: no rail. */
+/** A route to take back, by what names it on the wire. */
+export type SentRoute = Pick<OutRoute, 'prefix' | 'pathId'>;
+
+/** Messages that take routes back. A withdrawal of what was never announced is harmless: no rail. */
 export function encodeWithdrawals(
-  prefixes: readonly Prefix[],
+  routes: readonly SentRoute[],
   context: EncodingContext,
 ): readonly Uint8Array[] {
   return ([4, 6] as const).flatMap((family) => {
-    const own = prefixes.filter((prefix) => prefix.family === family);
+    const own = routes.filter(({ prefix }) => prefix.family === family);
     // Room for the fixed fields and, for IPv6, the attribute's head.
-    return portions(own, family, context, headerLength + 16).map((part) => {
-      const nlri = part.map((prefix) => ({ prefix, ...pathIdOf(family, context) }));
+    return portions(own, family, context, headerLength + 16).map((nlri) => {
       const update: Update =
         family === 4
           ? { withdrawn: nlri, announced: [], attributes: {} }
@@ -169,9 +184,7 @@ function encodeGroup(group: readonly OutRoute[], context: EncodingContext): Uint
   const { attributes, nextHop } = first;
   const { family } = first.prefix;
   const overhead = headerLength + 48 + encodeAttributes(attributes, wireContext(context)).length;
-  const prefixes = group.map(({ prefix }) => prefix);
-  return portions(prefixes, family, context, overhead).map((part) => {
-    const nlri = part.map((prefix) => ({ prefix, ...pathIdOf(family, context) }));
+  return portions(group, family, context, overhead).map((nlri) => {
     const update: Update =
       family === 4
         ? { withdrawn: [], announced: nlri, attributes }
@@ -180,31 +193,28 @@ function encodeGroup(group: readonly OutRoute[], context: EncodingContext): Uint
   });
 }
 
-/** Prefixes in portions that fit a message beside `overhead` bytes. */
+/** Routes in portions that fit a message beside `overhead` bytes. */
 function portions(
-  prefixes: readonly Prefix[],
+  routes: readonly SentRoute[],
   family: Family,
   context: EncodingContext,
   overhead: number,
-): Prefix[][] {
+): Nlri[][] {
   const room = (context.extendedMessages ? maxExtendedLength : maxMessageLength) - overhead;
-  const parts: Prefix[][] = [];
+  const hasPathIds = context.addPathSend[family];
+  const parts: Nlri[][] = [];
   let used = Number.POSITIVE_INFINITY;
-  for (const prefix of prefixes) {
-    const length = nlriLength(prefix, context.addPathSend[family]);
+  for (const { prefix, pathId } of routes) {
+    const length = nlriLength(prefix, hasPathIds);
     if (used + length > room) {
       parts.push([]);
       used = 0;
     }
-    parts.at(-1)?.push(prefix);
+    parts.at(-1)?.push(hasPathIds ? { prefix, pathId } : { prefix });
     used += length;
   }
   return parts;
 }
-
-/** We announce one path per prefix: its identifier is always 1. */
-const pathIdOf = (family: Family, context: EncodingContext): { pathId?: number } =>
-  context.addPathSend[family] ? { pathId: 1 } : {};
 
 const wireContext = (context: EncodingContext) => ({
   as4: context.as4,

@@ -140,7 +140,21 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
 
 function routerComplaints(settings: ParsedSettings): Complaint[] {
   const complaints: Complaint[] = [];
-  for (const [i, { bgp }] of settings.routers.entries()) {
+  for (const [i, { asn, bgp }] of settings.routers.entries()) {
+    if (bgp?.egressAddress !== undefined && (asn ?? settings.asn) !== settings.asn) {
+      complaints.push({
+        path: ['routers', i, 'bgp', 'egress_address'],
+        message: 'detours are told by iBGP alone, and this router is of another AS',
+      });
+    }
+    const main = bgp?.localAddress ?? settings.management.address;
+    const own = bgp?.egressAddress ?? settings.management.egressAddress;
+    if (bgp && own !== undefined && own === main) {
+      complaints.push({
+        path: ['routers', i, 'bgp'],
+        message: `${own} is our end of both sessions; expected an egress_address of its own`,
+      });
+    }
     if (bgp?.md5 !== undefined && bgp.md5File !== undefined) {
       complaints.push({
         path: ['routers', i, 'bgp', 'md5_file'],

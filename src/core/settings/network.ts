@@ -47,6 +47,8 @@ export const management = section({
   interface: interfaceName.exactOptional(),
   /** Our address there: the source of BGP sessions, and the BGP identifier unless `router_id` is set. */
   address: address.exactOptional(),
+  /** A second address of ours: the source of the sessions that tell routers of detours (outbound steering). */
+  egress_address: address.exactOptional(),
   /** BGP identifier (RFC 6286): dotted decimal, unique within the AS. */
   router_id: ipv4.exactOptional(),
 });
@@ -108,6 +110,8 @@ const bgp = section({
   port: whole(1, 65535).exactOptional(),
   /** Our end; the management address unless set. */
   local_address: address.exactOptional(),
+  /** Our end of the session for detours; `management.egress_address` unless set. iBGP only. */
+  egress_address: address.exactOptional(),
   /** GTSM (RFC 5082): the router is at most this many hops away. */
   ttl_security_hops: whole(1, 254).exactOptional(),
   /** Wait for the router to connect. */

@@ -11,6 +11,7 @@ import {
   makeRoute,
   type OutboundRails,
   refuseAnnouncement,
+  refusePrefix,
 } from '../../../../src/core/bgp/outbound.ts';
 import { announcementsFor } from '../../../../src/core/bgp/steering.ts';
 import { decodeUpdate } from '../../../../src/core/wire/bgp/update.ts';
@@ -132,7 +133,11 @@ t.test('the encoder itself lets no foreign prefix out, whatever reaches it', asy
           agreed,
         }),
       );
-      const { messages, refused } = encodeAnnouncements(routes, rails, context);
+      const { messages, refused } = encodeAnnouncements(
+        routes,
+        (r) => refusePrefix(r.prefix, rails),
+        context,
+      );
       const left = messages.flatMap(prefixesIn);
       const allowed = new Set(['198.51.100.0/24', '2001:db8:1::/48']);
       return (
@@ -163,11 +168,11 @@ t.test('many blocks with equal attributes share messages that fit', async (t) =>
   const routes = texts.map((text) =>
     makeRoute(marked(text), '192.0.2.1', { localAsn: our, agreed }),
   );
-  const { messages } = encodeAnnouncements(routes, wide, context);
+  const { messages } = encodeAnnouncements(routes, (r) => refusePrefix(r.prefix, wide), context);
   t.ok(messages.length <= 4, `${messages.length} messages`);
   t.ok(messages.every((message) => message.length <= 4096));
   t.same(messages.flatMap(prefixesIn), texts);
-  const back = encodeWithdrawals(texts.map(parsed), context);
+  const back = encodeWithdrawals(routes, context);
   t.same(back.flatMap(prefixesIn), texts);
   t.ok(back.every((message) => message.length <= 4096));
 });
