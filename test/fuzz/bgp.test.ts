@@ -65,7 +65,9 @@ t.test('the quick way into the table and the decoder agree on what is fatal', as
       const decoded = decodeMessage({ type: messageType.update, bytes }, context);
       if (taken.ok !== decoded.ok) return false;
       if (!taken.ok || !decoded.ok || decoded.value.kind !== 'update') return true;
-      const { update, reaction } = decoded.value.decoded;
+      const { update, reaction, errors } = decoded.value.decoded;
+      // What the quick way passes as sound without decoding must decode without a flaw.
+      if (taken.value.errors.length !== errors.length) return false;
       const announced = update.announced.length + (update.mpReach?.nlri.length ?? 0);
       const kept = reaction === 'treat_as_withdraw' ? 0 : announced;
       return taken.value.announced === kept && rib.pathsOf(0) <= kept;

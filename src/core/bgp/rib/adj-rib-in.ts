@@ -1,8 +1,8 @@
 import type { Family, Prefix } from '../../base/prefix.ts';
 import { AttributeStore } from './attribute-store.ts';
-import { Column32 } from './column.ts';
 import { none } from './linear-hash.ts';
 import { PrefixTable } from './prefix-table.ts';
+import { Records } from './records.ts';
 
 /** One path to a prefix, by numbers: whose it is, and where its attributes are. */
 export interface Path {
@@ -22,20 +22,23 @@ interface Peer {
   paths: number;
 }
 
+/** The fields of a path's record. */
+const attributesField = 0;
+const nextField = 1;
+const pathIdField = 2;
+/** Peer number in the upper 24, generation in the lower 8 bits. */
+const ownerField = 3;
+
 /**
- * What all peers have told, as packed columns: 33 bytes for the first path of an IPv4 prefix, 16 for each
- * further one, and its share of the attribute block. Marking a peer's paths stale costs nothing (they are of
- * an older generation); removing them is done in portions, so that no call takes long.
+ * What all peers have told, as packed records: 40 bytes for the first path of an IPv4 prefix, 16 for each further
+ * one, and its share of the attribute block. Marking a peer's paths stale costs nothing (they are of an older
+ * generation); removing them is done in portions, so that no call takes long.
  */
 export class AdjRibIn {
   readonly attributes = new AttributeStore();
   readonly #tables = { 4: new PrefixTable(4), 6: new PrefixTable(6) } as const;
   readonly #peers: Peer[] = [];
-  readonly #attributesOf = new Column32();
-  readonly #nextPath = new Column32();
-  readonly #pathIds = new Column32();
-  /** Peer number in the upper, generation in the lower 8 bits. */
-  readonly #owners = new Column32();
+  readonly #paths = new Records(4);
   readonly #freePaths: number[] = [];
   #lastPath = none;
 
@@ -54,11 +57,8 @@ export class AdjRibIn {
   }
 
   get byteLength(): number {
-    const columns = [this.#attributesOf, this.#nextPath, this.#pathIds, this.#owners];
-    return columns.reduce(
-      (sum, column) => sum + column.byteLength,
-      this.#tables[4].byteLength + this.#tables[6].byteLength + this.attributes.byteLength,
-    );
+    const prefixes = this.#tables[4].byteLength + this.#tables[6].byteLength;
+    return prefixes + this.#paths.byteLength + this.attributes.byteLength;
   }
 
   /** Takes a path in; `attributes` is a number that the attribute store gave. */
@@ -73,22 +73,27 @@ export class AdjRibIn {
   ): PathChange {
     const table = this.#tables[family];
     const entry = table.findOrAdd(bytes, at, length);
-    const path = this.#findPath(table.valueOf(entry), peer, pathId);
-    if (path !== none) {
-      const old = this.#attributesOf.get(path);
-      this.#owners.set(path, this.#owner(peer, family));
+    const head = table.valueOf(entry);
+    const owner = this.#owner(peer, family);
+    const known = this.#findPath(head, peer, pathId);
+    if (known !== none) {
+      const old = this.#paths.get(known, attributesField);
+      this.#paths.set(known, ownerField, owner);
       if (old === attributes) return 'unchanged';
       this.attributes.hold(attributes);
-      this.#attributesOf.set(path, attributes);
+      this.#paths.set(known, attributesField, attributes);
       this.attributes.release(old);
       return 'replaced';
     }
     const added = this.#freePaths.pop() ?? ++this.#lastPath;
+    this.#paths.reserve(added);
+    const chunk = this.#paths.chunk(added);
+    const place = this.#paths.at(added);
+    chunk[place + attributesField] = attributes;
+    chunk[place + nextField] = head;
+    chunk[place + pathIdField] = pathId;
+    chunk[place + ownerField] = owner;
     this.attributes.hold(attributes);
-    this.#attributesOf.set(added, attributes);
-    this.#pathIds.set(added, pathId);
-    this.#owners.set(added, this.#owner(peer, family));
-    this.#nextPath.set(added, table.valueOf(entry));
     table.setValue(entry, added);
     this.#count(peer, 1);
     return 'added';
@@ -175,12 +180,12 @@ export class AdjRibIn {
 
   #list(head: number, family: Family): Path[] {
     const paths: Path[] = [];
-    for (let path = head; path !== none; path = this.#nextPath.get(path)) {
-      const peer = this.#owners.get(path) >>> 8;
+    for (let path = head; path !== none; path = this.#paths.get(path, nextField)) {
+      const peer = this.#paths.get(path, ownerField) >>> 8;
       paths.push({
         peer,
-        pathId: this.#pathIds.get(path),
-        attributes: this.#attributesOf.get(path),
+        pathId: this.#paths.get(path, pathIdField) >>> 0,
+        attributes: this.#paths.get(path, attributesField),
         isStale: this.#isStaleOf(path, peer, family),
       });
     }
@@ -192,23 +197,26 @@ export class AdjRibIn {
   }
 
   #isOf(path: number, peer: number, pathId: number): boolean {
-    return this.#owners.get(path) >>> 8 === peer && this.#pathIds.get(path) === pathId;
+    const chunk = this.#paths.chunk(path);
+    const place = this.#paths.at(path);
+    const owner = chunk[place + ownerField] ?? 0;
+    return owner >>> 8 === peer && chunk[place + pathIdField] === (pathId | 0);
   }
 
   #isStaleOf(path: number, peer: number, family: Family): boolean {
-    const owner = this.#owners.get(path);
+    const owner = this.#paths.get(path, ownerField);
     return owner >>> 8 === peer && (owner & 0xff) !== this.#peers[peer]?.generation[family];
   }
 
   #findPath(head: number, peer: number, pathId: number): number {
-    for (let path = head; path !== none; path = this.#nextPath.get(path)) {
+    for (let path = head; path !== none; path = this.#paths.get(path, nextField)) {
       if (this.#isOf(path, peer, pathId)) return path;
     }
     return none;
   }
 
   #some(head: number, isWanted: (path: number) => boolean): boolean {
-    for (let path = head; path !== none; path = this.#nextPath.get(path)) {
+    for (let path = head; path !== none; path = this.#paths.get(path, nextField)) {
       if (isWanted(path)) return true;
     }
     return false;
@@ -220,12 +228,12 @@ export class AdjRibIn {
     let before = none;
     let path = table.valueOf(entry);
     while (path !== none) {
-      const next = this.#nextPath.get(path);
+      const next = this.#paths.get(path, nextField);
       if (isWanted(path)) {
         if (before === none) table.setValue(entry, next);
-        else this.#nextPath.set(before, next);
-        this.#count(this.#owners.get(path) >>> 8, -1);
-        this.attributes.release(this.#attributesOf.get(path));
+        else this.#paths.set(before, nextField, next);
+        this.#count(this.#paths.get(path, ownerField) >>> 8, -1);
+        this.attributes.release(this.#paths.get(path, attributesField));
         this.#freePaths.push(path);
         removed++;
       } else before = path;

@@ -1,8 +1,12 @@
-import { Column8, Column32 } from './column.ts';
 import { LinearHash, mix, none } from './linear-hash.ts';
+import { Records } from './records.ts';
 
 /** Bytes per arena; the largest block of attributes is 65,535. */
 const arenaBytes = 1 << 18;
+const placeField = 0;
+/** Length in the lower 16 bits, kind above. */
+const shapeField = 1;
+const referencesField = 2;
 /** Blocks are kept in multiples of this, so that a freed place fits others. */
 const granule = 8;
 
@@ -16,14 +20,10 @@ export class AttributeStore {
   #arenaUsed = arenaBytes;
   /** Freed places by size in granules. */
   readonly #free = new Map<number, number[]>();
-  readonly #place = new Column32();
-  readonly #length = new Column32();
-  readonly #hash = new Column32();
-  readonly #references = new Column32();
-  readonly #kind = new Column8();
+  readonly #entries = new Records(3);
   readonly #freeEntries: number[] = [];
   #lastEntry = none;
-  readonly #index = new LinearHash((entry) => this.#hash.get(entry));
+  readonly #index = new LinearHash();
 
   /** Distinct blocks. */
   get size(): number {
@@ -31,87 +31,97 @@ export class AttributeStore {
   }
 
   get byteLength(): number {
-    const columns = [this.#place, this.#length, this.#hash, this.#references, this.#kind];
-    return columns.reduce(
-      (sum, column) => sum + column.byteLength,
-      this.#arenas.length * arenaBytes + this.#index.byteLength,
-    );
+    const arenas = this.#arenas.length * arenaBytes;
+    return arenas + this.#entries.byteLength + this.#index.byteLength;
   }
 
   /** The number of an equal block that is already here; 0 when there is none. */
-  find(bytes: Uint8Array, length: number, kind: number): number {
-    const hash = hashOf(bytes, length, kind);
-    return this.#find(bytes, length, kind, hash);
+  find(bytes: Uint8Array, start: number, length: number, kind: number): number {
+    return this.#find(bytes, start, length, kind, hashOf(bytes, start, length, kind));
   }
 
-  /** The number of the block, new or shared, from 1. Nobody holds it until `hold`. */
-  intern(bytes: Uint8Array, length: number, kind: number): number {
-    const hash = hashOf(bytes, length, kind);
-    const found = this.#find(bytes, length, kind, hash);
+  /** The number of the block at `bytes[start]`, new or shared, from 1. Nobody holds it until `hold`. */
+  intern(bytes: Uint8Array, start: number, length: number, kind: number): number {
+    const hash = hashOf(bytes, start, length, kind);
+    const found = this.#find(bytes, start, length, kind, hash);
     if (found !== none) return found;
     const entry = this.#freeEntries.pop() ?? ++this.#lastEntry;
     const place = this.#allocate(length);
-    this.#arena(place).set(bytes.subarray(0, length), place % arenaBytes);
-    this.#place.set(entry, place);
-    this.#length.set(entry, length);
-    this.#hash.set(entry, hash);
-    this.#kind.set(entry, kind);
-    this.#references.set(entry, 0);
+    this.#arena(place).set(bytes.subarray(start, start + length), place % arenaBytes);
+    this.#entries.reserve(entry);
+    this.#entries.set(entry, placeField, place | 0);
+    this.#entries.set(entry, shapeField, length | (kind << 16));
+    this.#entries.set(entry, referencesField, 0);
     this.#index.insert(entry, hash);
     return entry;
   }
 
   hold(entry: number): void {
-    this.#references.set(entry, this.#references.get(entry) + 1);
+    this.#entries.set(entry, referencesField, this.#references(entry) + 1);
   }
 
   /** Gives a hold back; a block that nobody holds goes. */
   release(entry: number): void {
-    const left = this.#references.get(entry) - 1;
-    this.#references.set(entry, left);
+    const left = this.#references(entry) - 1;
+    this.#entries.set(entry, referencesField, left);
     if (left === 0) this.#drop(entry);
   }
 
   /** Drops a block that was interned but never held. */
   dropUnheld(entry: number): void {
-    if (this.#references.get(entry) === 0) this.#drop(entry);
+    if (this.#references(entry) === 0) this.#drop(entry);
   }
 
   /** A view that is valid until the block is released. */
   bytesOf(entry: number): Uint8Array {
-    const place = this.#place.get(entry);
+    const place = this.#place(entry);
     const start = place % arenaBytes;
-    return this.#arena(place).subarray(start, start + this.#length.get(entry));
+    return this.#arena(place).subarray(start, start + this.#length(entry));
   }
 
   kindOf(entry: number): number {
-    return this.#kind.get(entry);
+    return this.#entries.get(entry, shapeField) >>> 16;
   }
 
-  #find(bytes: Uint8Array, length: number, kind: number, hash: number): number {
-    for (let at = this.#index.first(hash); at !== none; at = this.#index.after(at)) {
-      if (this.#hash.get(at) !== hash || this.#length.get(at) !== length) continue;
-      if (this.#kind.get(at) === kind && this.#equals(at, bytes, length)) return at;
+  #references(entry: number): number {
+    return this.#entries.get(entry, referencesField);
+  }
+
+  #place(entry: number): number {
+    return this.#entries.get(entry, placeField) >>> 0;
+  }
+
+  #length(entry: number): number {
+    return this.#entries.get(entry, shapeField) & 0xffff;
+  }
+
+  #find(bytes: Uint8Array, start: number, length: number, kind: number, hash: number): number {
+    const shape = length | (kind << 16);
+    let entry = this.#index.first(hash);
+    while (entry !== none) {
+      const isAlike = this.#entries.get(entry, shapeField) === shape;
+      if (isAlike && this.#equals(entry, bytes, start, length)) break;
+      entry = this.#index.after(entry);
     }
-    return none;
+    return entry;
   }
 
-  #equals(entry: number, bytes: Uint8Array, length: number): boolean {
-    const place = this.#place.get(entry);
+  #equals(entry: number, bytes: Uint8Array, start: number, length: number): boolean {
+    const place = this.#place(entry);
     const arena = this.#arena(place);
-    const start = place % arenaBytes;
+    const own = place % arenaBytes;
     for (let i = 0; i < length; i++) {
-      if (arena[start + i] !== bytes[i]) return false;
+      if (arena[own + i] !== bytes[start + i]) return false;
     }
     return true;
   }
 
   #drop(entry: number): void {
-    this.#index.remove(entry, this.#hash.get(entry));
-    const size = granules(this.#length.get(entry));
+    this.#index.remove(entry);
+    const size = granules(this.#length(entry));
     const places = this.#free.get(size);
-    if (places) places.push(this.#place.get(entry));
-    else this.#free.set(size, [this.#place.get(entry)]);
+    if (places) places.push(this.#place(entry));
+    else this.#free.set(size, [this.#place(entry)]);
     this.#freeEntries.push(entry);
   }
 
@@ -137,11 +147,12 @@ export class AttributeStore {
 const noBytes = new Uint8Array(0);
 const granules = (length: number): number => Math.max(1, Math.ceil(length / granule));
 
-function hashOf(bytes: Uint8Array, length: number, kind: number): number {
+function hashOf(bytes: Uint8Array, start: number, length: number, kind: number): number {
   // FNV-1a over 32-bit words, mixed at the end: half the time of one octet at a time.
   let hash = 0x811c9dc5 ^ kind;
-  let at = 0;
-  for (; at + 4 <= length; at += 4) {
+  const end = start + length;
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
     const word =
       (bytes[at] ?? 0) |
       ((bytes[at + 1] ?? 0) << 8) |
@@ -150,6 +161,6 @@ function hashOf(bytes: Uint8Array, length: number, kind: number): number {
     hash = Math.imul(hash ^ word, 0x01000193);
     hash ^= hash >>> 15;
   }
-  for (; at < length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  for (; at < end; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
   return mix(hash ^ length);
 }

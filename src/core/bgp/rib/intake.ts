@@ -2,17 +2,11 @@ import { ByteReader } from '../../base/bytes.ts';
 import { ok, type Result } from '../../base/result.ts';
 import { decodeAttributes } from '../../wire/bgp/attribute-decode.ts';
 import { encodeAttributes } from '../../wire/bgp/attribute-encode.ts';
+import { isSoundBlock } from '../../wire/bgp/attribute-sound.ts';
 import type { AttributeContext, MpReach, PathAttributes } from '../../wire/bgp/attributes.ts';
-import {
-  afiOf,
-  attributeFlag,
-  attributeType,
-  familyOf,
-  safiUnicast,
-  type UnicastFamily,
-} from '../../wire/bgp/codes.ts';
+import type { UnicastFamily } from '../../wire/bgp/codes.ts';
 import type { BgpError } from '../../wire/bgp/error.ts';
-import { type Nlri, visitNlri } from '../../wire/bgp/nlri.ts';
+import { type Nlri, NlriCursor } from '../../wire/bgp/nlri.ts';
 import {
   decodeUpdate,
   endOfRib,
@@ -22,6 +16,7 @@ import {
   withdrawnStart,
 } from '../../wire/bgp/update.ts';
 import type { AdjRibIn } from './adj-rib-in.ts';
+import { AttributeScan } from './attribute-scan.ts';
 
 /** What an UPDATE did to the table. Reused from call to call by its owner. */
 export interface IntakeTally {
@@ -43,8 +38,6 @@ export type RouteListener = (
   action: 'announced' | 'withdrawn',
 ) => void;
 
-const longestBlock = 65_535;
-
 /**
  * Takes UPDATE messages into a table. Most messages carry a block of attributes that is already known, or
  * will be: it is compared as bytes, and decoded and checked only the first time. Anything unusual goes the
@@ -55,7 +48,8 @@ export class UpdateIntake {
   readonly #peer: number;
   readonly #context: AttributeContext;
   readonly #kind: number;
-  readonly #block = new Uint8Array(longestBlock);
+  readonly #scan = new AttributeScan();
+  readonly #cursor = new NlriCursor();
   readonly #listener: RouteListener | undefined;
 
   constructor(rib: AdjRibIn, peer: number, context: AttributeContext, listener?: RouteListener) {
@@ -88,47 +82,61 @@ export class UpdateIntake {
    */
   #takeKnown(bytes: Uint8Array, fields: UpdateFields, tally: IntakeTally): boolean {
     const { withdrawnEnd, attributesStart, attributesEnd } = fields;
-    const parts = scanAttributes(bytes, attributesStart, attributesEnd, this.#block);
-    if (!parts) return false;
-    const { reach, unreach, blockLength } = parts;
-    const hasRoutes = reach !== undefined || attributesEnd < bytes.length;
+    const scan = this.#scan;
+    if (!scan.read(bytes, attributesStart, attributesEnd)) return false;
+    const { reach, unreach } = scan;
+    const hasOwn = attributesEnd < bytes.length;
     // An IPv4 route's own NEXT_HOP and another's in MP_REACH in one message: rare, and two blocks.
-    if (reach && attributesEnd < bytes.length) return false;
-    if (!hasRoutes && withdrawnEnd === withdrawnStart && !unreach) return false;
-    const { addPath } = this.#context;
+    if (scan.hasReach && hasOwn) return false;
+    const hasRoutes = scan.hasReach || hasOwn;
+    // Neither: an End-of-RIB, perhaps.
+    if (!hasRoutes && withdrawnEnd === withdrawnStart && unreach.start === unreach.end)
+      return false;
     const isReadable =
-      isWellFormed(bytes, withdrawnStart, withdrawnEnd, 4, addPath[4]) &&
-      isWellFormed(bytes, attributesEnd, bytes.length, 4, addPath[4]) &&
-      (!reach ||
-        isWellFormed(bytes, reach.start, reach.end, reach.family, addPath[reach.family])) &&
-      (!unreach ||
-        isWellFormed(bytes, unreach.start, unreach.end, unreach.family, addPath[unreach.family]));
-    if (!isReadable || (unreach && unreach.start === unreach.end)) return false;
+      this.#isWellFormed(bytes, withdrawnStart, withdrawnEnd, 4) &&
+      this.#isWellFormed(bytes, attributesEnd, bytes.length, 4) &&
+      this.#isWellFormed(bytes, reach.start, reach.end, reach.family) &&
+      this.#isWellFormed(bytes, unreach.start, unreach.end, unreach.family);
+    if (!isReadable) return false;
     let attributes = 0;
     if (hasRoutes) {
-      attributes = this.#internBlock(blockLength, reach !== undefined);
+      attributes = this.#internBlock();
       if (attributes === 0) return false;
     }
     this.#withdraw(bytes, withdrawnStart, withdrawnEnd, 4, tally);
-    if (unreach) this.#withdraw(bytes, unreach.start, unreach.end, unreach.family, tally);
-    if (reach) this.#announce(bytes, reach.start, reach.end, reach.family, attributes, tally);
+    this.#withdraw(bytes, unreach.start, unreach.end, unreach.family, tally);
+    this.#announce(bytes, reach.start, reach.end, reach.family, attributes, tally);
     this.#announce(bytes, attributesEnd, bytes.length, 4, attributes, tally);
     if (attributes !== 0) this.#rib.attributes.dropUnheld(attributes);
     return true;
   }
 
-  /** The number of the block in `#block`; 0 when it is new and has a flaw. */
-  #internBlock(length: number, hasReach: boolean): number {
-    const known = this.#rib.attributes.find(this.#block, length, this.#kind);
+  /** The number of the block that was scanned; 0 when it is new and has a flaw. */
+  #internBlock(): number {
+    const { attributes } = this.#rib;
+    const { block, blockStart, blockLength } = this.#scan;
+    const known = attributes.find(block, blockStart, blockLength, this.#kind);
     if (known !== 0) return known;
-    const reader = new ByteReader(this.#block.subarray(0, length));
-    const { attributes, errors } = decodeAttributes(reader, this.#context);
-    const isComplete =
-      attributes.origin !== undefined &&
-      attributes.asPath !== undefined &&
-      (hasReach || attributes.nextHop !== undefined);
-    if (errors.length > 0 || !isComplete) return 0;
-    return this.#rib.attributes.intern(this.#block, length, this.#kind);
+    const isFlawless =
+      isSoundBlock(block, blockStart, blockStart + blockLength, this.#context) ||
+      this.#decodesWhole(block.subarray(blockStart, blockStart + blockLength));
+    return isFlawless ? attributes.intern(block, blockStart, blockLength, this.#kind) : 0;
+  }
+
+  #decodesWhole(block: Uint8Array): boolean {
+    const decoded = decodeAttributes(new ByteReader(block), this.#context);
+    const { origin, asPath, nextHop } = decoded.attributes;
+    const hasNextHop = decoded.mpReach !== undefined || nextHop !== undefined;
+    return (
+      decoded.errors.length === 0 && origin !== undefined && asPath !== undefined && hasNextHop
+    );
+  }
+
+  #isWellFormed(bytes: Uint8Array, start: number, end: number, family: UnicastFamily): boolean {
+    if (start === end) return true;
+    const cursor = this.#cursor.open(bytes, start, end, family, this.#context.addPath[family]);
+    while (cursor.next());
+    return cursor.error === undefined;
   }
 
   #withdraw(
@@ -139,11 +147,13 @@ export class UpdateIntake {
     tally: IntakeTally,
   ): void {
     if (start === end) return;
-    visitNlri(bytes, start, end, family, this.#context.addPath[family], (length, at, pathId) => {
-      if (!this.#rib.withdraw(family, bytes, at, length, this.#peer, pathId)) return;
+    const cursor = this.#cursor.open(bytes, start, end, family, this.#context.addPath[family]);
+    while (cursor.next()) {
+      const { length, at, pathId } = cursor;
+      if (!this.#rib.withdraw(family, bytes, at, length, this.#peer, pathId)) continue;
       tally.withdrawn++;
       this.#listener?.(family, bytes, at, length, 'withdrawn');
-    });
+    }
   }
 
   #announce(
@@ -155,11 +165,13 @@ export class UpdateIntake {
     tally: IntakeTally,
   ): void {
     if (start === end) return;
-    visitNlri(bytes, start, end, family, this.#context.addPath[family], (length, at, pathId) => {
+    const cursor = this.#cursor.open(bytes, start, end, family, this.#context.addPath[family]);
+    while (cursor.next()) {
+      const { length, at, pathId } = cursor;
       const change = this.#rib.announce(family, bytes, at, length, this.#peer, pathId, attributes);
       tally.announced++;
       if (change !== 'unchanged') this.#listener?.(family, bytes, at, length, 'announced');
-    });
+    }
   }
 
   #takeSlowly(bytes: Uint8Array, tally: IntakeTally): Result<IntakeTally, BgpError> {
@@ -202,7 +214,7 @@ export class UpdateIntake {
     tally: IntakeTally,
   ): void {
     if (nlri.length === 0) return;
-    const number = this.#rib.attributes.intern(block, block.length, this.#kind);
+    const number = this.#rib.attributes.intern(block, 0, block.length, this.#kind);
     for (const { prefix, pathId } of nlri) {
       const { bytes, length } = prefix;
       const change = this.#rib.announce(family, bytes, 0, length, this.#peer, pathId ?? 0, number);
@@ -236,100 +248,3 @@ function blockOf(attributes: PathAttributes, reach: MpReach | undefined): Uint8A
   const context = { as4: true, addPath: { 4: false, 6: false } };
   return encodeAttributes(attributes, context, reach && { ...reach, nlri: [] });
 }
-
-interface Span {
-  readonly family: UnicastFamily;
-  readonly start: number;
-  readonly end: number;
-}
-
-interface ScannedAttributes {
-  readonly blockLength: number;
-  readonly reach?: Span;
-  readonly unreach?: Span;
-}
-
-/**
- * Copies the attributes to `block`, MP_REACH_NLRI without its prefixes and MP_UNREACH_NLRI not at all, and
- * tells where those prefixes are. Undefined when the slow way must look.
- */
-function scanAttributes(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  block: Uint8Array,
-): ScannedAttributes | undefined {
-  let reach: Span | undefined;
-  let unreach: Span | undefined;
-  let length = 0;
-  let at = start;
-  while (at < end) {
-    if (end - at < 3) return undefined;
-    const flags = bytes[at] ?? 0;
-    const type = bytes[at + 1] ?? 0;
-    const isExtended = (flags & attributeFlag.extendedLength) !== 0;
-    const valueAt = at + (isExtended ? 4 : 3);
-    const size = isExtended
-      ? ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
-      : (bytes[at + 2] ?? 0);
-    const next = valueAt + size;
-    if (next > end) return undefined;
-    if (type === attributeType.mpReach || type === attributeType.mpUnreach) {
-      if ((flags & 0xe0) !== attributeFlag.optional || size < 3) return undefined;
-      const family = familyOf(
-        ((bytes[valueAt] ?? 0) << 8) | (bytes[valueAt + 1] ?? 0),
-        bytes[valueAt + 2] ?? 0,
-      );
-      if (!family) return undefined;
-      if (type === attributeType.mpUnreach) {
-        if (unreach) return undefined;
-        unreach = { family, start: valueAt + 3, end: next };
-      } else {
-        const hopLength = bytes[valueAt + 3] ?? 0;
-        const nlriAt = valueAt + 5 + hopLength;
-        if (reach || nlriAt > next) return undefined;
-        reach = { family, start: nlriAt, end: next };
-        length = copyReach(bytes, valueAt + 3, hopLength, family, block, length);
-      }
-    } else {
-      block.set(bytes.subarray(at, next), length);
-      length += next - at;
-    }
-    at = next;
-  }
-  return { blockLength: length, ...(reach ? { reach } : {}), ...(unreach ? { unreach } : {}) };
-}
-
-function copyReach(
-  bytes: Uint8Array,
-  hopAt: number,
-  hopLength: number,
-  family: UnicastFamily,
-  block: Uint8Array,
-  length: number,
-): number {
-  const head = [
-    attributeFlag.optional,
-    attributeType.mpReach,
-    hopLength + 5,
-    0,
-    afiOf(family),
-    safiUnicast,
-  ];
-  block.set(head, length);
-  block.set(bytes.subarray(hopAt, hopAt + 1 + hopLength), length + head.length);
-  const end = length + head.length + 1 + hopLength;
-  block[end] = 0;
-  return end + 1;
-}
-
-const ignore = () => {};
-
-const isWellFormed = (
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  family: UnicastFamily,
-  hasPathIds: boolean,
-): boolean =>
-  start === end || visitNlri(bytes, start, end, family, hasPathIds, ignore) === undefined;

@@ -1,29 +1,32 @@
 import { addressBits, type Family, makePrefix, type Prefix } from '../../base/prefix.ts';
-import { Column8, Column32 } from './column.ts';
 import { LinearHash, mix, none } from './linear-hash.ts';
+import { Records } from './records.ts';
 
 /**
- * Prefixes of one family, numbered from 1, packed: 4 or 16 octets of address and one of length each, in a
- * hash table that grows without pauses. Each carries one number, `value`, for its owner.
+ * Prefixes of one family, numbered from 1, packed: a record has the words of the address, the length, and one
+ * number, `value`, for the table's owner. They are found by a hash table that grows without pauses.
  */
 export class PrefixTable {
   readonly family: Family;
-  readonly #words: readonly Column32[];
-  readonly #lengths = new Column8();
-  readonly #values = new Column32();
+  readonly #words: number;
+  readonly #lengthField: number;
+  readonly #valueField: number;
+  readonly #records: Records;
   readonly #free: number[] = [];
   #last = none;
-  readonly #index = new LinearHash((entry) => this.#hashOfEntry(entry));
+  readonly #index = new LinearHash();
   /** How many prefixes there are of each length: lookups pass over absent ones. */
   readonly #perLength = new Uint32Array(129);
   /** The address being looked for, as 32-bit words with the host bits zero. */
-  readonly #key: Uint32Array;
+  readonly #key: Int32Array;
 
   constructor(family: Family) {
     this.family = family;
-    const words = family === 4 ? 1 : 4;
-    this.#words = Array.from({ length: words }, () => new Column32());
-    this.#key = new Uint32Array(words);
+    this.#words = family === 4 ? 1 : 4;
+    this.#lengthField = this.#words;
+    this.#valueField = this.#words + 1;
+    this.#records = new Records(this.#words + 2);
+    this.#key = new Int32Array(this.#words);
   }
 
   get size(): number {
@@ -36,8 +39,7 @@ export class PrefixTable {
   }
 
   get byteLength(): number {
-    const words = this.#words.reduce((sum, column) => sum + column.byteLength, 0);
-    return words + this.#lengths.byteLength + this.#values.byteLength + this.#index.byteLength;
+    return this.#records.byteLength + this.#index.byteLength;
   }
 
   /** The entry of the prefix at `bytes[at]` (only its octets need be there), or 0. */
@@ -50,40 +52,43 @@ export class PrefixTable {
     const found = this.#find(length, hash);
     if (found !== none) return found;
     const entry = this.#free.pop() ?? ++this.#last;
-    for (const [i, column] of this.#words.entries()) column.set(entry, this.#key[i] ?? 0);
-    this.#lengths.set(entry, length);
-    this.#values.set(entry, 0);
+    this.#records.reserve(entry);
+    const chunk = this.#records.chunk(entry);
+    const place = this.#records.at(entry);
+    for (let i = 0; i < this.#words; i++) chunk[place + i] = this.#key[i] ?? 0;
+    chunk[place + this.#lengthField] = length;
+    chunk[place + this.#valueField] = none;
     this.#perLength[length] = (this.#perLength[length] ?? 0) + 1;
     this.#index.insert(entry, hash);
     return entry;
   }
 
   remove(entry: number): void {
-    const length = this.#lengths.get(entry);
-    this.#index.remove(entry, this.#hashOfEntry(entry));
+    const length = this.#records.get(entry, this.#lengthField);
+    this.#index.remove(entry);
     this.#perLength[length] = (this.#perLength[length] ?? 0) - 1;
-    this.#values.set(entry, 0);
+    this.#records.set(entry, this.#valueField, none);
     this.#free.push(entry);
   }
 
   valueOf(entry: number): number {
-    return this.#values.get(entry);
+    return this.#records.get(entry, this.#valueField);
   }
 
   setValue(entry: number, value: number): void {
-    this.#values.set(entry, value);
+    this.#records.set(entry, this.#valueField, value);
   }
 
   prefixOf(entry: number): Prefix {
     const bytes = new Uint8Array(addressBits(this.family) / 8);
-    for (const [i, column] of this.#words.entries()) {
-      const word = column.get(entry);
+    for (let i = 0; i < this.#words; i++) {
+      const word = this.#records.get(entry, i);
       bytes[i * 4] = word >>> 24;
       bytes[i * 4 + 1] = word >>> 16;
       bytes[i * 4 + 2] = word >>> 8;
       bytes[i * 4 + 3] = word;
     }
-    return makePrefix(this.family, bytes, this.#lengths.get(entry));
+    return makePrefix(this.family, bytes, this.#records.get(entry, this.#lengthField));
   }
 
   /** Entries that cover `prefix`, the longest first; itself included when it is here. */
@@ -107,39 +112,37 @@ export class PrefixTable {
   }
 
   #find(length: number, hash: number): number {
-    for (let at = this.#index.first(hash); at !== none; at = this.#index.after(at)) {
-      if (this.#lengths.get(at) === length && this.#isKey(at)) return at;
-    }
-    return none;
+    let entry = this.#index.first(hash);
+    while (entry !== none && !this.#isKey(entry, length)) entry = this.#index.after(entry);
+    return entry;
   }
 
-  #isKey(entry: number): boolean {
-    if (this.#words[0]?.get(entry) !== this.#key[0]) return false;
-    for (let i = 1; i < this.#words.length; i++) {
-      if (this.#words[i]?.get(entry) !== this.#key[i]) return false;
+  #isKey(entry: number, length: number): boolean {
+    const chunk = this.#records.chunk(entry);
+    const place = this.#records.at(entry);
+    for (let i = 0; i < this.#words; i++) {
+      if (chunk[place + i] !== this.#key[i]) return false;
     }
-    return true;
+    return chunk[place + this.#lengthField] === length;
   }
 
   /** Fills the key and gives its hash. */
   #load(bytes: Uint8Array, at: number, length: number): number {
     let hash = length;
-    for (let i = 0; i < this.#key.length; i++) {
+    for (let i = 0; i < this.#words; i++) {
       const bits = Math.min(32, Math.max(0, length - i * 32));
+      const start = at + i * 4;
+      const octets = (bits + 7) >> 3;
       let word = 0;
-      for (let octet = 0; octet < (bits + 7) >> 3; octet++)
-        word |= (bytes[at + i * 4 + octet] ?? 0) << (24 - octet * 8);
+      if (octets > 0) word = (bytes[start] ?? 0) << 24;
+      if (octets > 1) word |= (bytes[start + 1] ?? 0) << 16;
+      if (octets > 2) word |= (bytes[start + 2] ?? 0) << 8;
+      if (octets > 3) word |= bytes[start + 3] ?? 0;
       // A shift by 32 is a shift by 0 in this language.
       const masked = bits === 0 ? 0 : word & (0xffffffff << (32 - bits));
       this.#key[i] = masked;
       hash = mix(hash ^ masked);
     }
-    return hash;
-  }
-
-  #hashOfEntry(entry: number): number {
-    let hash = this.#lengths.get(entry);
-    for (const column of this.#words) hash = mix(hash ^ column.get(entry));
     return hash;
   }
 }

@@ -14,41 +14,72 @@ export interface NlriError {
   readonly offset: number;
 }
 
-/** Called with the place of the address octets in `bytes`; trailing bits beyond `length` may be set. */
-export type NlriVisitor = (length: number, at: number, pathId: number) => void;
-
 /**
- * Walks a field of prefixes without making an object for each.
- * @returns the place of the first error; what came before it was visited.
+ * Walks a field of prefixes without making an object for each: after `next` gave true, the fields tell of one.
+ * Made once and opened for field after field.
  */
-export function visitNlri(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  family: UnicastFamily,
-  hasPathIds: boolean,
-  visit: NlriVisitor,
-): NlriError | undefined {
-  const longest = addressBits(family);
-  let at = start;
-  while (at < end) {
-    const entry = at;
-    let pathId = 0;
-    if (hasPathIds) {
-      if (end - at < 5) return { code: 'nlri_short', offset: entry };
-      pathId =
+export class NlriCursor {
+  /** Bits of the prefix; those of its octets beyond may be set. */
+  length = 0;
+  /** The place of the prefix's octets. */
+  at = 0;
+  pathId = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #next = 0;
+  #end = 0;
+  #longest = 0;
+  #hasPathIds = false;
+  #error: NlriError | undefined;
+
+  /** Why `next` ended before the end of the field. */
+  get error(): NlriError | undefined {
+    return this.#error;
+  }
+
+  open(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    family: UnicastFamily,
+    hasPathIds: boolean,
+  ): this {
+    this.#bytes = bytes;
+    this.#next = start;
+    this.#end = end;
+    this.#longest = addressBits(family);
+    this.#hasPathIds = hasPathIds;
+    this.#error = undefined;
+    return this;
+  }
+
+  /** False at the end of the field or at an error. */
+  next(): boolean {
+    const entry = this.#next;
+    if (entry >= this.#end) return false;
+    const bytes = this.#bytes;
+    let at = entry;
+    if (this.#hasPathIds) {
+      if (this.#end - at < 5) return this.#fail('nlri_short', entry);
+      this.pathId =
         (bytes[at] ?? 0) * 0x1000000 +
         (((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
       at += 4;
-    }
+    } else this.pathId = 0;
     const length = bytes[at++] ?? 0;
-    if (length > longest) return { code: 'nlri_length', offset: entry };
+    if (length > this.#longest) return this.#fail('nlri_length', entry);
     const octets = (length + 7) >> 3;
-    if (end - at < octets) return { code: 'nlri_short', offset: entry };
-    visit(length, at, pathId);
-    at += octets;
+    if (this.#end - at < octets) return this.#fail('nlri_short', entry);
+    this.length = length;
+    this.at = at;
+    this.#next = at + octets;
+    return true;
   }
-  return undefined;
+
+  #fail(code: NlriError['code'], offset: number): false {
+    this.#error = { code, offset };
+    this.#next = this.#end;
+    return false;
+  }
 }
 
 /** Reads all that is left of `reader`. Bits beyond a prefix's length are irrelevant (RFC 4271) and cleared. */
@@ -60,19 +91,15 @@ export function decodeNlri(
   const nlri: Nlri[] = [];
   const { bytes } = reader;
   const shift = reader.position - reader.offset;
-  const error = visitNlri(
-    bytes,
-    reader.offset,
-    bytes.length,
-    family,
-    hasPathIds,
-    (length, at, pathId) => {
-      const address = new Uint8Array(family === 4 ? 4 : 16);
-      address.set(bytes.subarray(at, at + ((length + 7) >> 3)));
-      const prefix = makePrefix(family, address, length);
-      nlri.push(hasPathIds ? { prefix, pathId } : { prefix });
-    },
-  );
+  const cursor = new NlriCursor().open(bytes, reader.offset, bytes.length, family, hasPathIds);
+  while (cursor.next()) {
+    const { length, at, pathId } = cursor;
+    const address = new Uint8Array(family === 4 ? 4 : 16);
+    address.set(bytes.subarray(at, at + ((length + 7) >> 3)));
+    const prefix = makePrefix(family, address, length);
+    nlri.push(hasPathIds ? { prefix, pathId } : { prefix });
+  }
+  const { error } = cursor;
   reader.skip(reader.remaining);
   return error ? { nlri, error: { ...error, offset: error.offset + shift } } : { nlri };
 }

@@ -213,7 +213,7 @@ t.test('a million holds and releases leave no block behind, and reuse the places
     const held: number[] = [];
     for (let i = 0; i < 5_000; i++) {
       const block = Uint8Array.of(i >> 8, i, round, ...new Array<number>(i % 60).fill(7));
-      const entry = store.intern(block, block.length, i & 1);
+      const entry = store.intern(block, 0, block.length, i & 1);
       store.hold(entry);
       held.push(entry);
     }
