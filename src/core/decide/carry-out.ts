@@ -1,5 +1,5 @@
 import { type LinkId, type Ms, ms, type PrefixText } from '../base/units.ts';
-import type { Observation } from '../model/observation.ts';
+import type { BlockRouting, Observation } from '../model/observation.ts';
 import type { BlockPlan, Plan } from '../model/plan.ts';
 import { sharesFromArray } from './effects.ts';
 import { describeMove } from './explain.ts';
@@ -23,23 +23,25 @@ export function release(
   state: State,
   network: Network,
 ): { state: State; moves: DecidedMove[] } {
-  const routing = new Map(
-    observation.blocks.map((block) => [block.block as string, block.routing]),
-  );
+  const routing = new Map<string, BlockRouting>();
+  for (const block of observation.blocks)
+    if (block.routing) routing.set(block.block, block.routing);
+  const up = network.links.filter((_, i) => network.isUp[i]);
   const isMissing = (entry: BlockPlan): boolean => {
     const changed = state.blocks[entry.block]?.changes.at(-1);
     const isSettled = changed === undefined || observation.at - changed >= policy.rails.settleMs;
     const carried = routing.get(entry.block)?.carriedOn;
-    const up = network.links.filter((_, i) => network.isUp[i]);
     return isSettled && carried !== undefined && up.some((link) => !carried.includes(link));
   };
-  const foreign = state.plan.blocks.filter((entry) => routing.get(entry.block)?.isForeign);
+  const isForeign = (entry: BlockPlan) => routing.get(entry.block)?.isForeign === true;
+  const foreign = state.plan.blocks.filter(isForeign);
   const missing = state.plan.blocks.filter(
-    (entry) => entry.link !== undefined && !foreign.includes(entry) && isMissing(entry),
+    (entry) => entry.link !== undefined && !isForeign(entry) && isMissing(entry),
   );
+  const named = observation.blocks.filter((block) => block.routing?.isForeign);
+  if (named.length + foreign.length + missing.length === 0) return { state, moves: [] };
   const until = ms(observation.at + policy.rails.holdMs);
   const blocks = { ...state.blocks };
-  const named = observation.blocks.filter((block) => block.routing?.isForeign);
   for (const { block } of [...named, ...missing])
     blocks[block] = { ...(blocks[block] ?? emptyBlockState), handsOffUntil: until };
   const first = withdraw(
@@ -105,6 +107,11 @@ export function carryOut(
   const { network } = context;
   const { at } = observation;
   const accepted = round.filter((entry) => entry.isAccepted);
+  if (accepted.length === 0) {
+    const blocks = withNewcomers(state, observation, []);
+    if (blocks === state.plan.blocks) return state;
+    return { ...state, plan: { generation: state.plan.generation + 1, at, blocks } };
+  }
   const blocks = { ...state.blocks };
   const pending = [...state.pending];
   const recent = [...state.recent];
@@ -125,33 +132,43 @@ export function carryOut(
       if (to !== undefined) pending.push(pendingMove(entry, block, at, from, to, network));
     }
   }
-  const newcomers = withNewcomers(state, observation, planned);
-  const isSame = accepted.length === 0 && newcomers.length === state.plan.blocks.length;
-  const plan: Plan = isSame
-    ? state.plan
-    : { generation: state.plan.generation + 1, at, blocks: newcomers };
+  const plan: Plan = {
+    generation: state.plan.generation + 1,
+    at,
+    blocks: withNewcomers(state, observation, planned),
+  };
   return { ...state, plan, blocks, pending, recent };
 }
 
-/** The plan in force with `planned` in it, and every observed block that is nobody else's, unbiased at first. */
+/**
+ * The plan in force with `planned` in it, and every observed block that is nobody else's, unbiased at first. The
+ * very blocks of the plan in force where that changes nothing.
+ */
 export function withNewcomers(
   state: State,
   observation: Observation,
   planned: readonly BlockPlan[],
-): BlockPlan[] {
-  const all = new Map<string, BlockPlan>();
+): readonly BlockPlan[] {
+  const known = new Set<string>(state.plan.blocks.map((entry) => entry.block));
+  const changes = new Map<string, BlockPlan | undefined>();
   for (const { block, routing } of observation.blocks) {
+    const isInvalid = routing?.roa === 'invalid';
+    // What a ROA forbids is taken back, also when it was announced before: the aggregate stays.
+    if (known.has(block)) {
+      if (isInvalid) changes.set(block, undefined);
+      continue;
+    }
     const isHandsOff = (state.blocks[block]?.handsOffUntil ?? 0) > observation.at;
-    if (isHandsOff || routing?.roa === 'invalid' || routing?.roa === 'stale') continue;
-    all.set(block, { block, link: undefined, rung: 0, reason: 'announced alike on all links' });
+    if (isHandsOff || isInvalid || routing?.roa === 'stale') continue;
+    const reason = 'announced alike on all links';
+    changes.set(block, { block, link: undefined, rung: 0, reason });
   }
-  for (const entry of state.plan.blocks) all.set(entry.block, entry);
-  for (const entry of planned) all.set(entry.block, entry);
-  // What a ROA forbids is taken back, also when it was announced before: the aggregate stays.
-  for (const { block, routing } of observation.blocks) {
-    if (routing?.roa === 'invalid') all.delete(block);
-  }
-  return [...all.values()].sort((a, b) => (a.block < b.block ? -1 : 1));
+  for (const entry of planned)
+    if (!changes.has(entry.block) || changes.get(entry.block)) changes.set(entry.block, entry);
+  if (changes.size === 0) return state.plan.blocks;
+  const all = state.plan.blocks.filter((entry) => !changes.has(entry.block));
+  for (const entry of changes.values()) if (entry) all.push(entry);
+  return all.sort((a, b) => (a.block < b.block ? -1 : 1));
 }
 
 function pendingMove(

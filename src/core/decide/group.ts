@@ -47,24 +47,25 @@ export function formGroups(
   for (const group of policy.groups) for (const block of group.blocks) memberOf.set(block, group);
 
   const members = new Map<string, PrefixText[]>();
-  const blocks = new Set([...observed.values()].map((block) => block.block));
-  for (const block of planned.values()) blocks.add(block.block);
-  for (const block of blocks) {
+  const add = (block: PrefixText) => {
     const name = memberOf.get(block)?.group ?? block;
     const list = members.get(name);
     if (list) list.push(block);
     else members.set(name, [block]);
-  }
+  };
+  for (const { block } of observation.blocks) add(block);
+  for (const { block } of state.plan.blocks) if (!observed.has(block)) add(block);
 
-  return [...members].sort(byName).map(([name, list]) => {
-    list.sort();
+  const everywhere = network.links.map(() => true);
+  const even = network.links.map(() => 1 / Math.max(1, network.links.length));
+  return [...members].sort(byName).map(([name, list]): Group => {
+    if (list.length > 1) list.sort();
     const rule = memberOf.get(list[0] ?? '');
     const lead = latestState(list, state);
-    const plan = list.map((block) => planned.get(block)).find((entry) => entry);
-    const seenRates = sumRates(list, observed, network);
-    const rate = seenRates.reduce((a, b) => a + b, 0);
-    const seen = rate > 0 ? seenRates.map((value) => value / rate) : evenly(network);
-    const expected = list.map((block) => pending.get(block)).find((entry) => entry);
+    const plan = firstOf(list, planned);
+    const { seen, rate } = sumRates(list, observed, network, even);
+    const expected = firstOf(list, pending);
+    const { routing, ageMs, coverage } = inputsOf(list, observed);
     const baseline = lead.baseline ? sharesToArray(network, lead.baseline) : seen;
     return {
       name,
@@ -79,14 +80,44 @@ export function formGroups(
       isPending: expected !== undefined,
       weights: rule?.objective ?? policy.objective,
       best: rule?.best,
-      mayUse: network.links.map((link) => rule?.links?.includes(link) ?? true),
-      pin: list.map((block) => pins.get(block)).find((link) => link !== undefined),
-      routing: mergeRouting(list.map((block) => observed.get(block)?.routing ?? {})),
-      ageMs: Math.max(0, ...list.map((block) => observed.get(block)?.ageMs ?? 0)),
-      coverage: Math.min(1, ...list.map((block) => observed.get(block)?.coverage ?? 1)),
+      mayUse: rule?.links
+        ? network.links.map((link) => rule.links?.includes(link) ?? true)
+        : everywhere,
+      pin: pins.size > 0 ? firstOf(list, pins) : undefined,
+      routing,
+      ageMs,
+      coverage,
     };
   });
 }
+
+function firstOf<T>(blocks: readonly PrefixText[], known: ReadonlyMap<string, T>): T | undefined {
+  for (const block of blocks) {
+    const found = known.get(block);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The oldest and thinnest of the members speak for the group, and whatever any of them is forbidden. */
+function inputsOf(
+  blocks: readonly PrefixText[],
+  observed: ReadonlyMap<string, BlockObservation>,
+): Pick<Group, 'routing' | 'ageMs' | 'coverage'> {
+  let ageMs = 0;
+  let coverage = 1;
+  const routings: BlockRouting[] = [];
+  for (const block of blocks) {
+    const seen = observed.get(block);
+    if (!seen) continue;
+    ageMs = Math.max(ageMs, seen.ageMs);
+    coverage = Math.min(coverage, seen.coverage);
+    if (seen.routing) routings.push(seen.routing);
+  }
+  return { ageMs, coverage, routing: routings.length > 0 ? mergeRouting(routings) : nowhereTold };
+}
+
+const nowhereTold: BlockRouting = {};
 
 /** The link that most of a group's traffic comes in by; the first by name among equals. */
 export function dominantLink(group: Group): number {
@@ -112,15 +143,21 @@ function sumRates(
   blocks: readonly PrefixText[],
   observed: ReadonlyMap<string, BlockObservation>,
   network: Network,
-): number[] {
-  const rates = new Array<number>(network.links.length).fill(0);
+  even: readonly number[],
+): { readonly seen: readonly number[]; readonly rate: number } {
+  const seen = new Array<number>(network.links.length).fill(0);
+  let total = 0;
   for (const block of blocks) {
     for (const { link, rate } of observed.get(block)?.inbound ?? []) {
       const i = network.indexOf.get(link);
-      if (i !== undefined) rates[i] = (rates[i] ?? 0) + rate;
+      if (i === undefined) continue;
+      seen[i] = (seen[i] ?? 0) + rate;
+      total += rate;
     }
   }
-  return rates;
+  if (total <= 0) return { seen: even, rate: 0 };
+  for (let i = 0; i < seen.length; i++) seen[i] = (seen[i] ?? 0) / total;
+  return { seen, rate: total };
 }
 
 function mergeRouting(all: readonly BlockRouting[]): BlockRouting {
@@ -137,9 +174,6 @@ function mergeRouting(all: readonly BlockRouting[]): BlockRouting {
     ...(known.length > 0 ? { carriedOn } : {}),
   };
 }
-
-const evenly = (network: Network): number[] =>
-  network.links.map(() => 1 / Math.max(1, network.links.length));
 
 const byName = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
   a[0] < b[0] ? -1 : 1;

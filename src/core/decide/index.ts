@@ -50,14 +50,23 @@ export function decide(seen: Observation, policy: Policy, before: State): Decisi
 
 /** Sorted by name throughout: sums of floats depend on their order, and the order of the input must not matter. */
 function inOrder(observation: Observation): Observation {
-  const links = [...observation.links].sort((a, b) => (a.link < b.link ? -1 : 1));
-  const blocks = [...observation.blocks]
-    .sort((a, b) => (a.block < b.block ? -1 : 1))
-    .map((block) => ({
-      ...block,
-      inbound: [...block.inbound].sort((a, b) => (a.link < b.link ? -1 : 1)),
-    }));
+  const links = sorted(observation.links, ({ link }) => link);
+  const blocks = sorted(observation.blocks, ({ block }) => block).map((block) => {
+    const inbound = sorted(block.inbound, ({ link }) => link);
+    return inbound === block.inbound ? block : { ...block, inbound };
+  });
   return { ...observation, links, blocks };
+}
+
+/** The list itself where it is in order already. */
+function sorted<T>(list: readonly T[], key: (entry: T) => string): readonly T[] {
+  let last = '';
+  for (const entry of list) {
+    const own = key(entry);
+    if (own < last) return [...list].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    last = own;
+  }
+  return list;
 }
 
 /** Measurements that cannot be trusted: nothing moves, and after the hold time all returns to plain BGP. */
@@ -85,8 +94,8 @@ function frozen(
 
 function thawed(state: State): State {
   const { frozen: _, ...rest } = state;
-  const blocks = [...state.plan.blocks].sort((a, b) => (a.block < b.block ? -1 : 1));
-  return { ...rest, plan: { ...state.plan, blocks } };
+  const blocks = sorted(state.plan.blocks, ({ block }) => block);
+  return { ...rest, plan: blocks === state.plan.blocks ? state.plan : { ...state.plan, blocks } };
 }
 
 function decidedMoves(

@@ -73,10 +73,13 @@ export function verify(observation: Observation, policy: Policy, state: State): 
     const changed = known.changes.at(-1);
     // Until the release has settled, the traffic still shows the old bias.
     if (changed !== undefined && at - changed < policy.rails.settleMs) continue;
-    blocks[block] = { ...known, baseline: blend(known.baseline, seen) };
+    const baseline = blend(known.baseline, seen);
+    if (baseline !== known.baseline) blocks[block] = { ...known, baseline };
   }
-  for (const [block, known] of Object.entries(blocks))
-    blocks[block] = forget(known, at, 24 * policy.rails.hourMs);
+  for (const block in blocks) {
+    const known = blocks[block];
+    if (known) blocks[block] = forget(known, at, 24 * policy.rails.hourMs);
+  }
   const recent = state.recent.filter((time) => at - time < policy.rails.hourMs);
   return { state: { ...state, blocks, pending, effects, recent }, verifications };
 }
@@ -97,10 +100,14 @@ function sharesByBlock(observation: Observation): Map<string, Record<string, num
 function blend(
   old: Readonly<Record<string, number>> | undefined,
   seen: Readonly<Record<string, number>>,
-): Record<string, number> {
-  if (!old) return { ...seen };
+): Readonly<Record<string, number>> {
+  if (!old) return seen;
+  const names = Object.keys(old);
+  for (const link of Object.keys(seen)) if (old[link] === undefined) names.push(link);
+  const isSame = names.every((link) => Math.abs((old[link] ?? 0) - (seen[link] ?? 0)) < 1e-6);
+  if (isSame) return old;
   const blended: Record<string, number> = {};
-  for (const link of [...new Set([...Object.keys(old), ...Object.keys(seen)])].sort()) {
+  for (const link of names.sort()) {
     const value = ((old[link] ?? 0) + (seen[link] ?? 0)) / 2;
     if (value > 1e-6) blended[link] = value;
   }
@@ -112,6 +119,8 @@ const daysOfLeaving = 7;
 
 /** Forgets changes and failures after a day; where a block left, and its longer dwell, after a week. */
 function forget(block: BlockState, at: Ms, dayMs: number): BlockState {
+  const isEmpty = block.changes.length === 0 && block.left.length === 0 && block.dwellFactor === 1;
+  if (isEmpty && isNone(block.tried)) return block;
   const left = block.left.filter((entry) => at - entry.at < daysOfLeaving * dayMs);
   const tried = Object.entries(block.tried).filter(([, entry]) => at - entry.at < dayMs);
   return {
@@ -121,6 +130,11 @@ function forget(block: BlockState, at: Ms, dayMs: number): BlockState {
     tried: Object.fromEntries(tried),
     dwellFactor: left.length === 0 ? 1 : block.dwellFactor,
   };
+}
+
+function isNone(record: Readonly<Record<string, unknown>>): boolean {
+  for (const _ in record) return false;
+  return true;
 }
 
 function unjudged(entry: Pending): Verification {
