@@ -47,19 +47,22 @@ const candidateSpacing = 1.25;
 const improvementPasses = 12;
 /** A pass that gains a smaller share of the value than this ends them: what is left is small change. */
 const smallChange = 2e-4;
-/** Rounds of exchanges, each followed by passes of moves. */
-const exchangeRounds = 4;
+export interface AssignEffort {
+  /** Rounds of exchanges, each followed by passes of moves; 0 saves most of the time and costs a few per mille. */
+  readonly exchangeRounds: number;
+}
+const wholeEffort: AssignEffort = { exchangeRounds: 4 };
 /** Near enough to the bound to stop. */
 const closeEnough = 8e-3;
 
-export function assign(problem: AssignProblem): Assignment {
+export function assign(problem: AssignProblem, effort = wholeEffort): Assignment {
   const links = problem.capacity.length;
   const blocks = problem.demand.length;
   assert(problem.home.length === blocks, 'every block has a home or -1');
   const order = bySize(problem);
 
   let best = startAtHome(problem);
-  let bestValue = improve(problem, best, order);
+  let bestValue = improve(problem, best, order, effort);
   let lowerBound = 0;
   const price = new Float64Array(links);
   const bestPrice = new Float64Array(links);
@@ -86,7 +89,7 @@ export function assign(problem: AssignProblem): Assignment {
     if (round >= nextCandidate) {
       nextCandidate = Math.ceil((round + 1) * candidateSpacing);
       const candidate = choice.slice();
-      const value = improve(problem, candidate, order);
+      const value = improve(problem, candidate, order, effort);
       if (value < bestValue) {
         best = candidate;
         bestValue = value;
@@ -260,10 +263,15 @@ function startAtHome(problem: AssignProblem): Int32Array {
 }
 
 /** Moves single blocks, largest first, as long as one move makes it cheaper, and exchanges. In place; gives the value. */
-function improve(problem: AssignProblem, link: Int32Array, order: Int32Array): number {
+function improve(
+  problem: AssignProblem,
+  link: Int32Array,
+  order: Int32Array,
+  { exchangeRounds }: AssignEffort,
+): number {
   moveSingles(problem, link, order);
   // With costs of their own blocks are too different for more than one round to gain what it takes.
-  const rounds = problem.cost ? 1 : exchangeRounds;
+  const rounds = problem.cost ? Math.min(1, exchangeRounds) : exchangeRounds;
   for (let round = 0; round < rounds; round++) {
     if (!exchange(problem, link, order)) break;
     moveSingles(problem, link, order);

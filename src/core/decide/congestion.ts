@@ -1,5 +1,5 @@
 import type { LinkId } from '../base/units.ts';
-import type { CongestionVerdict, SignKind } from '../model/congestion.ts';
+import type { CongestionReason, CongestionVerdict, SignKind } from '../model/congestion.ts';
 import type { Direction } from '../model/link.ts';
 
 export type { CongestionReason, CongestionVerdict, SignKind } from '../model/congestion.ts';
@@ -74,13 +74,7 @@ export function judgeCongestion(
     .map((sign) => ({ kind: sign.kind, value: sign.value, evidence: evidenceOf(sign, policy) }))
     .filter((reason) => reason.evidence > 0)
     .sort((a, b) => b.evidence - a.evidence || compareText(a.kind, b.kind) || b.value - a.value);
-  let doubt = 1;
-  for (const kind of signKinds) {
-    // Two measurements of one kind (two routers, two probers) are one witness: the stronger counts.
-    const strongest = reasons.find((reason) => reason.kind === kind);
-    doubt *= 1 - (strongest?.evidence ?? 0);
-  }
-  const value = 1 - doubt;
+  const value = fuse(reasons, signKinds);
   return {
     link,
     direction,
@@ -89,6 +83,23 @@ export function judgeCongestion(
     reasons,
   };
 }
+
+function fuse(reasons: readonly CongestionReason[], kinds: readonly SignKind[]): number {
+  let doubt = 1;
+  for (const kind of kinds) {
+    // Two measurements of one kind (two routers, two probers) are one witness: the stronger counts.
+    const strongest = reasons.find((reason) => reason.kind === kind);
+    doubt *= 1 - (strongest?.evidence ?? 0);
+  }
+  return 1 - doubt;
+}
+
+/** What a verdict says, 0 to 1, without the load: for an objective that counts the load itself. */
+export const evidenceBesideLoad = ({ reasons }: CongestionVerdict): number =>
+  fuse(
+    reasons,
+    signKinds.filter((kind) => kind !== 'load'),
+  );
 
 /** Such as `north is congested inbound: load 98 %, probe loss 1.2 %`. */
 export function describeCongestion({ link, direction, reasons }: CongestionVerdict): string {

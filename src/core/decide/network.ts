@@ -1,6 +1,7 @@
 import { assert } from '../base/result.ts';
 import type { LinkId } from '../base/units.ts';
-import type { Observation } from '../model/observation.ts';
+import type { LinkObservation, Observation } from '../model/observation.ts';
+import { evidenceBesideLoad } from './congestion.ts';
 import type { Policy, Quality } from './policy.ts';
 
 /**
@@ -16,10 +17,14 @@ export interface Network {
   readonly isUp: readonly boolean[];
   /** Under maintenance: usable, but to be emptied. */
   readonly isDrained: readonly boolean[];
-  /** Loss as 0 to 1, response and price as 0 (best) to 1 (worst of the links). */
+  /** Loss as 0 to 1 as far as it is evident, response and price as 0 (best) to 1 (worst of the links). */
   readonly loss: readonly number[];
+  /** The verdict of all signs but load, which the objective sees by itself. */
+  readonly isCongested: readonly boolean[];
   readonly response: readonly number[];
   readonly price: readonly number[];
+  /** Bit/s that the price does not count: paid for already. */
+  readonly paid: readonly number[];
   /** Bit/s that a link's own counter saw, undefined where it was not read. */
   readonly measured: ReadonlyArray<number | undefined>;
 }
@@ -52,8 +57,13 @@ export function buildNetwork(observation: Observation, policy: Policy): Network 
     isUp: links.map((link) => seen.get(link)?.isUp ?? false),
     isDrained,
     loss: links.map((link) => lossOf(seen.get(link))),
+    isCongested: links.map((link) => {
+      const verdict = inboundVerdict(seen.get(link));
+      return verdict?.isCongested === true && evidenceBesideLoad(verdict) > 0;
+    }),
     response: normalise(links.map((link) => seen.get(link)?.rttUs?.value)),
     price: normalise(sorted.map((link) => link.pricePerMbps ?? 0)),
+    paid: links.map((link) => seen.get(link)?.billing?.paid ?? 0),
     measured: links.map((link) => seen.get(link)?.inbound?.value),
   };
 }
@@ -89,9 +99,21 @@ export function qualityCosts(
   }
 }
 
-function lossOf(link: Observation['links'][number] | undefined): number {
-  return Math.max(link?.lossRatio?.value ?? 0, link?.retransmissionRatio?.value ?? 0);
+/** A link that is certainly congested counts as losing this much, even where nobody counted the loss. */
+const certainLoss = 0.01;
+
+/** Where all signs were weighed their verdict speaks; else the bare figures do. */
+function lossOf(link: LinkObservation | undefined): number {
+  const verdict = inboundVerdict(link);
+  if (!verdict) return Math.max(link?.lossRatio?.value ?? 0, link?.retransmissionRatio?.value ?? 0);
+  const counted = verdict.reasons
+    .filter(({ kind }) => kind !== 'load' && kind !== 'delay_growth')
+    .map(({ value }) => value);
+  return evidenceBesideLoad(verdict) * Math.max(certainLoss, ...counted);
 }
+
+const inboundVerdict = (link: LinkObservation | undefined) =>
+  link?.congestion?.find(({ direction }) => direction === 'inbound');
 
 /** Scales to 0..1 by the largest; what is not known counts as the worst that is. */
 function normalise(values: ReadonlyArray<number | undefined>): number[] {

@@ -10,11 +10,13 @@ export interface Terms {
 }
 
 /** Steepness of the congestion term above the high threshold: 10 points over cost as much as one full link. */
-const overloadSlope = 10;
+export const overloadSlope = 10;
 /** One percent of loss weighs like one full link. */
-const lossSlope = 100;
+export const lossSlope = 100;
 /** A drained link costs more than any other reason to use it. */
-const drainedCost = 50;
+export const drainedCost = 50;
+/** Weight of a `best` group's quality, against nothing else. */
+export const qualityWeight = 4;
 
 /** Score of a whole network under `loads` (bit/s by link), per unit of `total`. */
 export function scoreTerms(
@@ -36,7 +38,7 @@ export function scoreTerms(
     congestion += load * (lossSlope * (network.loss[link] ?? 0));
     if (network.isDrained[link]) congestion += load * drainedCost;
     response += load * (network.response[link] ?? 0);
-    price += load * (network.price[link] ?? 0);
+    price += priced(network, link, load);
   }
   for (let port = 0; port < portLoad.length; port++) {
     const load = portLoad[port] ?? 0;
@@ -84,13 +86,20 @@ export function scoreGain(
     const delta = change[link] ?? 0;
     if (delta === 0) continue;
     let perBit = weights.response * (network.response[link] ?? 0);
-    perBit += weights.price * (network.price[link] ?? 0);
     perBit += weights.congestion * lossSlope * (network.loss[link] ?? 0);
     if (network.isDrained[link]) perBit += weights.congestion * drainedCost;
     gain -= delta * perBit;
+    if (weights.price === 0) continue;
+    const load = loads[link] ?? 0;
+    const dearer = priced(network, link, load + delta) - priced(network, link, load);
+    gain -= weights.price * dearer;
   }
   return gain / total;
 }
+
+/** Bit/s that cost money, weighed by their price: up to what is paid already a bit costs nothing. */
+const priced = ({ price, paid }: Network, link: number, load: number): number =>
+  Math.max(0, load - (paid[link] ?? 0)) * (price[link] ?? 0);
 
 function portCost(load: number, capacity: number, weights: Weights, high: number): number {
   const used = load / capacity;

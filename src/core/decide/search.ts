@@ -1,11 +1,12 @@
 import type { RailVerdict } from '../model/plan.ts';
+import { misplaced } from './aim.ts';
 import { expectedShare, spreadShares } from './effects.ts';
 import { dominantLink, type Group } from './group.ts';
 import { type Network, qualityCosts } from './network.ts';
 import { judge } from './rails/index.ts';
 import { returnWindow } from './rails/oscillation.ts';
 import type { Proposal, RailContext } from './rails/rail.ts';
-import { scoreGain } from './score.ts';
+import { qualityWeight, scoreGain } from './score.ts';
 
 export interface Judged {
   readonly proposal: Proposal;
@@ -15,8 +16,6 @@ export interface Judged {
 
 /** Proposals per round that rails may stop before the search gives up: bounds the work of a frozen network. */
 const patience = 256;
-/** Weight of a `best` group's quality against nothing else. */
-const qualityWeight = 4;
 /** A group that keeps less than this share of what its target should bring has not moved. */
 const deadMove = 0.05;
 
@@ -86,16 +85,21 @@ export function candidatesOf(group: Group, context: RailContext): Proposal[] {
   return proposals;
 }
 
-/** Groups beyond these many carry too little each for a round of a few moves to need them. */
-const mostGroups = 4000;
+/** Up to so many groups all are looked at; beyond, the optimiser says which ones could matter. */
+const fewGroups = 500;
 
-/** The heaviest groups, and all that are biased or pinned. */
-function worthLooking({ groups }: RailContext): readonly Group[] {
-  if (groups.length <= mostGroups) return groups;
-  const rates = Float64Array.from(groups, (group) => group.rate).sort();
-  const least = rates[rates.length - mostGroups] ?? 0;
+/** The groups that the best assignment has elsewhere, and all that are biased, pinned or `best` of something. */
+function worthLooking(context: RailContext): readonly Group[] {
+  const { groups } = context;
+  if (groups.length <= fewGroups) return groups;
+  // While no work is due nothing else would pass.
+  const elsewhere = context.state.isEngaged ? misplaced(context) : undefined;
   return groups.filter(
-    (group) => group.rate >= least || group.link >= 0 || group.pin !== undefined,
+    (group) =>
+      elsewhere?.has(group) ||
+      group.link >= 0 ||
+      group.pin !== undefined ||
+      group.best !== undefined,
   );
 }
 

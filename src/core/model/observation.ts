@@ -47,10 +47,22 @@ export interface LinkObservation {
   readonly lossRatio?: Sampled<number>;
   /** Median round-trip time towards outside, microseconds. */
   readonly rttUs?: Sampled<number>;
+  /** What more inbound traffic costs nothing up to; absent where the price has no percentile. */
+  readonly billing?: LinkBilling;
   /** One verdict per direction, from all signs; absent where nothing told of it. */
   readonly congestion?: readonly CongestionVerdict[];
   /** Where several sources measured the link: each pair of them. */
   readonly comparisons?: readonly Comparison[];
+}
+
+/** Where a link that is billed by a percentile stands in its month. */
+export interface LinkBilling {
+  /** Inbound bit/s up to which the month's bill does not grow: committed, charged already, or planned to be. */
+  readonly paid: Bitps;
+  /** 5-minute samples above the charged level that are still free. */
+  readonly freeSamplesLeft: number;
+  /** What `paid` stands on, in words. */
+  readonly reason: string;
 }
 
 /** What the routers say about a block: the rails' view of BGP and RPKI. */

@@ -1,6 +1,9 @@
 import { utilisation } from '../network.ts';
 import { pass, percent, postpone, type Rail, type RailContext } from './rail.ts';
 
+/** Loss from which work is due whatever the load. */
+const lossDue = 0.01;
+
 /** Two thresholds: work starts at the upper ones and goes on to the lower ones. */
 export const hysteresis: Rail = {
   name: 'hysteresis',
@@ -42,5 +45,10 @@ export function isWorkDue(
   const { objective } = policy;
   if (objective.balance > 0 && spread >= (wasEngaged ? rails.spreadLow : rails.spreadHigh))
     return true;
-  return objective.price > 0 || objective.response > 0 || network.loss.some((loss) => loss > 0.01);
+  return (
+    objective.price > 0 ||
+    objective.response > 0 ||
+    network.isCongested.some(Boolean) ||
+    network.loss.some((loss) => loss > lossDue)
+  );
 }
