@@ -28,14 +28,41 @@ export function renderBill(view: BillView): string {
         align: 'right',
       },
       { head: 'forecast', cell: (line) => `${line.forecast} ${line.currency}`, align: 'right' },
+      {
+        head: 'without headgate',
+        cell: (line) =>
+          line.without_headgate === undefined ? '-' : `${line.without_headgate} ${line.currency}`,
+        align: 'right',
+      },
       { head: 'samples', cell: (line) => String(line.samples), align: 'right' },
       { head: 'missing', cell: (line) => String(line.missing), align: 'right' },
     ],
     view.links,
   );
-  const total = `together ${view.to_date} ${view.currency} to date, ${view.forecast} ${view.currency} forecast`;
   const without = view.unconverted.join(', ');
-  return without === ''
-    ? `${table}\n${total}`
-    : `${table}\n${total}, without the links in ${without}: settings have no rate in currencies.rates`;
+  const total = `together ${view.to_date} ${view.currency} to date, ${view.forecast} ${view.currency} forecast`;
+  return [
+    table,
+    without === ''
+      ? total
+      : `${total}, without the links in ${without}: settings have no rate in currencies.rates`,
+    ...statementOf(view),
+  ].join('\n');
+}
+
+/** What steering saved, with all that it takes to check it. */
+function statementOf(view: BillView): readonly string[] {
+  const { saved, without_headgate, currency, links } = view;
+  if (saved === undefined || without_headgate === undefined) return [];
+  const isDearer = saved.startsWith('-');
+  const samples = links.reduce((sum, line) => sum + line.samples, 0);
+  const missing = links.reduce((sum, line) => sum + line.missing, 0);
+  const left = view.not_compared.join(', ');
+  return [
+    '',
+    `statement of ${formatTime(view.at)}: ${isDearer ? 'steering cost' : 'steering saved'} ${saved.replace('-', '')} ${currency} in the months to date`,
+    `  without headgate: ${without_headgate} ${currency}, every steered block spread as it came in while it was not steered`,
+    `  from ${samples} samples of 5 minutes, ${missing} are missing and count for neither side${left === '' ? '' : `; not compared: ${left}`}`,
+    '  demand on a link that was full is only known as far as the link carried it',
+  ];
 }

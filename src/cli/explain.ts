@@ -4,6 +4,7 @@ import type { ExplainView } from '../control/index.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
 import { formatShare, formatTable, formatTime } from './face/text.ts';
+import { timeOf } from './face/time.ts';
 import { renderMoves } from './plan.ts';
 
 interface ExplainOptions extends AskOptions {
@@ -35,13 +36,6 @@ export function register(program: Command): void {
 interface ResolverExplainView {
   readonly address: string;
   readonly text: string;
-}
-
-export function timeOf(text: string): number {
-  const at = Date.parse(text);
-  if (Number.isNaN(at))
-    throw new UseError(`"${text}" is no time; expected one such as 2026-03-01T22:00:00Z`);
-  return at;
 }
 
 export function renderExplanation(view: ExplainView): string {

@@ -1,10 +1,10 @@
 /** `headgate history`: what was moved, what became of it, and what rails stopped. */
 import type { Command } from 'commander';
 import type { HistoryView } from '../control/index.ts';
-import { timeOf } from './explain.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
 import { formatTable, formatTime } from './face/text.ts';
+import { timeOf } from './face/time.ts';
 import { renderMoves } from './plan.ts';
 
 interface HistoryOptions extends AskOptions {

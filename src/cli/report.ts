@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import type { BillView, HistoryView, LinkView } from '../control/index.ts';
 import { bitps, linkId, ms, prefixText } from '../core/base/units.ts';
 import { type LinkSeries, type Report, renderReport } from '../core/report/render.ts';
-import { timeOf } from './explain.ts';
 import { type AskOptions, ask, askCommand } from './face/ask.ts';
+import { timeOf } from './face/time.ts';
 
 interface ReportOptions extends AskOptions {
   readonly from?: string;

@@ -216,6 +216,11 @@ export interface BillView {
   readonly currency: string;
   readonly to_date: string;
   readonly forecast: string;
+  /** To date if nothing had been steered, of the links that can be compared; and what that is more. */
+  readonly without_headgate?: string;
+  readonly saved?: string;
+  /** Links with a price that are not in the comparison. */
+  readonly not_compared: readonly string[];
   /** Currencies without a rate in settings: their links are in no total. */
   readonly unconverted: readonly string[];
   readonly links: ReadonlyArray<{
@@ -231,6 +236,26 @@ export interface BillView {
     readonly missing: number;
     readonly free_samples: number;
     readonly free_samples_left: number;
+    readonly without_headgate?: string;
+    readonly without_headgate_bitps?: number;
+  }>;
+}
+
+/** What blocks (or groups) carried over a time, layer 2; heaviest inbound first. */
+export interface BlockUsageView {
+  readonly from: number;
+  readonly to: number;
+  /** Share of the time and of its traffic that was measured, 0 to 1. */
+  readonly coverage: number;
+  readonly rows: ReadonlyArray<{
+    readonly name: string;
+    readonly inbound_bytes: number;
+    readonly outbound_bytes: number;
+    /** Means over the time that was measured. */
+    readonly inbound_bitps: number;
+    readonly outbound_bitps: number;
+    /** Of all inbound traffic, 0 to 1. */
+    readonly share: number;
   }>;
 }
 

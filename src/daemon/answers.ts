@@ -8,6 +8,7 @@ import { explain } from '../core/decide/index.ts';
 import type { History, Quality, Usage } from '../history/index.ts';
 import type { Speaker } from '../speaker/index.ts';
 import { billView } from './bill.ts';
+import { usageOver } from './block-usage.ts';
 import type { Loop } from './loop.ts';
 import {
   blockViews,
@@ -33,6 +34,7 @@ type Args = Readonly<Record<string, unknown>>;
 /** Moves that an explanation ends with, newest first. */
 const movesExplained = 10;
 const movesListed = 100;
+const dayMs = 86_400_000;
 const noSpeaker = 'no router is peered with; add bgp: {} to one in the settings';
 
 const refused = (message: string) => err<ControlError>({ code: 'refused', message });
@@ -49,6 +51,7 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
     ['sessions', () => ok(sessionsOf(picture()))],
     ['explain', (args) => explainBlock(parts, args)],
     ['history', (args) => historyOf(parts, args)],
+    ['usage', (args) => usageOf(parts, args)],
     ['bill', () => ok(billView(picture(), parts.history))],
     ['approve', (args) => approve(parts, args)],
     ['withdraw', (args) => withdraw(parts, args)],
@@ -124,6 +127,16 @@ function explainBlock({ loop, history, picture }: AnswerParts, args: Args) {
     verdicts: explanation.verdicts,
     moves: moves.map(keptMoveView),
   });
+}
+
+function usageOf({ history, picture }: AnswerParts, args: Args) {
+  const { settings, at } = picture();
+  const { to = at, from = (typeof to === 'number' ? to : at) - dayMs, by = 'block' } = args;
+  if (typeof from !== 'number' || typeof to !== 'number')
+    return badArgument('expected from and to in milliseconds');
+  if (by !== 'block' && by !== 'group') return badArgument('expected by as block or group');
+  const span = { from, to };
+  return ok(usageOver(history.blockSamples(span), span, settings.blocks, by));
 }
 
 function approve({ loop, note }: AnswerParts, args: Args) {

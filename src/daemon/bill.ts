@@ -1,16 +1,18 @@
 import type { BillView } from '../control/index.ts';
-import { ms } from '../core/base/units.ts';
+import { type LinkId, ms } from '../core/base/units.ts';
 import type { Bill, UsageSample } from '../core/decide/billing/bill.ts';
 import { billingMonth } from '../core/decide/billing/month.ts';
 import { drawStatement, type LinkUsage } from '../core/decide/billing/statement.ts';
 import type { Price } from '../core/model/price.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { History, Usage } from '../history/index.ts';
+import type { History, Span, Usage } from '../history/index.ts';
 
-/** Month to date and forecast, of every link that has a price. */
+type Kept = Pick<History, 'usage' | 'shifts'>;
+
+/** Month to date and forecast, of every link that has a price, and what it would be without headgate. */
 export function billView(
   { settings, at }: { readonly settings: Settings; readonly at: number },
-  history: Pick<History, 'usage'>,
+  history: Kept,
 ): BillView {
   const { reference, rates } = settings.currencies;
   const statement = drawStatement(ms(at), usageOf(settings, at, history), reference, rates);
@@ -19,16 +21,26 @@ export function billView(
     currency: statement.currency,
     to_date: money(statement.toDate),
     forecast: money(statement.forecast),
+    ...(statement.withoutControl === undefined
+      ? {}
+      : { without_headgate: money(statement.withoutControl), saved: money(statement.saved ?? 0) }),
+    not_compared: statement.notCompared,
     unconverted: statement.unconverted,
-    links: statement.links.map(({ bill, forecast }) => ({
+    links: statement.links.map(({ bill, forecast, withoutControl }) => ({
       ...lineOf(bill),
+      ...(withoutControl === undefined
+        ? {}
+        : {
+            without_headgate: money(withoutControl.amount),
+            without_headgate_bitps: Math.round(withoutControl.chargedBitps),
+          }),
       forecast: money(forecast.amount),
       forecast_bitps: Math.round(forecast.chargedBitps),
     })),
   };
 }
 
-function usageOf(settings: Settings, at: number, history: Pick<History, 'usage'>) {
+function usageOf(settings: Settings, at: number, history: Kept) {
   return settings.links.flatMap(({ name: link, price }): readonly LinkUsage[] => {
     if (price === undefined) return [];
     const month = billingMonth(ms(at), price.billingDay, price.timeZone);
@@ -36,17 +48,34 @@ function usageOf(settings: Settings, at: number, history: Pick<History, 'usage'>
     const samples = history.usage({ from: before.from, to: at }).filter((s) => s.link === link);
     const usage = samples.filter((sample) => sample.at >= month.from);
     const lastMonth = samples.filter((sample) => sample.at < month.from);
+    const shifted = shiftsOf(history, link, { from: month.from, to: at });
     return [
       {
         link,
         price,
         usage: usage.map((sample) => sampleOf(sample, price)),
+        withoutControl: usage.map((sample) => sampleOf(unsteered(sample, shifted), price)),
         ...(lastMonth.length > 0
           ? { lastMonth: lastMonth.map((sample) => sampleOf(sample, price)) }
           : {}),
       },
     ];
   });
+}
+
+function shiftsOf(history: Kept, link: LinkId, span: Span): ReadonlyMap<number, number> {
+  const own = history.shifts(span).filter((shift) => shift.link === link);
+  return new Map(own.map(({ at, inboundL2 }) => [at, inboundL2]));
+}
+
+/** A sample as it would have been; in its IP octets by the same share as in those of layer 2. */
+function unsteered(usage: Usage, shifts: ReadonlyMap<number, number>): Usage {
+  const shift = shifts.get(usage.at);
+  if (shift === undefined) return usage;
+  const inboundL2 = Math.max(0, usage.inboundL2 + shift);
+  // Of a link that carried nothing the overhead is not known: as if there were none.
+  const ipShare = usage.inboundL2 > 0 ? usage.inboundIp / usage.inboundL2 : 1;
+  return { ...usage, inboundL2, inboundIp: Math.round(inboundL2 * ipShare) };
 }
 
 function sampleOf(usage: Usage, price: Price): UsageSample {

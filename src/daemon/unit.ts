@@ -1,7 +1,9 @@
 /** One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. */
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
+import type { LinkId } from '../core/base/units.ts';
 import { announcementsFor } from '../core/bgp/steering.ts';
+import { unsteeredShift } from '../core/decide/billing/unsteered.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Move, Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
@@ -9,6 +11,13 @@ import type { EngineSnapshot } from '../engine/index.ts';
 import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
 import { answersOf } from './answers.ts';
+import {
+  type BlockBytes,
+  BlockMeter,
+  carriedIn,
+  countedBetween,
+  coverageOf,
+} from './block-usage.ts';
 import { type Clock, every } from './clock.ts';
 import {
   type Closers,
@@ -28,9 +37,12 @@ import { recall } from './recall.ts';
 import { fixedChanges } from './reload.ts';
 import { readRouting } from './routing.ts';
 import { Tally } from './tally.ts';
-import { sampleMs, UsageMeter } from './usage.ts';
+import { ShiftMeter, sampleMs, UsageMeter } from './usage.ts';
 import { complaints, type Picture } from './views.ts';
 import { SnapshotWindow } from './window.ts';
+
+/** After so many cycles without a measurement nothing is known of what steering shifted. */
+const missedCycles = 10;
 
 export type { Parts } from './components.ts';
 
@@ -60,6 +72,10 @@ export class Unit {
   readonly #tally = new Tally();
   readonly #conditions = new Conditions();
   readonly #usage = new UsageMeter();
+  readonly #shifts: ShiftMeter;
+  readonly #blockMeter = new BlockMeter();
+  /** Until when the blocks' usage is known, wall clock. */
+  #blocksUntil: number | undefined;
   readonly #started: number;
   #window: SnapshotWindow;
   /** Our clock at the latest snapshot: how old the measurements are. */
@@ -80,6 +96,7 @@ export class Unit {
     this.#closers = closers;
     this.#started = parts.clock.wall();
     this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
+    this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
     const policy = policyOf(settings);
     this.#loop = new Loop({
       mode: settings.mode,
@@ -184,6 +201,8 @@ export class Unit {
 
   async #stop(): Promise<void> {
     this.#measure();
+    const rest = this.#blockMeter.take();
+    if (rest) this.#components.history.addBlockSample(rest);
     this.#remember();
     await closeAll(this.#closers, this.#log);
   }
@@ -211,9 +230,20 @@ export class Unit {
   #measure(): void {
     const snapshot = this.#snapshot();
     if (!snapshot) return;
+    const before = this.#window.latest;
     this.#window.add(snapshot);
     this.#takenMs = this.#clock.now();
-    this.#components.history.addUsage(this.#usage.advance(snapshot, this.#clock.wall()));
+    const at = this.#clock.wall();
+    this.#components.history.addUsage(this.#usage.advance(snapshot, at));
+    const last = this.#loop.last?.observation;
+    if (before)
+      this.#meterBlocks(countedBetween(before, snapshot), at, last ? coverageOf(last) : 0);
+    this.#blocksUntil = at;
+  }
+
+  #meterBlocks(bytes: BlockBytes, at: number, coverage: number): void {
+    const sample = this.#blockMeter.add(bytes, this.#blocksUntil ?? at, at, coverage);
+    if (sample) this.#components.history.addBlockSample(sample);
   }
 
   /** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
@@ -245,6 +275,18 @@ export class Unit {
   #keep(cycle: Cycle): void {
     this.#tally.noteCycle(cycle);
     this.#components.history.record(cycle);
+    const { observation, before } = cycle;
+    // What was announced is what the last turn left in force; a plan that is only proposed shifts nothing.
+    const isInForce = this.#loop.inForce !== undefined;
+    const shift = isInForce ? unsteeredShift(observation, before) : new Map<LinkId, number>();
+    this.#components.history.addShifts(this.#shifts.advance(shift, observation.at));
+    if (!this.#components.engine) {
+      const sinceMs = observation.at - (this.#blocksUntil ?? observation.at);
+      const stretchMs = Math.min(sinceMs, missedCycles * cycleTimesOf(this.#settings).intervalMs);
+      this.#blocksUntil = observation.at - stretchMs;
+      this.#meterBlocks(carriedIn(observation, stretchMs), observation.at, coverageOf(observation));
+      this.#blocksUntil = observation.at;
+    }
     this.#components.recorder?.write(cycle);
     this.#remember();
     const moves = cycle.decision.moves.filter((move) => move.outcome === 'pending');

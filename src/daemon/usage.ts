@@ -1,5 +1,6 @@
+import type { LinkId } from '../core/base/units.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
-import type { Usage } from '../history/index.ts';
+import type { Shift, Usage } from '../history/index.ts';
 
 /** Every provider's billed sample: 5 minutes, on 5-minute boundaries of the wall clock. */
 export const sampleMs = 300_000;
@@ -30,6 +31,37 @@ export class UsageMeter {
         outboundIp: grown(outbound.ipBytes, earlier?.outbound.ipBytes),
       });
     });
+  }
+}
+
+/**
+ * Adds up what each link would have carried more or less without steering, by billed sample. The rates of one cycle
+ * stand for the time since the cycle before, but for no more than `gapMsMax`: of a longer silence nothing is known.
+ */
+export class ShiftMeter {
+  readonly #gapMsMax: number;
+  #last: number | undefined;
+
+  constructor(gapMsMax: number) {
+    this.#gapMsMax = gapMsMax;
+  }
+
+  /** `rates`: bit/s by link, at wall clock `at`. */
+  advance(rates: ReadonlyMap<LinkId, number>, at: number): readonly Shift[] {
+    const last = this.#last;
+    this.#last = at;
+    if (last === undefined || at <= last) return [];
+    const from = Math.max(last, at - this.#gapMsMax);
+    const shifts: Shift[] = [];
+    for (const [link, rate] of rates) {
+      for (let start = from; start < at; ) {
+        const sample = start - (start % sampleMs);
+        const end = Math.min(at, sample + sampleMs);
+        shifts.push({ at: sample, link, inboundL2: Math.round((rate * (end - start)) / 8000) });
+        start = end;
+      }
+    }
+    return shifts;
   }
 }
 

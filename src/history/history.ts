@@ -55,6 +55,31 @@ export interface Usage {
   readonly coveredMs: number;
 }
 
+/** What one link would have carried more (less where negative) in one 5-minute sample if nothing were steered. */
+export interface Shift {
+  readonly at: number;
+  readonly link: string;
+  /** Octets at layer 2. */
+  readonly inboundL2: number;
+}
+
+/** Octets of one block in one 5-minute sample. */
+export interface BlockUsage {
+  readonly block: string;
+  readonly inboundL2: number;
+  readonly outboundL2: number;
+}
+
+/** All blocks of one 5-minute sample, as far as it was measured. */
+export interface BlockSample {
+  readonly at: number;
+  /** Milliseconds of the sample that were measured, at most 300,000. */
+  readonly coveredMs: number;
+  /** Share of the traffic of that time that could be laid to a block and link, 0 to 1. */
+  readonly coverage: number;
+  readonly blocks: readonly BlockUsage[];
+}
+
 /** Of one link in one 5-minute sample: the last values seen. */
 export interface Quality {
   readonly at: number;
@@ -163,6 +188,61 @@ export class History {
         );
       }
     });
+  }
+
+  /** Adds to the samples that `shifts` names. */
+  addShifts(shifts: readonly Shift[]): void {
+    if (shifts.length === 0) return;
+    this.#write('shift', () => {
+      for (const { at, link, inboundL2 } of shifts) {
+        this.#run(
+          `INSERT INTO shifts VALUES (?, ?, ?)
+           ON CONFLICT (at, link) DO UPDATE SET inbound_l2 = inbound_l2 + excluded.inbound_l2`,
+          at,
+          link,
+          inboundL2,
+        );
+      }
+    });
+  }
+
+  shifts({ from, to }: Span): readonly Shift[] {
+    return this.#all<Shift>(
+      'SELECT at, link, inbound_l2 AS inboundL2 FROM shifts WHERE at BETWEEN ? AND ? ORDER BY at, link',
+      from,
+      to,
+    );
+  }
+
+  /** Keeps one sample of all blocks; parts of one sample (a restart lies in it) stand beside each other. */
+  addBlockSample(sample: BlockSample): void {
+    const { at, coveredMs, coverage, blocks } = sample;
+    this.#write('block usage', () => {
+      this.#run(
+        'INSERT INTO block_usage (at, covered_ms, coverage, body) VALUES (?, ?, ?, ?)',
+        at,
+        coveredMs,
+        coverage,
+        pack(blocks.map((b) => [b.block, b.inboundL2, b.outboundL2])),
+      );
+    });
+  }
+
+  /** Oldest first, one at a time: they may be many. */
+  *blockSamples({ from, to }: Span): Generator<BlockSample> {
+    const rows = this.#database
+      .prepare<unknown[], BlockRow>(
+        `SELECT at, covered_ms AS coveredMs, coverage, body FROM block_usage
+         WHERE at BETWEEN ? AND ? ORDER BY at, id`,
+      )
+      .iterate(from, to);
+    for (const { body, ...row } of rows) {
+      const blocks = unpack<readonly (readonly [string, number, number])[]>(body);
+      yield {
+        ...row,
+        blocks: blocks.map(([block, inboundL2, outboundL2]) => ({ block, inboundL2, outboundL2 })),
+      };
+    }
   }
 
   remember(memory: Memory): void {
@@ -323,6 +403,13 @@ export class History {
   #all<Row>(sql: string, ...values: readonly unknown[]): readonly Row[] {
     return this.#database.prepare<unknown[], Row>(sql).all(...values);
   }
+}
+
+interface BlockRow {
+  readonly at: number;
+  readonly coveredMs: number;
+  readonly coverage: number;
+  readonly body: Buffer;
 }
 
 interface CycleRow {

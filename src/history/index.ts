@@ -1,10 +1,13 @@
 export type { Cycle, CycleInput } from './cycle.ts';
 export {
+  type BlockSample,
+  type BlockUsage,
   History,
   type HistoryOptions,
   type KeptMove,
   type Memory,
   type Quality,
+  type Shift,
   type Span,
   type Usage,
 } from './history.ts';

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 
-/** Raised with every change of the tables; a file of another version is set aside, never rewritten. */
-export const schemaVersion = 1;
+/** Raised with every change of the tables; an older file is brought up to it, a newer one is set aside. */
+export const schemaVersion = 2;
 
 /** Times are milliseconds since the epoch; bodies are deflated JSON. */
 const tables = `
@@ -55,13 +55,32 @@ const tables = `
   CREATE TABLE memory (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 `;
 
-/** Makes the tables of an empty file; gives the version that a file already has. */
+/** Since version 2: what links would have carried without steering, and the usage of blocks. */
+const second = `
+  CREATE TABLE shifts (
+    at INTEGER NOT NULL,
+    link TEXT NOT NULL,
+    inbound_l2 INTEGER NOT NULL,
+    PRIMARY KEY (at, link)
+  ) WITHOUT ROWID;
+  CREATE TABLE block_usage (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    covered_ms INTEGER NOT NULL,
+    coverage REAL NOT NULL,
+    body BLOB NOT NULL
+  );
+  CREATE INDEX block_usage_at ON block_usage (at);
+`;
+
+/** Makes the tables of an empty file, adds to an older one what it lacks; gives the version that the file then has. */
 export function prepareTables(database: Database): number {
   // A cast: with `simple` the pragma is one number.
   const version = database.pragma('user_version', { simple: true }) as number;
-  if (version !== 0) return version;
+  if (version >= schemaVersion) return version;
   database.transaction(() => {
-    database.exec(tables);
+    if (version === 0) database.exec(tables);
+    database.exec(second);
     database.pragma(`user_version = ${schemaVersion}`);
   })();
   return schemaVersion;

@@ -49,7 +49,15 @@ t.test('samples of all links stand on one time axis, what was not measured is a 
       ],
     },
     links: [link('north'), link('south')],
-    bill: { at, currency: 'EUR', to_date: '0', forecast: '0', unconverted: [], links: [] },
+    bill: {
+      at,
+      currency: 'EUR',
+      to_date: '0',
+      forecast: '0',
+      not_compared: [],
+      unconverted: [],
+      links: [],
+    },
   });
   t.same(
     report.times.map((time) => (time - at) / 300_000),

@@ -29,7 +29,10 @@ export interface Statement {
   readonly toDate: Micros;
   readonly forecast: Micros;
   readonly withoutControl?: Micros;
+  /** Of the links whose bill without control is known; negative where steering made it dearer. */
   readonly saved?: Micros;
+  /** Links for which it is not known what they would have carried: they are in neither figure of the comparison. */
+  readonly notCompared: readonly LinkId[];
   /** Currencies of prices for which no rate was given: their links are in no total. */
   readonly unconverted: readonly string[];
 }
@@ -58,17 +61,19 @@ export function drawStatement(
     return micros(sum);
   };
   const toDate = total(statements.map((entry) => entry.bill));
-  const comparable = statements.every((entry) => entry.withoutControl !== undefined);
-  const without = total(statements.map((entry) => entry.withoutControl));
+  const compared = statements.filter((entry) => entry.withoutControl !== undefined);
+  const without = total(compared.map((entry) => entry.withoutControl));
+  const steered = total(compared.map((entry) => entry.bill));
   return {
     at,
     links: statements,
     currency,
     toDate,
     forecast: total(statements.map((entry) => entry.forecast)),
-    ...(comparable && links.length > 0
-      ? { withoutControl: without, saved: micros(without - toDate) }
-      : {}),
+    ...(compared.length > 0 ? { withoutControl: without, saved: micros(without - steered) } : {}),
+    notCompared: links
+      .filter((_, i) => statements[i]?.withoutControl === undefined)
+      .map(({ link }) => link),
     unconverted,
   };
 }
