@@ -1,5 +1,6 @@
-import { formatPrefix, makePrefix } from '../core/base/prefix.ts';
+import { formatPrefix } from '../core/base/prefix.ts';
 import type { RouterId } from '../core/base/units.ts';
+import { readPrefix } from './own-space.ts';
 import type { SpeakerChange } from './status.ts';
 
 /** Changes kept: a few screens for a person, minutes of an ordinary feed. */
@@ -46,8 +47,7 @@ export class ChangeLog {
     this.#heads[slot * 4 + 2] = length;
     this.#heads[slot * 4 + 3] = action === 'announced' ? 1 : 2;
     const octets = (length + 7) >> 3;
-    for (let i = 0; i < 16; i++)
-      this.#addresses[slot * 16 + i] = i < octets ? (bytes[at + i] ?? 0) : 0;
+    for (let i = 0; i < octets; i++) this.#addresses[slot * 16 + i] = bytes[at + i] ?? 0;
   }
 
   add(atMs: number, change: SpeakerChange): void {
@@ -87,9 +87,9 @@ export class ChangeLog {
     if (action === 0) return this.#others.get(number);
     const name = this.#routers[router];
     if (name === undefined) return undefined;
-    const octets = family === 4 ? 4 : 16;
-    const address = this.#addresses.slice(slot * 16, slot * 16 + octets);
-    const prefix = formatPrefix(makePrefix(family === 4 ? 4 : 6, address, length));
+    const prefix = formatPrefix(
+      readPrefix(family === 4 ? 4 : 6, this.#addresses, slot * 16, length),
+    );
     return {
       kind: 'received',
       router: name,

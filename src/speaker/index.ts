@@ -2,7 +2,7 @@
  * The BGP speaker: holds a session with every border router, keeps what they hear equal to one desired
  * state, and tells what they say. The rules are in core/bgp; here are sockets, timers and counters.
  */
-import { covers, formatPrefix, makePrefix } from '../core/base/prefix.ts';
+import { formatPrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
 import type { RouterId } from '../core/base/units.ts';
 import type { Announcement, Desired } from '../core/bgp/announcement.ts';
@@ -17,6 +17,7 @@ import { Announcer } from './announcer.ts';
 import { ChangeLog, type ChangeStretch } from './change-log.ts';
 import { EgressSession } from './egress.ts';
 import { learnNextHop } from './next-hop.ts';
+import { OwnSpace, readPrefix } from './own-space.ts';
 import { lastErrorOf, Peer, type PeerEvents } from './peer.ts';
 import type { RouterPeering, SpeakerOptions } from './peering.ts';
 import { describePath, prefixesAt } from './routes.ts';
@@ -79,6 +80,7 @@ class BgpSpeaker implements Speaker {
   readonly #options: SpeakerOptions;
   readonly #clock;
   readonly #turns;
+  readonly #ownSpace: OwnSpace;
   readonly #members = new Map<RouterId, Member>();
   readonly #listeners = new Set<(change: SpeakerChange) => void>();
   readonly #counters = new Counters();
@@ -94,6 +96,7 @@ class BgpSpeaker implements Speaker {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#turns = new Turns(this.#clock);
+    this.#ownSpace = new OwnSpace(options.networks);
     this.#log = new ChangeLog(options.routers.map(({ name }) => name));
     for (const peering of options.routers) {
       assert(!this.#members.has(peering.name), `router ${peering.name} is named once`);
@@ -402,22 +405,12 @@ class BgpSpeaker implements Speaker {
     action: 'announced' | 'withdrawn',
   ): void {
     egress?.noteChange();
-    this.#log.addRoute(this.#clock.now(), peer.ribPeer, family, bytes, at, length, action);
-    const mayBeOurs = this.#options.networks.some(
-      (network) =>
-        network.family === family && (network.length < 8 || network.bytes[0] === bytes[at]),
-    );
-    if (!mayBeOurs && length >= 8 && this.#listeners.size === 0) return;
-    const address = new Uint8Array(family === 4 ? 4 : 16);
-    address.set(bytes.subarray(at, at + ((length + 7) >> 3)));
-    const prefix = makePrefix(family, address, length);
+    this.#log.addRoute(this.#turns.nowMs, peer.ribPeer, family, bytes, at, length, action);
     // The next hop of a block, or somebody else's announcement of it, may have changed.
-    if (
-      this.#options.networks.some((network) => covers(network, prefix) || covers(prefix, network))
-    )
-      this.#queueUpdate();
-    if (this.#listeners.size > 0)
-      this.#tell({ kind: 'received', router: peer.name, prefix: formatPrefix(prefix), action });
+    if (this.#ownSpace.touches(family, bytes, at, length)) this.#queueUpdate();
+    if (this.#listeners.size === 0) return;
+    const prefix = formatPrefix(readPrefix(family, bytes, at, length));
+    this.#tell({ kind: 'received', router: peer.name, prefix, action });
   }
 
   /** Why an announcement must not be made now, seen over all routers. */

@@ -14,9 +14,16 @@ export class Turns {
   readonly #clock: Clock;
   readonly #waiting: Portion[] = [];
   #isScheduled = false;
+  #nowMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#nowMs = clock.now();
+  }
+
+  /** The clock when the portion at hand began: exact to a millisecond, and costs nothing to ask for. */
+  get nowMs(): number {
+    return this.#nowMs;
   }
 
   add(portion: Portion): void {
@@ -29,10 +36,12 @@ export class Turns {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      const end = this.#clock.now() + turnMs;
+      this.#nowMs = this.#clock.now();
+      const end = this.#nowMs + turnMs;
       for (let portion = this.#waiting.shift(); portion; portion = this.#waiting.shift()) {
         if (portion()) this.#waiting.push(portion);
-        if (this.#clock.now() >= end) break;
+        this.#nowMs = this.#clock.now();
+        if (this.#nowMs >= end) break;
       }
       this.#schedule();
     });

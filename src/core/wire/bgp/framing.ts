@@ -57,12 +57,7 @@ export class MessageSplitter {
     if (bytes.length - start < headerLength) return undefined;
     const length = ((bytes[start + 16] ?? 0) << 8) | (bytes[start + 17] ?? 0);
     const type = bytes[start + 18] ?? 0;
-    const error = checkHeader(
-      bytes.subarray(start, start + headerLength),
-      length,
-      type,
-      this.maxLength,
-    );
+    const error = checkHeader(bytes, start, length, type, this.maxLength);
     if (error) {
       this.#error = error;
       return err(error);
@@ -75,23 +70,23 @@ export class MessageSplitter {
 
 /** RFC 4271 section 6.1, in its order: marker, length, type. */
 function checkHeader(
-  header: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
   length: number,
   type: number,
   maxLength: number,
 ): BgpError | undefined {
   for (let i = 0; i < 16; i++) {
-    if (header[i] !== 0xff) return headerError('marker', 1, i);
+    if (bytes[start + i] !== 0xff) return headerError('marker', 1, i);
   }
-  const lengthBytes = header.slice(16, 18);
+  const wrongLength = () => headerError('length', 2, 16, bytes.slice(start + 16, start + 18));
   const limit =
     type === messageType.open || type === messageType.keepalive ? maxMessageLength : maxLength;
-  if (length < headerLength || length > limit) return headerError('length', 2, 16, lengthBytes);
+  if (length < headerLength || length > limit) return wrongLength();
   const least = minLengths[type];
-  if (least === undefined) return headerError('type', 3, 18, header.slice(18, 19));
+  if (least === undefined) return headerError('type', 3, 18, bytes.slice(start + 18, start + 19));
   const isWrong = type === messageType.keepalive ? length !== least : length < least;
   // A ROUTE-REFRESH of a wrong length has an error of its own (RFC 7313 section 5), found by its decoder.
-  if (isWrong && type !== messageType.routeRefresh)
-    return headerError('length', 2, 16, lengthBytes);
+  if (isWrong && type !== messageType.routeRefresh) return wrongLength();
   return undefined;
 }
