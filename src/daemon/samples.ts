@@ -13,8 +13,10 @@ export interface LinkSamples {
   readonly inboundDiscardRatio?: Sampled<number>;
   readonly outboundDiscardRatio?: Sampled<number>;
   readonly lossRatio?: Sampled<number>;
-  /** What the loss is at least with 95 % confidence. */
-  readonly lossLow?: number;
+  /** Probes that the loss is of. */
+  readonly lossSent?: number;
+  /** Loss of the probes of the last two cycles alone. */
+  readonly lossNow?: { readonly ratio: number; readonly sent: number };
   readonly rttUs?: Sampled<number>;
   /** What round trips have grown by over their lowest, microseconds. */
   readonly delayGrowthUs?: Sampled<number>;

@@ -4,7 +4,6 @@ import { judgeCongestion } from '../core/decide/congestion.ts';
 import type { CongestionVerdict } from '../core/model/congestion.ts';
 import type { Direction } from '../core/model/link.ts';
 import type { LinkObservation, Sampled } from '../core/model/observation.ts';
-import { wilson } from '../probe/statistics.ts';
 import type { LinkSamples } from './samples.ts';
 
 /** Data segments of one direction, and those sent again because the provider's side lost them. */
@@ -34,10 +33,10 @@ export function judgeLink(input: SignInput): readonly CongestionVerdict[] {
 
 function signsOf({ seen, samples, tcp }: SignInput, direction: Direction): Sign[] {
   const signs: Sign[] = [];
-  const add = (kind: Sign['kind'], sampled: Sampled<number> | undefined, low?: number) => {
+  const add = (kind: Sign['kind'], sampled: Sampled<number> | undefined, trials?: number) => {
     if (!sampled) return;
     const { value, ageMs, coverage } = sampled;
-    signs.push({ kind, value, ageMs, coverage, ...(low === undefined ? {} : { low }) });
+    signs.push({ kind, value, ageMs, coverage, ...(trials === undefined ? {} : { trials }) });
   };
   const rate = seen[direction];
   if (rate && seen.isUp && seen.capacity > 0) {
@@ -46,13 +45,16 @@ function signsOf({ seen, samples, tcp }: SignInput, direction: Direction): Sign[
   add('discards', samples?.[`${direction}DiscardRatio`]);
   const { segments, lost } = tcp?.[direction] ?? { segments: 0, lost: 0 };
   if (rate && segments > 0) {
-    const value = Math.min(1, lost / segments);
-    // A handful of segments proves little, however many of them were lost.
-    add('retransmission', { ...rate, value }, wilson(Math.min(lost, segments), segments)[0]);
+    add('retransmission', { ...rate, value: Math.min(1, lost / segments) }, segments);
   }
   // A probe's answer returns by this link alone; how the question left is less sure.
   if (direction === 'inbound') {
-    add('probe_loss', samples?.lossRatio, samples?.lossLow);
+    const { lossRatio, lossNow } = samples ?? {};
+    add('probe_loss', lossRatio, samples?.lossSent);
+    // What has just begun is still thin among all that is remembered.
+    if (lossRatio && lossNow) {
+      add('probe_loss', { ...lossRatio, value: lossNow.ratio }, lossNow.sent);
+    }
     add('delay_growth', samples?.delayGrowthUs);
   }
   return signs;

@@ -11,6 +11,7 @@ import type { LinkId } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { createProber, type Prober, type ProbeSamples, proberOptionsOf } from '../probe/index.ts';
 import type { Clock } from './clock.ts';
+import { cycleTimesOf } from './configure.ts';
 import { type Learned, LearnedRoutes } from './learned-routes.ts';
 import type { Log } from './log.ts';
 import { RateWindow } from './rate-window.ts';
@@ -50,7 +51,8 @@ export function makeSources(
   const flowOptions = flowOptionsOf(settings);
   const collector = flowOptions && createFlowCollector(flowOptions);
   const proberOptions = proberOptionsOf(settings);
-  const prober = proberOptions && createProber(proberOptions);
+  const nowMs = 2 * cycleTimesOf(settings).intervalMs;
+  const prober = proberOptions && createProber({ ...proberOptions, nowMs });
   if (!snmp && !collector && !prober) return undefined;
   return new OutOfLine(settings, averageMs, clock, log, { snmp, collector, prober, routes });
 }
@@ -162,11 +164,13 @@ class OutOfLine implements Sources {
         `probes: the path to ${target} over ${link} changed`,
       );
     }
-    for (const { link, lossRatio, lossLow, rttUs, delayGrowthUs } of this.#probes?.links ?? []) {
+    for (const { link, lossRatio, sent, lossNow, rttUs, delayGrowthUs } of this.#probes?.links ??
+      []) {
       found.set(link, {
         ...found.get(link),
         lossRatio,
-        lossLow,
+        lossSent: sent,
+        lossNow,
         ...(rttUs ? { rttUs } : {}),
         ...(delayGrowthUs ? { delayGrowthUs } : {}),
       });

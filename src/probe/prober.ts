@@ -12,7 +12,7 @@ import {
   type ProbeOutcome,
   type ProbeTarget,
 } from './engine.ts';
-import { median, type ProbeChange, type ProbeSummary, wilson } from './statistics.ts';
+import { median, type ProbeChange, type ProbeSummary } from './statistics.ts';
 import { type FoundNetwork, HostChoice } from './targets.ts';
 import { ProbeTrack } from './track.ts';
 
@@ -25,6 +25,8 @@ export interface ProberOptions {
   readonly budget: BudgetLimits;
   readonly never: readonly Prefix[];
   readonly significance: number;
+  /** What `lossNow` is of, milliseconds. */
+  readonly nowMs?: number;
   readonly witness?: ArrivalWitness;
   readonly engine?: ProbeEngine;
   /** Wall clock, milliseconds since the Unix epoch. */
@@ -46,8 +48,10 @@ export interface LinkProbe {
   readonly link: LinkId;
   /** Over all targets that answer at all: a host that answers nobody says nothing of a path. */
   readonly lossRatio: Sampled<number>;
-  readonly lossLow: number;
-  readonly lossHigh: number;
+  /** Probes that `lossRatio` is of: the newest twenty of each target. */
+  readonly sent: number;
+  /** Of the probes of the last two cycles alone: what has just begun shows here first. */
+  readonly lossNow: { readonly ratio: number; readonly sent: number };
   /** Median of the targets' medians, microseconds. */
   readonly rttUs: Sampled<number> | undefined;
   /** Median of what the targets' round trips have grown by over their lowest: queueing. */
@@ -96,6 +100,8 @@ const silentForMs = 3_600_000;
 /** A target counts for its links while any link has reached it within this. */
 const answeringForMs = 600_000;
 const changesMax = 1000;
+/** Two cycles as they are unless set. */
+const twoCyclesMs = 60_000;
 
 /** Probes targets over every link whose source holds. Nothing is sent before `start`. */
 export function createProber(options: ProberOptions): Prober {
@@ -219,7 +225,8 @@ export function createProber(options: ProberOptions): Prober {
         at: ms(at),
         links: options.links.flatMap(({ link }) => {
           const tracks = answering.flatMap((subject) => subject.tracks.get(link) ?? []);
-          return tracks.length === 0 ? [] : [summariseLink(link, tracks, at)];
+          const fromMs = at - (options.nowMs ?? twoCyclesMs);
+          return tracks.length === 0 ? [] : [summariseLink(link, tracks, at, fromMs)];
         }),
         destinations: subjects.flatMap((subject) => describe(subject, at)),
         changes: reported,
@@ -279,11 +286,18 @@ function describe(subject: Subject, at: number): DestinationProbe[] {
 /** The newest probes of each target: a link is judged by now, a destination by its whole window. */
 const recent = 20;
 
-function summariseLink(link: LinkId, tracks: readonly ProbeTrack[], at: number): LinkProbe {
+function summariseLink(
+  link: LinkId,
+  tracks: readonly ProbeTrack[],
+  at: number,
+  fromMs: number,
+): LinkProbe {
   const summaries = tracks.map((track) => track.summary(recent));
   const sent = summaries.reduce((sum, summary) => sum + summary.sent, 0);
   const lost = summaries.reduce((sum, summary) => sum + summary.lost, 0);
-  const [lossLow, lossHigh] = wilson(lost, sent);
+  const newest = tracks.map((track) => track.since(fromMs));
+  const sentNow = newest.reduce((sum, { sent: count }) => sum + count, 0);
+  const lostNow = newest.reduce((sum, { lost: count }) => sum + count, 0);
   const ageMs = ms(at - Math.max(...tracks.map((track) => track.lastMs)));
   const sampled = (value: number): Sampled<number> => ({
     value,
@@ -299,8 +313,8 @@ function summariseLink(link: LinkId, tracks: readonly ProbeTrack[], at: number):
   return {
     link,
     lossRatio: sampled(sent === 0 ? 0 : lost / sent),
-    lossLow,
-    lossHigh,
+    sent,
+    lossNow: { ratio: sentNow === 0 ? 0 : lostNow / sentNow, sent: sentNow },
     rttUs: middle(summaries.map((summary) => summary.rttUs)),
     delayGrowthUs: middle(tracks.map((track) => track.delayGrowthUs())),
   };

@@ -11,6 +11,8 @@ const compareEvery = 10;
 /** The last outcomes of one target over one link. */
 export class ProbeTrack {
   #rtts: (number | undefined)[] = [];
+  /** When each outcome was known. */
+  #times: number[] = [];
   #noted = 0;
   /** Lowest round trip ever seen: what the path takes without queues. */
   #rttUsMin = Number.POSITIVE_INFINITY;
@@ -22,7 +24,11 @@ export class ProbeTrack {
     if (outcome.kind === 'not_sent') return [];
     const rtt = outcome.kind === 'reached' ? outcome.rttUs : undefined;
     this.#rtts.push(rtt);
-    if (this.#rtts.length > windowMax) this.#rtts.shift();
+    this.#times.push(nowMs);
+    if (this.#rtts.length > windowMax) {
+      this.#rtts.shift();
+      this.#times.shift();
+    }
     this.lastMs = nowMs;
     if (rtt !== undefined) {
       this.reachedMs = nowMs;
@@ -36,13 +42,27 @@ export class ProbeTrack {
       significance,
     );
     // What has been said is the new normal.
-    if (changes.length > 0) this.#rtts = this.#rtts.slice(-recentCount);
+    if (changes.length > 0) {
+      this.#rtts = this.#rtts.slice(-recentCount);
+      this.#times = this.#times.slice(-recentCount);
+    }
     return changes;
   }
 
   /** Of the last `count` probes, or of all that are remembered. */
   summary(count: number = windowMax): ProbeSummary {
     return summarise(this.#rtts.slice(-count));
+  }
+
+  /** Probes whose outcome was known at `fromMs` or later, as far as they are remembered. */
+  since(fromMs: number): { readonly sent: number; readonly lost: number } {
+    let sent = 0;
+    let lost = 0;
+    for (let i = this.#times.length - 1; i >= 0 && (this.#times[i] ?? 0) >= fromMs; i--) {
+      sent++;
+      if (this.#rtts[i] === undefined) lost++;
+    }
+    return { sent, lost };
   }
 
   /** Median of the newest round trips above the lowest ever: queues on the way. */

@@ -26,6 +26,7 @@ const prober = createProber({
   budget: { perLink: 1000, perNetwork: 2000, prohibitedForMs: 1000 },
   never: [],
   significance: 0.001,
+  nowMs: 6000,
 });
 await prober.start();
 setInterval(() => process.stdout.write(`${JSON.stringify(prober.samples().links)}\n`), 1000);

@@ -9,11 +9,8 @@ export interface Sign {
   readonly kind: SignKind;
   /** Ratios 0 to 1; delay growth in microseconds; load in shares of the live capacity. */
   readonly value: number;
-  /**
-   * What the value is at least with 95 % confidence: few probes prove little. The value itself where
-   * it is counted, not sampled.
-   */
-  readonly low?: number;
+  /** Probes or segments that the ratio is of, where it is of few: a handful proves little. Absent where all is counted. */
+  readonly trials?: number;
   readonly ageMs: number;
   /** Share of the subject that was measured, 0 to 1. */
   readonly coverage: number;
@@ -45,7 +42,7 @@ export interface CongestionPolicy {
  */
 export const defaultCongestionPolicy: CongestionPolicy = {
   signs: {
-    probe_loss: { quiet: 0.002, certain: 0.01, weight: 0.9 },
+    probe_loss: { quiet: 0.002, certain: 0.008, weight: 0.9 },
     delay_growth: { quiet: 2000, certain: 30_000, weight: 0.6 },
     retransmission: { quiet: 0.003, certain: 0.01, weight: 0.9 },
     discards: { quiet: 0.0005, certain: 0.005, weight: 0.9 },
@@ -125,10 +122,36 @@ const signKinds: readonly SignKind[] = [
 function evidenceOf(sign: Sign, policy: CongestionPolicy): number {
   if (sign.ageMs > policy.ageMsMax) return 0;
   const { quiet, certain, weight } = policy.signs[sign.kind];
-  const said = ((sign.low ?? sign.value) - quiet) / (certain - quiet);
-  const strength = Math.min(1, Math.max(0, said));
+  const said = (sign.value - quiet) / (certain - quiet);
+  const strength =
+    Math.min(1, Math.max(0, said)) *
+    (sign.trials === undefined ? 1 : confidence(sign.value, sign.trials, quiet / 2));
   const freshness = 0.5 ** (Math.max(0, sign.ageMs) / policy.halfLifeMs);
   return strength * weight * freshness * Math.min(1, Math.max(0, sign.coverage));
+}
+
+/**
+ * From 0, where a path that loses `healthy` of all shows as much by chance once in 300 looks, to 1, where once in
+ * 3,000. An alarm that nothing else supports then takes a chance below one in 1,000, and a healthy path mostly loses
+ * far less than that.
+ */
+function confidence(ratio: number, trials: number, healthy: number): number {
+  const chance = chanceOf(Math.round(ratio * trials), trials, healthy);
+  return Math.min(1, Math.max(0, -Math.log10(chance) - 2.5));
+}
+
+/** Probability of `hits` or more of `trials` that each hit with probability `rate` (small): Poisson's. */
+export function chanceOf(hits: number, trials: number, rate: number): number {
+  const mean = trials * rate;
+  // Chernoff's bound where the sum would be long: never below the truth.
+  if (hits > 500) return hits <= mean ? 1 : Math.exp(hits - mean - hits * Math.log(hits / mean));
+  let term = Math.exp(-mean);
+  let below = 0;
+  for (let i = 0; i < hits; i++) {
+    below += term;
+    term *= mean / (i + 1);
+  }
+  return Math.max(0, 1 - below);
 }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -201,7 +201,7 @@ t.test('signs of all sources become one verdict per direction, left later than r
             outbound: sampled(bitps(1e6), 'snmp'),
             inboundDiscardRatio: sampled(0, 'snmp'),
             lossRatio: sampled(loss, 'probe'),
-            lossLow: loss / 2,
+            lossSent: 1000,
           },
         ],
       ]),
