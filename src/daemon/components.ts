@@ -3,14 +3,16 @@ import { type Answer, type ControlServer, openControlServer } from '../control/i
 import { HeadgateError } from '../core/base/error.ts';
 import { prefixOf } from '../core/base/prefix.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineOptions, WireEngine } from '../engine/index.ts';
+import type { EngineOptions, EngineSnapshot, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
+import type { ArrivalWitness } from '../probe/index.ts';
 import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
 import type { Log } from './log.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { OriginCheck } from './origin.ts';
+import { arrivalsOn } from './own-probes.ts';
 import { Recorder } from './recorder.ts';
 import { makeSources, type Sources } from './sources.ts';
 
@@ -94,14 +96,36 @@ export async function openComponents(
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
 
   const { averageMs } = cycleTimesOf(settings);
-  const sources = makeSources(settings, averageMs, parts.clock, log, speaker?.rib);
+  const witness = engine && wireWitness(engine, parts.clock);
+  const sources = makeSources(settings, averageMs, parts.clock, log, {
+    routes: speaker?.rib,
+    witness,
+  });
   if (sources) closers.push(() => sources.stop());
 
   const serial = Math.floor(parts.clock.wall() / 1000);
-  const names = await openNameService(settings, resolverProbesOf(settings), serial);
+  const probes = { ...resolverProbesOf(settings), ...(witness ? { witness } : {}) };
+  const names = await openNameService(settings, probes, serial);
   if (names) closers.push(() => names.close());
   const origin = settings.rpki && new OriginCheck(settings.rpki, settings.asn);
   return { control, answers, history, recorder, engine, speaker, sources, origin, names };
+}
+
+/** The wires as witness of the ways that answers to our probes take. */
+function wireWitness(engine: WireEngine, clock: Clock): ArrivalWitness {
+  let latest: { readonly at: number; readonly snapshot: EngineSnapshot } | undefined;
+  return (address) => {
+    // One look answers for all sources: reading the counters is not free.
+    if (!latest || clock.now() - latest.at > 50) {
+      try {
+        latest = { at: clock.now(), snapshot: engine.snapshot() };
+      } catch (error) {
+        if (error instanceof HeadgateError) return undefined;
+        throw error;
+      }
+    }
+    return arrivalsOn(latest.snapshot, address);
+  };
 }
 
 /** Runs them all, whatever fails. */

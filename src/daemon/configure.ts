@@ -11,6 +11,7 @@ import {
 import type { RailsSettings, RouterSettings, Settings } from '../core/settings/index.ts';
 import type { EngineTables, LinkRule, Mark, WireOptions } from '../engine/index.ts';
 import type { RouterPeering } from '../speaker/index.ts';
+import { probeAddresses } from './own-probes.ts';
 
 /** Times of the loop, milliseconds; defaults of DESIGN.md section 5 divided by the time scale. */
 export interface CycleTimes {
@@ -35,7 +36,7 @@ export function wiresOf({ wires }: Settings): readonly WireOptions[] {
 
 export function tablesOf(settings: Settings): EngineTables {
   return {
-    blocks: settings.blocks.map((block) => block.prefix),
+    blocks: [...settings.blocks.map((block) => block.prefix), ...probeAddresses(settings)],
     links: settings.links.flatMap((link): readonly LinkRule[] => {
       const { attribute, mark } = link;
       return attribute

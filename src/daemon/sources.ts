@@ -9,9 +9,16 @@ import { createSnmpPoller, polledRoutersOf, type SnmpPoller } from '../collect/s
 import { makePrefix, prefixOf } from '../core/base/prefix.ts';
 import type { LinkId } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
-import { createProber, type Prober, type ProbeSamples, proberOptionsOf } from '../probe/index.ts';
+import {
+  type ArrivalWitness,
+  createProber,
+  type Prober,
+  type ProbeSamples,
+  proberOptionsOf,
+} from '../probe/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf } from './configure.ts';
+import { ExportedArrivals } from './exported-arrivals.ts';
 import { type Learned, LearnedRoutes } from './learned-routes.ts';
 import type { Log } from './log.ts';
 import { RateWindow } from './rate-window.ts';
@@ -38,13 +45,21 @@ export interface SourceLoss {
   readonly count: number;
 }
 
-/** Opens nothing before `start`. `routes`: what the routers tell by BGP, which destinations are then cut by. */
+/** What other components know and the sources need. */
+export interface Known {
+  /** What the routers tell by BGP, which destinations are then cut by. */
+  readonly routes?: Learned | undefined;
+  /** Packets that the wires saw come in for an address, by link. */
+  readonly witness?: ArrivalWitness | undefined;
+}
+
+/** Opens nothing before `start`. */
 export function makeSources(
   settings: Settings,
   averageMs: number,
   clock: Clock,
   log: Log,
-  routes?: Learned,
+  { routes, witness }: Known = {},
 ): Sources | undefined {
   const polled = polledRoutersOf(settings);
   const snmp = polled.length > 0 ? createSnmpPoller({ routers: polled }) : undefined;
@@ -52,9 +67,19 @@ export function makeSources(
   const collector = flowOptions && createFlowCollector(flowOptions);
   const proberOptions = proberOptionsOf(settings);
   const nowMs = 2 * cycleTimesOf(settings).intervalMs;
-  const prober = proberOptions && createProber({ ...proberOptions, nowMs });
+  const exported = flowOptions && new ExportedArrivals();
+  const watching = witness ?? exported?.witness;
+  const prober =
+    proberOptions &&
+    createProber({ ...proberOptions, nowMs, ...(watching ? { witness: watching } : {}) });
   if (!snmp && !collector && !prober) return undefined;
-  return new OutOfLine(settings, averageMs, clock, log, { snmp, collector, prober, routes });
+  return new OutOfLine(settings, averageMs, clock, log, {
+    snmp,
+    collector,
+    prober,
+    routes,
+    exported,
+  });
 }
 
 interface Collectors {
@@ -62,6 +87,7 @@ interface Collectors {
   readonly collector: FlowCollector | undefined;
   readonly prober: Prober | undefined;
   readonly routes: Learned | undefined;
+  readonly exported: ExportedArrivals | undefined;
 }
 
 class OutOfLine implements Sources {
@@ -120,6 +146,7 @@ class OutOfLine implements Sources {
       if (interfaces && interfaces.size > 0) collector.setInterfaces(address, interfaces);
     }
     const samples = await collector.samples();
+    this.#collectors.exported?.add(samples.arrivals);
     // Right after: no record came between, so that none is lost with the old table.
     this.#learn();
     this.#drainedMs = this.#clock.now();
@@ -203,6 +230,16 @@ class OutOfLine implements Sources {
     for (const { address, ageMs } of this.#drains.at(-1)?.exporters ?? []) {
       const isSilent = ageMs === undefined || ageMs > this.#averageMs;
       if (isSilent) found.set(`flows ${address}`, `exporter ${address}: no flow records`);
+    }
+    for (const check of this.#probes?.checks ?? []) {
+      const { link, source, state, by } = check;
+      if (state === 'wrong_link') {
+        const what = `answers come in by ${by ?? 'another link'}; ${link} is not probed with it`;
+        found.set(`probe ${source}`, `probes: source ${source} of ${link}: ${what}`);
+      } else if (state === 'no_answer') {
+        const what = `nobody answers; ${link} is not probed with it`;
+        found.set(`probe ${source}`, `probes: source ${source} of ${link}: ${what}`);
+      }
     }
     return found;
   }

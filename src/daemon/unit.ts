@@ -33,6 +33,7 @@ import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { nameAnswers } from './names.ts';
 import { observe } from './observe.ts';
+import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
 import { fixedChanges } from './reload.ts';
 import { readRouting } from './routing.ts';
@@ -228,13 +229,14 @@ export class Unit {
   }
 
   #measure(): void {
-    const snapshot = this.#snapshot();
-    if (!snapshot) return;
+    const all = this.#snapshotAll();
+    if (!all) return;
+    const snapshot = this.#withoutProbes(all);
     const before = this.#window.latest;
     this.#window.add(snapshot);
     this.#takenMs = this.#clock.now();
     const at = this.#clock.wall();
-    this.#components.history.addUsage(this.#usage.advance(snapshot, at));
+    this.#components.history.addUsage(this.#usage.advance(all, at));
     const last = this.#loop.last?.observation;
     if (before)
       this.#meterBlocks(countedBetween(before, snapshot), at, last ? coverageOf(last) : 0);
@@ -246,8 +248,13 @@ export class Unit {
     if (sample) this.#components.history.addBlockSample(sample);
   }
 
+  /** What is decided by: our own probes are nobody's traffic. They are billed all the same. */
+  #withoutProbes(snapshot: EngineSnapshot): EngineSnapshot {
+    return withoutProbes(snapshot, new Set(probeAddresses(this.#settings)));
+  }
+
   /** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
-  #snapshot(): EngineSnapshot | undefined {
+  #snapshotAll(): EngineSnapshot | undefined {
     try {
       return this.#components.engine?.snapshot();
     } catch (error) {
@@ -346,8 +353,9 @@ export class Unit {
     const grouped = this.#settings.blocks.flatMap((block) =>
       block.group === undefined ? [] : [[block.prefix, block.group] as const],
     );
+    const now = this.#snapshotAll();
     return {
-      snapshot: this.#snapshot() ?? this.#window.latest,
+      snapshot: now ? this.#withoutProbes(now) : this.#window.latest,
       sessions: speaker?.sessions() ?? [],
       loop: this.#loop,
       groups: new Map(grouped),

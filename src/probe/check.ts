@@ -30,6 +30,27 @@ export const holds = (check: LinkCheck): boolean =>
 /** Counters reach us in snapshots: the witness may speak this much later than the answer. */
 const witnessPatienceMs = 3000;
 
+/** Arrivals that tell of a path: one alone may be a stranger's. */
+const arrivalsMin = 3;
+
+/**
+ * What arrivals since the last look make of a source that is being probed: a witness may be slow (flow exports tell of
+ * a minute ago), and routes change. Most of them by another link: it does not hold any more.
+ */
+export function judgeArrivals(
+  check: LinkCheck,
+  before: ReadonlyMap<LinkId, number>,
+  now: ReadonlyMap<LinkId, number>,
+): LinkCheck {
+  const grown = grownSince(before, now);
+  const total = grown.reduce((sum, { packets }) => sum + packets, 0);
+  const [most] = grown;
+  if (!most || total < arrivalsMin || most.packets * 2 <= total) return check;
+  const { link, family, source } = check;
+  const state = most.link === link ? 'verified' : 'wrong_link';
+  return { link, family, source, state, by: most.link };
+}
+
 /** Probes the references once per link and source, and asks the witness by which link the answers arrived. */
 export async function checkLinks(
   engine: ProbeEngine,
@@ -48,7 +69,8 @@ export async function checkLinks(
   return checks;
 }
 
-async function checkSource(
+/** The same for one source, again. */
+export async function checkSource(
   engine: ProbeEngine,
   link: ProbeLink,
   source: Address,
@@ -81,12 +103,16 @@ async function arrival(
 ): Promise<LinkId | undefined> {
   const deadline = Date.now() + witnessPatienceMs;
   for (;;) {
-    const grown = [...(witness(source) ?? [])]
-      .map(([link, packets]) => ({ link, packets: packets - (before.get(link) ?? 0) }))
-      .filter(({ packets }) => packets > 0)
-      .sort((a, b) => b.packets - a.packets);
-    if (grown[0]) return grown[0].link;
+    const [most] = grownSince(before, witness(source) ?? before);
+    if (most) return most.link;
     if (Date.now() >= deadline) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/** By how much each link's count grew, the most first. */
+const grownSince = (before: ReadonlyMap<LinkId, number>, now: ReadonlyMap<LinkId, number>) =>
+  [...now]
+    .map(([link, packets]) => ({ link, packets: packets - (before.get(link) ?? 0) }))
+    .filter(({ packets }) => packets > 0)
+    .sort((a, b) => b.packets - a.packets);

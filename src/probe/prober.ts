@@ -4,7 +4,7 @@ import { PrefixRanges } from '../core/base/ranges.ts';
 import { type LinkId, type Ms, ms, type PrefixText } from '../core/base/units.ts';
 import type { Sampled } from '../core/model/observation.ts';
 import { type BudgetLimits, type BudgetRefusal, ProbeBudget } from './budget.ts';
-import { type ArrivalWitness, checkLinks, holds, type LinkCheck } from './check.ts';
+import { type ArrivalWitness, checkLinks, checkSource, type LinkCheck } from './check.ts';
 import {
   createProbeEngine,
   type ProbeEngine,
@@ -12,6 +12,7 @@ import {
   type ProbeOutcome,
   type ProbeTarget,
 } from './engine.ts';
+import { SourceChecks } from './source-checks.ts';
 import { median, type ProbeChange, type ProbeSummary } from './statistics.ts';
 import { type FoundNetwork, HostChoice } from './targets.ts';
 import { ProbeTrack } from './track.ts';
@@ -77,7 +78,7 @@ export interface ProbeSamples {
 }
 
 export interface Prober {
-  /** Checks each link's source and probes those that hold. */
+  /** Checks each link's source and probes those that hold; the others are checked again from time to time. */
   start(): Promise<readonly LinkCheck[]>;
   stop(): Promise<void>;
   /** The networks that traffic shows, the busiest first; replaces those of before. */
@@ -100,6 +101,10 @@ const silentForMs = 3_600_000;
 /** A target counts for its links while any link has reached it within this. */
 const answeringForMs = 600_000;
 const changesMax = 1000;
+/** Hosts that a check of a source asks. */
+const referencesMax = 5;
+/** How often sources that do not hold are looked through. */
+const checkEveryMs = 10_000;
 /** Two cycles as they are unless set. */
 const twoCyclesMs = 60_000;
 
@@ -116,14 +121,15 @@ export function createProber(options: ProberOptions): Prober {
   const skipped = { link_budget: 0, network_budget: 0, never: 0, prohibited: 0, not_sent: 0 };
   const given = options.targets.map((target) => makeSubject(target));
   const found = new Map<PrefixText, Subject>();
-  let links: readonly ProbeLink[] = [];
-  let checks: readonly LinkCheck[] = [];
+  const witness = options.witness ?? (() => undefined);
+  const sources = new SourceChecks(options.links, witness);
+  let checking: NodeJS.Timeout | undefined;
   let changes: ReportedChange[] = [];
   let sent = 0;
   let isRunning = false;
 
   function begin(subject: Subject): void {
-    for (const link of links) schedule(subject, link, options.intervalMs * random());
+    for (const link of options.links) schedule(subject, link, options.intervalMs * random());
   }
 
   function schedule(subject: Subject, link: ProbeLink, delayMs: number): void {
@@ -137,10 +143,11 @@ export function createProber(options: ProberOptions): Prober {
     subject.timers.add(timer);
   }
 
-  async function probe(subject: Subject, link: ProbeLink): Promise<void> {
+  async function probe(subject: Subject, configured: ProbeLink): Promise<void> {
     const target = subject.target();
     if (!target) return;
-    if (!link.sources.some((source) => source.family === target.address.family)) return;
+    const link = sources.usable(configured.link);
+    if (!link?.sources.some((source) => source.family === target.address.family)) return;
     const refusal = budget.take(link.link, target.address, now());
     if (refusal) {
       skipped[refusal]++;
@@ -171,6 +178,30 @@ export function createProber(options: ProberOptions): Prober {
     }
   }
 
+  /** Those whom some link has reached lately; the given ones at first. */
+  function references(at: number): readonly ProbeTarget[] {
+    const reached = [...found.values()]
+      .filter((subject) => isAnswering(subject, at))
+      .flatMap((subject) => subject.target() ?? []);
+    return [...options.targets, ...reached].slice(0, referencesMax);
+  }
+
+  /** Sources that did not hold may hold by now. */
+  function checkAgain(): void {
+    checking = setTimeout(async () => {
+      for (const { link, source } of sources.due(now())) {
+        const targets = references(now());
+        sources.set(
+          await checkSource(engine, link, source, targets, witness, options.timeoutMs),
+          now(),
+        );
+        if (!isRunning) return;
+      }
+      checkAgain();
+    }, checkEveryMs);
+    checking.unref();
+  }
+
   function end(subject: Subject): void {
     subject.isGone = true;
     for (const timer of subject.timers) clearTimeout(timer);
@@ -180,22 +211,22 @@ export function createProber(options: ProberOptions): Prober {
   return {
     async start() {
       isRunning = true;
-      const witness = options.witness ?? (() => undefined);
-      checks = await checkLinks(engine, options.links, options.targets, witness, options.timeoutMs);
-      const good = new Set(checks.filter(holds).map((check) => `${check.link} ${check.source}`));
-      links = options.links
-        .map((link) => ({
-          ...link,
-          sources: link.sources.filter((source) =>
-            good.has(`${link.link} ${formatAddress(source.bytes)}`),
-          ),
-        }))
-        .filter((link) => link.sources.length > 0);
+      const { links, targets, timeoutMs } = options;
+      const checks = await checkLinks(
+        engine,
+        links,
+        targets.slice(0, referencesMax),
+        witness,
+        timeoutMs,
+      );
+      for (const check of checks) sources.set(check, now());
       for (const subject of [...given, ...found.values()]) begin(subject);
+      if (isRunning) checkAgain();
       return checks;
     },
     async stop() {
       isRunning = false;
+      clearTimeout(checking);
       for (const subject of [...given, ...found.values()]) end(subject);
       engine.close();
     },
@@ -216,9 +247,8 @@ export function createProber(options: ProberOptions): Prober {
     samples() {
       const at = now();
       const subjects = [...given, ...found.values()];
-      const answering = subjects.filter((subject) =>
-        [...subject.tracks.values()].some((track) => at - track.reachedMs < answeringForMs),
-      );
+      for (const link of sources.look(at)) for (const { tracks } of subjects) tracks.delete(link);
+      const answering = subjects.filter((subject) => isAnswering(subject, at));
       const reported = changes;
       changes = [];
       return {
@@ -230,13 +260,16 @@ export function createProber(options: ProberOptions): Prober {
         }),
         destinations: subjects.flatMap((subject) => describe(subject, at)),
         changes: reported,
-        checks,
+        checks: sources.checks(),
         skipped,
         sent,
       };
     },
   };
 }
+
+const isAnswering = ({ tracks }: Subject, at: number): boolean =>
+  [...tracks.values()].some((track) => at - track.reachedMs < answeringForMs);
 
 function makeSubject(target: ProbeTarget): Subject {
   return {

@@ -15,6 +15,7 @@ export const accountSkips = [
   'metered_twice',
   'too_old',
   'destination_table_full',
+  'own_probe',
 ] as const;
 export type AccountSkip = (typeof accountSkips)[number];
 
@@ -27,6 +28,8 @@ export interface RouteTable {
 export interface AccountPolicy {
   readonly links: readonly LinkId[];
   readonly blocks: readonly Prefix[];
+  /** Addresses that our own probes leave with: their traffic counts for nobody, their arrivals are told apart. */
+  readonly watched?: readonly Prefix[];
   /** All our own address space: tells inbound from outbound. */
   readonly networks: readonly Prefix[];
   /** How foreign prefixes are cut where no route is known. */
@@ -55,7 +58,15 @@ export interface LinkVolume extends Volume {
   readonly direction: Direction;
 }
 
+/** Packets that came in for a watched address. */
+export interface Arrivals {
+  readonly address: PrefixText;
+  readonly link: LinkId;
+  readonly packets: number;
+}
+
 export interface Volumes {
+  readonly arrivals: readonly Arrivals[];
   readonly blocks: readonly BlockVolume[];
   readonly foreign: readonly ForeignVolume[];
   readonly links: readonly LinkVolume[];
@@ -73,14 +84,17 @@ export class FlowAccount {
     metered_twice: 0,
     too_old: 0,
     destination_table_full: 0,
+    own_probe: 0,
   };
   readonly #policy: AccountPolicy;
-  /** Blocks come first: what matches behind them is our own and counted for its link alone. */
+  /** Blocks come first, watched addresses next: what matches behind them is our own and counted for its link alone. */
   readonly #own: PrefixRanges;
   readonly #byBlock = new CounterTable();
   readonly #byForeign: CounterTable;
   readonly #byLink = new CounterTable();
   readonly #hosts = new Map<number, Uint8Array[]>();
+  /** Packets by watched address and link. */
+  readonly #arrivals = new Map<number, number>();
   #routes: RouteTable | undefined;
 
   constructor(policy: AccountPolicy) {
@@ -88,7 +102,7 @@ export class FlowAccount {
     // Of equal prefixes the last counts, and that must be the block.
     const blocks = new Set(policy.blocks.map(formatPrefix));
     const others = policy.networks.filter((network) => !blocks.has(formatPrefix(network)));
-    this.#own = new PrefixRanges([...policy.blocks, ...others]);
+    this.#own = new PrefixRanges([...policy.blocks, ...(policy.watched ?? []), ...others]);
     this.#byForeign = new CounterTable(policy.destinationsMax);
   }
 
@@ -105,6 +119,11 @@ export class FlowAccount {
     if (family === 0) return;
     const from = this.#own.match(family, bytes, sourceAt);
     const to = this.#own.match(family, bytes, destinationAt);
+    if (this.#isWatched(from) || this.#isWatched(to)) {
+      this.skipped.own_probe++;
+      if (this.#isWatched(to)) this.#noteArrival(record, exporter, to);
+      return;
+    }
     const isFromUs = from >= 0;
     const isToUs = to >= 0;
     if (isFromUs === isToUs) {
@@ -169,7 +188,26 @@ export class FlowAccount {
     }));
     this.#hosts.clear();
     const byLink = this.#byLink.drain((key, volume) => ({ ...sideOf(key), ...volume }));
-    return { blocks: byBlock, foreign, links: byLink };
+    const arrivals = [...this.#arrivals].map(([key, packets]) => ({
+      address: formatPrefix((this.#policy.watched ?? [])[Math.floor(key / sides)] as Prefix),
+      link: sideOf(key).link,
+      packets,
+    }));
+    this.#arrivals.clear();
+    return { blocks: byBlock, foreign, links: byLink, arrivals };
+  }
+
+  #isWatched(index: number): boolean {
+    const at = index - this.#policy.blocks.length;
+    return at >= 0 && at < (this.#policy.watched?.length ?? 0);
+  }
+
+  #noteArrival(record: FlowRecord, exporter: ExporterView, index: number): void {
+    const link = exporter.inboundLink(record);
+    if (link < 0 || !exporter.counts(record)) return;
+    const key = (index - this.#policy.blocks.length) * this.#policy.links.length * 2 + link * 2;
+    const packets = record.packets * exporter.scale(record);
+    this.#arrivals.set(key, (this.#arrivals.get(key) ?? 0) + packets);
   }
 
   /** Numbers below 2^33 are IPv4 prefixes, then routes, then IPv6: all exact in a double. */

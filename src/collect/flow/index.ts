@@ -1,6 +1,7 @@
 export type {
   AccountPolicy,
   AccountSkip,
+  Arrivals,
   BlockVolume,
   ForeignVolume,
   LinkVolume,

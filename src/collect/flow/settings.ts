@@ -20,6 +20,7 @@ export function flowOptionsOf(settings: Settings): FlowCollectorOptions | undefi
     account: {
       links: settings.links.map((link) => link.name),
       blocks: settings.blocks.flatMap((block) => prefixOf(block.prefix)),
+      watched: settings.links.flatMap(({ source = [] }) => source.flatMap(prefixOf)),
       networks: settings.networks.flatMap(prefixOf),
       destinationLength: { ipv4: flows.destinations.ipv4, ipv6: flows.destinations.ipv6 },
       destinationsMax: flows.destinations.max,

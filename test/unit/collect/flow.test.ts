@@ -37,7 +37,11 @@ const exporter: ExporterPolicy = {
 };
 
 /** A collector with a clock that the test moves. */
-function makeCollector(change: Partial<ExporterPolicy> = {}, destinationsMax = 1000) {
+function makeCollector(
+  change: Partial<ExporterPolicy> = {},
+  destinationsMax = 1000,
+  watched: readonly string[] = [],
+) {
   const clock = { now: 1_700_000_000_000 };
   const options: FlowCollectorOptions = {
     listen: [],
@@ -46,6 +50,7 @@ function makeCollector(change: Partial<ExporterPolicy> = {}, destinationsMax = 1
       links: [north, south],
       networks: [prefix('198.51.100.0/22'), prefix('2001:db8::/32')],
       blocks: ['198.51.100.0/24', '198.51.101.0/24'].map(prefix),
+      watched: watched.map(prefix),
       destinationLength: { ipv4: 24, ipv6: 48 },
       destinationsMax,
       recordAgeMsMax: 600_000,
@@ -130,6 +135,33 @@ t.test('what is left out is counted by its reason', async (t) => {
   t.equal(samples.exporters[0]?.refused.unknown_version, 1);
   t.equal(samples.links[0]?.records, 2, 'a full destination table loses nothing of the link');
 });
+
+t.test(
+  'what our own probes sent and got counts for nobody, and tells by which link it came',
+  async (t) => {
+    const { collector } = makeCollector({}, 1000, ['198.51.100.9', '192.0.2.77']);
+    collector.receive(
+      v9(
+        0,
+        // Inside a block of ours, and outside all of them.
+        usualRecord('203.0.113.9', '198.51.100.9', 1000, 10, 2, 7),
+        usualRecord('203.0.113.9', '192.0.2.77', 1000, 4, 1, 7),
+        usualRecord('192.0.2.77', '203.0.113.9', 1000, 4, 7, 1),
+        usualRecord('203.0.113.9', '198.51.100.8', 300, 3, 1, 7),
+      ),
+      exporter.address,
+    );
+    const { blocks, links, arrivals, skipped } = await collector.samples();
+    t.match(blocks, [{ block: '198.51.100.0/24', link: north, packets: 3 }]);
+    t.match(links, [{ link: north, packets: 3 }]);
+    t.same(arrivals, [
+      { address: '198.51.100.9/32', link: south, packets: 10 },
+      { address: '192.0.2.77/32', link: north, packets: 4 },
+    ]);
+    t.equal(skipped.own_probe, 3);
+    t.same((await collector.samples()).arrivals, [], 'told once');
+  },
+);
 
 t.test('sampling scales, and the settings overrule the exporter', async (t) => {
   const flow = { source: '203.0.113.9', destination: '198.51.100.1', ipBytes: 1000, packets: 1 };

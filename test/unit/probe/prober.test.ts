@@ -1,5 +1,10 @@
 import t from 'tap';
-import { type Address, parseAddress, parsePrefix } from '../../../src/core/base/prefix.ts';
+import {
+  type Address,
+  formatAddress,
+  parseAddress,
+  parsePrefix,
+} from '../../../src/core/base/prefix.ts';
 import { linkId } from '../../../src/core/base/units.ts';
 import { ProbeBudget } from '../../../src/probe/budget.ts';
 import { checkLinks } from '../../../src/probe/check.ts';
@@ -10,6 +15,7 @@ import type {
   ProbeTarget,
 } from '../../../src/probe/index.ts';
 import { createProber } from '../../../src/probe/index.ts';
+import { SourceChecks } from '../../../src/probe/source-checks.ts';
 import { candidates, HostChoice } from '../../../src/probe/targets.ts';
 
 const address = (text: string): Address => {
@@ -174,6 +180,34 @@ t.test('a link whose source does not hold is not probed', async (t) => {
   );
   t.same([...asked], [north]);
 });
+
+t.test(
+  'a witness that is slow, or a route that changes, takes a source out, and in again',
+  async (t) => {
+    let way = north;
+    const arrived = new Map<typeof north, number>();
+    const checks = new SourceChecks(links, () => new Map(arrived));
+    const arrive = (packets: number) => arrived.set(way, (arrived.get(way) ?? 0) + packets);
+    for (const { link, sources } of links) {
+      const source = formatAddress(sources[0]?.bytes ?? new Uint8Array());
+      checks.set({ link, family: 4, source, state: 'unverified' }, 0);
+    }
+    t.ok(checks.usable(south), 'probed until the witness speaks');
+    t.same(checks.look(1), [], 'the first look has nothing to compare with');
+    arrive(2);
+    t.same(checks.look(2), [], 'two packets may be a stranger’s');
+    arrive(20);
+    // One counter stands for both here: what north gets right is wrong of south.
+    t.same(checks.look(3), [south]);
+    t.match(checks.checks(), [{ state: 'verified' }, { state: 'wrong_link', by: north }]);
+    t.equal(checks.usable(south), undefined);
+    t.same(checks.due(60_000), [], 'a route is not asked about at every turn');
+    t.match(checks.due(700_000), [{ link: { link: south } }]);
+    way = south;
+    arrive(20);
+    t.same(checks.look(4), [north], 'the route changed');
+  },
+);
 
 t.test('"administratively prohibited" ends the probes of that network', async (t) => {
   let prohibited = 0;
