@@ -38,7 +38,7 @@ const doings = {
 export function describe(settings: Settings): readonly string[] {
   const { mode, links, wires, routers, blocks, control, metrics, history } = settings;
   const { intervalMs, averageMs } = cycleTimesOf(settings);
-  const { rails, rungs } = policyOf(settings);
+  const { rails, rungNames = [] } = policyOf(settings);
   const speaking = routers.filter((router) => router.bgp !== undefined);
   const families = (['.', ':'] as const).map(
     (mark) => blocks.filter((b) => b.prefix.includes(mark)).length,
@@ -62,7 +62,7 @@ export function describe(settings: Settings): readonly string[] {
       return `router ${router.name}: ${asn === settings.asn ? 'iBGP' : 'eBGP'} session with ${router.address}, AS ${asn}`;
     }),
     ...(speaking.length === 0 ? ['no BGP session: nothing can be announced'] : []),
-    `blocks: ${families[0] ?? 0} of IPv4, ${families[1] ?? 0} of IPv6, up to ${rungs} prepends each`,
+    `blocks: ${families[0] ?? 0} of IPv4, ${families[1] ?? 0} of IPv6, steered by ${rungNames.slice(1).join(', then ') || 'nothing'} on the links to leave`,
     `cycle: every ${formatDuration(intervalMs)} over averages of ${formatDuration(averageMs)}`,
     `rails: a block rests ${formatDuration(rails.dwellMs)} after a change, at most ${rails.movesPerHour} moves per ${formatDuration(rails.hourMs)} and ${formatShare(rails.sharePerRound, 0)} of the traffic at once`,
     `control socket ${control.socket}${control.group === undefined ? '' : `, open to group ${control.group}`}`,

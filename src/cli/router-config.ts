@@ -4,6 +4,7 @@ import { Option } from 'commander';
 import { parsePrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
+import { peeringsOf } from '../daemon/configure.ts';
 import { type RouterKind, renderPolicy, routerKinds } from '../router/templates/index.ts';
 import type { RouterPolicy } from '../router/templates/policy.ts';
 import { UseError } from './face/exit.ts';
@@ -15,8 +16,10 @@ interface Options {
   readonly unit?: string;
 }
 
-/** Before the router closes the session: twice the blocks, and room for a few. */
+/** Room beyond the blocks and their parts, before the router closes the session. */
 const spareBlocks = 16;
+/** As many as the speaker tells one router. */
+const maxDetours = 10_000;
 
 export function register(program: Command): void {
   program
@@ -50,10 +53,15 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
     throw new UseError(
       'the settings do not name our address: set management.address or give --unit',
     );
+  const egress = peeringsOf(settings).find((peering) => peering.name === name)?.egressAddress;
   return {
     router: router.name,
     asn: router.asn ?? settings.asn,
-    unit: { address, asn: settings.asn },
+    unit: {
+      address,
+      asn: settings.asn,
+      ...(egress === undefined ? {} : { egressAddress: egress }),
+    },
     networks: settings.networks.map((text) => {
       const prefix = parsePrefix(text);
       assert(prefix.ok, `the settings were checked: ${text}`);
@@ -65,7 +73,9 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
         ? [{ number: i + 1, name: link.name, asn: link.asn, neighbors: [] }]
         : [],
     ),
-    maxPrefixes: settings.blocks.length * 2 + spareBlocks,
+    // A block that is a whole network may be announced with its halves.
+    maxPrefixes: settings.blocks.length * 3 + spareBlocks,
+    maxDetours,
     ...(router.bgp?.md5 !== undefined ? { md5: router.bgp.md5 } : {}),
     addPath: router.bgp?.addPath ?? true,
   };

@@ -1,7 +1,13 @@
 /** Settings as each component wants them. Pure. */
 import { asn } from '../core/base/units.ts';
 import type { SteeredLink } from '../core/bgp/announcement.ts';
-import { defaultLadder, type Ladder } from '../core/bgp/steering.ts';
+import {
+  defaultLadder,
+  describeRung,
+  type Ladder,
+  type ProviderAction,
+  type RungAction,
+} from '../core/bgp/steering.ts';
 import {
   defaultRails,
   defaultWeights,
@@ -97,25 +103,55 @@ function peeringOf(
   ];
 }
 
-/** Numbered as the routers' policies know them: their place in the settings, from 1. */
+/** Numbered as the routers' policies know them: their place in the settings, from 1. Links whose router is no peer are left out. */
 export function steeredLinksOf(
   settings: Settings,
   isEligible: (link: string) => boolean,
 ): readonly SteeredLink[] {
-  return settings.links.flatMap((link, i) =>
-    link.router === undefined
-      ? []
-      : [{ id: link.name, number: i + 1, router: link.router, isEligible: isEligible(link.name) }],
-  );
+  return settings.links.flatMap((link, i) => {
+    const router = settings.routers.find(({ name }) => name === link.router);
+    if (router?.bgp === undefined) return [];
+    return [
+      {
+        id: link.name,
+        number: i + 1,
+        router: router.name,
+        neighbor: link.asn,
+        isEligible: isEligible(link.name),
+        isRequired: router.bgp.required,
+      },
+    ];
+  });
 }
 
-/** Rungs as settings limit them: unbiased, then one prepend more each. */
-export function ladderOf({ steering }: Settings): Ladder {
-  return defaultLadder.slice(0, steering.rungs + 1);
+/** The rungs of the settings, the unbiased one first; by default one prepend more each. */
+export function ladderOf({ steering, links, providerCommunities }: Settings): Ladder {
+  if (!steering.ladder) return defaultLadder.slice(0, steering.rungs + 1);
+  const rungs = steering.ladder.map((rung): RungAction => {
+    if (rung === 'med' || rung === 'more_specifics') return { kind: rung };
+    if ('prepend' in rung) return { kind: 'prepend', times: rung.prepend };
+    const byLink = new Map(
+      links.flatMap(({ asn: provider }, i) => {
+        const offered = providerCommunities.filter((entry) => entry.asn === provider);
+        const asked = offered.flatMap(({ actions }) => actions[rung.provider] ?? []);
+        return asked.length === 0 ? [] : [[i + 1, actionOf(asked)] as const];
+      }),
+    );
+    return { kind: 'provider_communities', name: rung.provider, byLink };
+  });
+  return [{ kind: 'unbiased' }, ...rungs];
 }
+
+const actionOf = (
+  asked: ReadonlyArray<readonly [number, number] | readonly [number, number, number]>,
+): ProviderAction => ({
+  communities: asked.filter((value) => value.length === 2),
+  largeCommunities: asked.filter((value) => value.length === 3),
+});
 
 export function policyOf(settings: Settings): Policy {
   const { links, groups, timeScale } = settings;
+  const ladder = ladderOf(settings);
   return {
     links: links.map((link) => ({
       link: link.name,
@@ -134,7 +170,8 @@ export function policyOf(settings: Settings): Policy {
     }),
     objective: settings.objective ?? defaultWeights,
     rails: railsOf(settings.rails, timeScale),
-    rungs: Math.min(settings.steering.rungs, ladderOf(settings).length - 1),
+    rungs: ladder.length - 1,
+    rungNames: ladder.map(describeRung),
     moveCost: 0.05,
     pins: settings.pins,
     maintenance: settings.maintenance,

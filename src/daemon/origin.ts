@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
-import { prefixOf } from '../core/base/prefix.ts';
+import { type Prefix, prefixOf } from '../core/base/prefix.ts';
 import { unreachable } from '../core/base/result.ts';
 import type { PrefixText } from '../core/base/units.ts';
-import { checkRpki, parseVrpFile, VrpTable } from '../core/bgp/rpki.ts';
+import { checkRpki, parseVrpFile, type RpkiVerdict, VrpTable } from '../core/bgp/rpki.ts';
 import type { BlockRouting } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 
@@ -43,12 +43,13 @@ export class OriginCheck {
     }
   }
 
+  /** Whether a prefix may be announced with us as its origin: neither forbidden nor doubtful. */
+  allows(prefix: Prefix): boolean {
+    return this.#check(prefix).result === 'pass';
+  }
+
   of(block: PrefixText): Pick<BlockRouting, 'roa' | 'roaReason'> {
-    const verdict = checkRpki(prefixOf(block), this.#asn, {
-      table: this.#table ?? new VrpTable([]),
-      isStale: this.#isStale,
-      requireRoa: this.#settings.requireRoa,
-    });
+    const verdict = this.#check(prefixOf(block));
     switch (verdict.result) {
       case 'postpone':
         return { roa: 'stale', roaReason: verdict.reason };
@@ -59,6 +60,14 @@ export class OriginCheck {
       default:
         return unreachable(verdict);
     }
+  }
+
+  #check(prefix: Prefix): RpkiVerdict {
+    return checkRpki(prefix, this.#asn, {
+      table: this.#table ?? new VrpTable([]),
+      isStale: this.#isStale,
+      requireRoa: this.#settings.requireRoa,
+    });
   }
 
   #read(path: string, mtimeMs: number): void {

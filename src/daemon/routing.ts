@@ -1,23 +1,16 @@
-import { prefixOf } from '../core/base/prefix.ts';
-import type { LinkId, PrefixText, RouterId } from '../core/base/units.ts';
+import { covers, prefixOf } from '../core/base/prefix.ts';
+import { asn, type LinkId, type PrefixText, type RouterId } from '../core/base/units.ts';
+import { type SeenRoute, steeredByOthers } from '../core/bgp/hands-off.ts';
 import type { BlockRouting } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
-import {
-  type AnnouncedRoute,
-  type ReceivedRoute,
-  type Speaker,
-  waitsForInterval,
-} from '../speaker/index.ts';
+import { type AnnouncedRoute, type Speaker, waitsForInterval } from '../speaker/index.ts';
 
 import type { OriginCheck } from './origin.ts';
-
-/** RFC 7999: the AS that a router is asked to throw traffic away with. */
-const blackhole = '65535:666';
 
 /** What the routers say about our blocks, for the rails. Blocks that they say nothing of are left out. */
 export function readRouting(
   settings: Settings,
-  speaker: Speaker,
+  speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'>,
   withheld: ReadonlySet<PrefixText>,
   origin?: OriginCheck,
 ): ReadonlyMap<PrefixText, BlockRouting> {
@@ -26,18 +19,16 @@ export function readRouting(
     settings,
     new Map(routers.map((router) => [router, speaker.announced(router)])),
   );
+  const foreign = foreignReasons(settings, speaker.ownRoutes());
   const routing = new Map<PrefixText, BlockRouting>();
   for (const { prefix } of settings.blocks) {
-    // Most blocks have no route of their own, and looking is cheap where reading is not.
-    const isTold = speaker.rib.paths(prefixOf(prefix)).length > 0;
-    const received = isTold ? routers.flatMap((router) => speaker.routesFrom(router, prefix)) : [];
-    const isForeign =
-      withheld.has(prefix) ||
-      received.some((route) => route.prefix === prefix && isNotOurs(route, settings.asn));
     const links = carried.get(prefix);
-    if (!isForeign && !links && !origin) continue;
+    const reason = foreign.get(prefix);
+    const isWithheld = withheld.has(prefix);
+    if (reason === undefined && !isWithheld && !links && !origin) continue;
     routing.set(prefix, {
-      ...(isForeign ? { isForeign } : {}),
+      ...(reason === undefined ? {} : { isForeign: true, foreignReason: reason }),
+      ...(isWithheld ? { isWithheld } : {}),
       ...(links ? { carriedOn: links } : {}),
       ...origin?.of(prefix),
     });
@@ -45,20 +36,22 @@ export function readRouting(
   return routing;
 }
 
-/**
- * A route for exactly a block of ours that takes its traffic elsewhere: a blackhole, or one that another AS
- * originates (scrubbing). What the routers originate themselves has an empty path, or our own AS at its end.
- */
-export function isNotOurs(
-  route: Pick<ReceivedRoute, 'asPath' | 'communities'>,
-  own: number,
-): boolean {
-  if (route.communities.includes(blackhole)) return true;
-  const origin = route.asPath
-    .split(/[\s{},()]+/)
-    .filter((asn) => asn !== '')
-    .at(-1);
-  return origin !== undefined && Number(origin) !== own;
+/** By block: how somebody else steers it. Looks only at blocks that some route lies in. */
+export function foreignReasons(
+  { asn: own, blocks, steering }: Settings,
+  routes: readonly SeenRoute[],
+): ReadonlyMap<PrefixText, string> {
+  const policy = { localAsn: asn(own), foreign: steering.foreign };
+  const reasons = new Map<PrefixText, string>();
+  if (routes.length === 0) return reasons;
+  const seen = routes.map((route) => ({ route, prefix: prefixOf(route.prefix) }));
+  for (const { prefix: text } of blocks) {
+    const block = prefixOf(text);
+    const within = seen.filter(({ prefix }) => covers(block, prefix)).map(({ route }) => route);
+    const reason = within.length > 0 ? steeredByOthers(block, within, policy) : undefined;
+    if (reason !== undefined) reasons.set(text, reason);
+  }
+  return reasons;
 }
 
 /** By block that we announce: the links whose routers really carry it. */

@@ -2,7 +2,6 @@
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import type { LinkId } from '../core/base/units.ts';
-import { announcementsFor } from '../core/bgp/steering.ts';
 import { unsteeredShift } from '../core/decide/billing/unsteered.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Move, Plan } from '../core/model/plan.ts';
@@ -27,7 +26,8 @@ import {
   type Parts,
 } from './components.ts';
 import { Conditions } from './conditions.ts';
-import { cycleTimesOf, ladderOf, policyOf, steeredLinksOf, tablesOf } from './configure.ts';
+import { cycleTimesOf, policyOf, tablesOf } from './configure.ts';
+import { desiredOf } from './desired.ts';
 import { readings, type Scrape } from './families.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
@@ -269,14 +269,8 @@ export class Unit {
   #announce(plan: Plan | undefined, observation: Observation | undefined): void {
     const links = observation?.links ?? [];
     const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
-    this.#components.speaker?.setDesired(
-      announcementsFor({
-        asn: this.#settings.asn,
-        links: steeredLinksOf(this.#settings, (link) => !down.has(link)),
-        blocks: plan?.blocks ?? [],
-        ladder: ladderOf(this.#settings),
-      }),
-    );
+    const { speaker, origin } = this.#components;
+    speaker?.setDesired(desiredOf(this.#settings, plan?.blocks ?? [], down, origin));
   }
 
   #keep(cycle: Cycle): void {
@@ -337,13 +331,16 @@ export class Unit {
   }
 
   #picture(): Picture {
+    const { speaker } = this.#components;
+    const sessions = speaker?.sessions() ?? [];
     return {
       settings: this.#settings,
       loop: this.#loop,
       at: this.#clock.wall(),
       started: this.#started,
       snapshot: this.#window.latest,
-      sessions: this.#components.speaker?.sessions() ?? [],
+      sessions,
+      announced: new Map(sessions.map(({ router }) => [router, speaker?.announced(router) ?? []])),
       conditions: this.#conditions,
     };
   }

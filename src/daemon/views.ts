@@ -9,12 +9,13 @@ import type {
   StatusView,
   WireView,
 } from '../control/index.ts';
+import type { RouterId } from '../core/base/units.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { BlockObservation, LinkObservation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
 import type { KeptMove } from '../history/index.ts';
-import type { SessionStatus } from '../speaker/index.ts';
+import type { AnnouncedRoute, SessionStatus } from '../speaker/index.ts';
 import type { Conditions } from './conditions.ts';
 import type { Loop } from './loop.ts';
 
@@ -26,6 +27,8 @@ export interface Picture {
   readonly started: number;
   readonly snapshot: EngineSnapshot | undefined;
   readonly sessions: readonly SessionStatus[];
+  /** What every router is to hear, by router. */
+  readonly announced?: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
   readonly conditions: Conditions;
 }
 
@@ -231,7 +234,7 @@ function byKey<T>(
 }
 
 /** What a person should know although the unit goes on: each with a key under which its beginning is kept. */
-export function complaints({ loop, snapshot, sessions }: Picture): Map<string, string> {
+export function complaints({ loop, snapshot, sessions, announced }: Picture): Map<string, string> {
   const found = new Map<string, string>();
   for (const wire of snapshot?.wires ?? []) {
     if (wire.state === 'forwarding') continue;
@@ -245,6 +248,12 @@ export function complaints({ loop, snapshot, sessions }: Picture): Map<string, s
     found.set(
       `router ${session.router}`,
       `router ${session.router}: no BGP session (${session.phase}${why})`,
+    );
+  }
+  for (const [router, blocks] of heldBackBy(announced)) {
+    found.set(
+      `held ${router}`,
+      `${blocks} blocks are announced by no router while ${router} does not carry them, since its links would lose their traffic; set its bgp.required: false to go on without it`,
     );
   }
   for (const link of loop.last?.observation.links ?? []) {
@@ -263,6 +272,19 @@ export function complaints({ loop, snapshot, sessions }: Picture): Map<string, s
     found.set('withheld', `withdrawn by the operator until headgate resume: ${blocks}`);
   }
   return found;
+}
+
+/** How many blocks wait for each router that does not carry them. */
+function heldBackBy(announced: Picture['announced']): ReadonlyMap<RouterId, number> {
+  const waiting = new Map<RouterId, Set<string>>();
+  for (const routes of announced?.values() ?? []) {
+    for (const { announcement, waitsFor } of routes) {
+      if (waitsFor === undefined) continue;
+      const blocks = waiting.get(waitsFor) ?? new Set();
+      waiting.set(waitsFor, blocks.add(announcement.prefix));
+    }
+  }
+  return new Map([...waiting].map(([router, blocks]) => [router, blocks.size]));
 }
 
 /** The first few of what may be a line per block. */

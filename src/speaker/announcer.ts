@@ -13,10 +13,12 @@ import {
 import { Outbox, type OutboxWorld } from './outbox.ts';
 import { type AnnouncedRoute, type Counters, waitsForInterval } from './status.ts';
 
+export type Wait = Pick<AnnouncedRoute, 'reason' | 'waitsFor'>;
+
 /** What the announcer asks of the speaker about one announcement. */
 export interface AnnouncerWorld extends Omit<OutboxWorld, 'refuse'> {
   /** Why the announcement must wait (another router's session, …); undefined when it need not. */
-  readonly waitsFor: (announcement: Announcement) => string | undefined;
+  readonly waitsFor: (announcement: Announcement) => Wait | undefined;
   /** The router's inside next hop for a prefix, or why there is none. */
   readonly nextHopFor: (
     prefix: Prefix,
@@ -118,8 +120,8 @@ export class Announcer {
       ? { address: announcement.nextHop }
       : this.#world.nextHopFor(prefix.value);
     if ('missing' in hop) return stop('waiting', hop.missing);
-    const reason = this.#world.waitsFor(announcement);
-    if (reason) return stop('waiting', reason, hop.address);
+    const wait = this.#world.waitsFor(announcement);
+    if (wait) return { entry: { announcement, nextHop: hop.address, state: 'waiting', ...wait } };
     if (room <= 0) return stop('refused', 'too_many_prefixes', hop.address);
     const route = makeRoute(announcement, hop.address, { localAsn: this.#rails.asn, agreed });
     return { ...stop('waiting', waitsForInterval, hop.address), route };

@@ -2,9 +2,9 @@
  * The BGP speaker: holds a session with every border router, keeps what they hear equal to one desired
  * state, and tells what they say. The rules are in core/bgp; here are sockets, timers and counters.
  */
-import { formatPrefix } from '../core/base/prefix.ts';
+import { covers, formatPrefix, type Prefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
-import type { RouterId } from '../core/base/units.ts';
+import type { PrefixText, RouterId } from '../core/base/units.ts';
 import type { Announcement, Desired } from '../core/bgp/announcement.ts';
 import type { Detour } from '../core/bgp/detour.ts';
 import type { Negotiated, SessionConfig } from '../core/bgp/negotiate.ts';
@@ -13,7 +13,7 @@ import { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
 import { afiOf, safiUnicast, type UnicastFamily } from '../core/wire/bgp/codes.ts';
 import { encodeRouteRefresh } from '../core/wire/bgp/notification.ts';
 import { encodeEndOfRib } from '../core/wire/bgp/update.ts';
-import { Announcer } from './announcer.ts';
+import { Announcer, type Wait } from './announcer.ts';
 import { ChangeLog, type ChangeStretch } from './change-log.ts';
 import { EgressSession } from './egress.ts';
 import { learnNextHop } from './next-hop.ts';
@@ -85,6 +85,8 @@ class BgpSpeaker implements Speaker {
   readonly #listeners = new Set<(change: SpeakerChange) => void>();
   readonly #counters = new Counters();
   readonly #log: ChangeLog;
+  /** Prefixes within our networks that some router has a path to. */
+  readonly #ownPrefixes = new Map<PrefixText, Prefix>();
   #listening: { close(): Promise<void> } | undefined;
   #isHeld = false;
   /** A desired state was given: before that, silence means nothing (RFC 4724, End-of-RIB of a restarted unit). */
@@ -199,6 +201,15 @@ class BgpSpeaker implements Speaker {
       }
     }
     return routes;
+  }
+
+  ownRoutes(): readonly ReceivedRoute[] {
+    return [...this.#ownPrefixes.values()].flatMap((prefix) =>
+      this.rib.paths(prefix).flatMap((path) => {
+        const member = [...this.#members.values()].find(({ peer }) => peer.ribPeer === path.peer);
+        return member ? [describePath(this.rib, prefix, path, member.peering.name)] : [];
+      }),
+    );
   }
 
   announced(router: RouterId): readonly AnnouncedRoute[] {
@@ -407,20 +418,31 @@ class BgpSpeaker implements Speaker {
     egress?.noteChange();
     this.#log.addRoute(this.#turns.nowMs, peer.ribPeer, family, bytes, at, length, action);
     // The next hop of a block, or somebody else's announcement of it, may have changed.
-    if (this.#ownSpace.touches(family, bytes, at, length)) this.#queueUpdate();
+    if (this.#ownSpace.touches(family, bytes, at, length)) {
+      this.#noteOwn(readPrefix(family, bytes, at, length));
+      this.#queueUpdate();
+    }
     if (this.#listeners.size === 0) return;
     const prefix = formatPrefix(readPrefix(family, bytes, at, length));
     this.#tell({ kind: 'received', router: peer.name, prefix, action });
   }
 
+  #noteOwn(prefix: Prefix): void {
+    if (!this.#options.networks.some((network) => covers(network, prefix))) return;
+    if (this.rib.paths(prefix).length > 0) this.#ownPrefixes.set(formatPrefix(prefix), prefix);
+    else this.#ownPrefixes.delete(formatPrefix(prefix));
+  }
+
   /** Why an announcement must not be made now, seen over all routers. */
-  #waitsFor(announcement: Announcement): string | undefined {
-    if (this.#isHeld) return 'all announcements are withdrawn until resumed';
+  #waitsFor(announcement: Announcement): Wait | undefined {
+    if (this.#isHeld) return { reason: 'all announcements are withdrawn until resumed' };
     for (const name of announcement.requires ?? []) {
       const member = this.#members.get(name);
-      if (!member) return `router ${name} is not a peer`;
-      if (!member.isSettled && !member.peer.isAwaitedBack)
-        return `router ${name} does not carry it: its session is ${member.peer.phase}`;
+      if (!member) return { reason: `router ${name} is not a peer`, waitsFor: name };
+      if (!member.isSettled && !member.peer.isAwaitedBack) {
+        const reason = `router ${name} does not carry it: its session is ${member.peer.phase}`;
+        return { reason, waitsFor: name };
+      }
     }
     return undefined;
   }

@@ -32,6 +32,8 @@ export interface Speaker {
   sessions(): readonly SessionStatus[];
   /** The paths of one router, of all prefixes or those equal to or covering `at` (prefix or address), the longest first. */
   routesFrom(router: RouterId, at?: string): readonly ReceivedRoute[];
+  /** The paths of all routers to prefixes within our networks: who else announces something of ours. */
+  ownRoutes(): readonly ReceivedRoute[];
   announced(router: RouterId): readonly AnnouncedRoute[];
   /** Asks the router to tell all its routes again (RFC 2918); false when it cannot. */
   requestRefresh(router: RouterId): boolean;

@@ -57,6 +57,8 @@ export interface AnnouncedRoute {
   readonly state: 'sent' | 'waiting' | 'refused';
   /** Empty when sent. */
   readonly reason: string;
+  /** The router whose missing session holds it back. */
+  readonly waitsFor?: RouterId;
 }
 
 /** A foreign destination that a router is to reach by a path of our choice, whether it hears so, and why not. */

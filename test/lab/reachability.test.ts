@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { borderPolicy } from '../../src/cli/lab/policy.ts';
+import { prefixOf } from '../../src/core/base/prefix.ts';
 import { asn, linkId, prefixText, routerId } from '../../src/core/base/units.ts';
 import type { Desired } from '../../src/core/bgp/announcement.ts';
 import { announcementsFor, type Ladder } from '../../src/core/bgp/steering.ts';
@@ -27,8 +28,12 @@ const steered = [
 const ladder: Ladder = [
   { kind: 'unbiased' },
   { kind: 'prepend', times: 1 },
-  { kind: 'withhold' },
-  { kind: 'provider_communities', byLink: new Map([[1, [[65001, 102]]]]) },
+  { kind: 'more_specifics' },
+  {
+    kind: 'provider_communities',
+    name: 'prepend_2',
+    byLink: new Map([[1, { communities: [[65001, 102]], largeCommunities: [] }]]),
+  },
 ];
 const north = ['north', 'north', 'north', 'north'];
 const steps: ReadonlyArray<{
@@ -101,10 +106,13 @@ function desired(rung: number): Desired {
   return announcementsFor({
     asn: asn(64512),
     ladder,
+    networks: ['198.18.0.0/21', '2001:db8::/39'].map((text) => prefixOf(prefixText(text))),
+    mayAnnounce: () => false,
     links: ['north', 'south'].map((name, i) => ({
       id: linkId(name),
       number: i + 1,
       router: routerId(`br${i + 1}`),
+      neighbor: asn(65001 + i),
       isEligible: true,
     })),
     blocks: steered.map(({ block }) => ({

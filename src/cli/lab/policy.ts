@@ -45,6 +45,7 @@ export function routerPolicy(topology: Topology, router: BorderRouter): RouterPo
         neighbors: [provider.addresses.provider],
       })),
     maxPrefixes: 100,
+    maxDetours: 1000,
     addPath: true,
   };
 }

@@ -1,4 +1,4 @@
-import type { LinkId, PrefixText, RouterId } from '../base/units.ts';
+import type { Asn, LinkId, PrefixText, RouterId } from '../base/units.ts';
 
 /** RFC 1997: AS number and value, 16 bits each. */
 export type Community = readonly [asn: number, value: number];
@@ -35,8 +35,12 @@ export interface SteeredLink {
   readonly id: LinkId;
   readonly number: number;
   readonly router: RouterId;
+  /** The neighbouring AS at its far end: links to the same one are told apart by MED. */
+  readonly neighbor: Asn;
   /** False while the link is not to be used for announcements (down, or excluded by policy). */
   readonly isEligible: boolean;
+  /** False: blocks are announced elsewhere although this link's router does not carry them [true]. */
+  readonly isRequired?: boolean;
 }
 
 export const formatCommunity = (value: Community): string => value.join(':');

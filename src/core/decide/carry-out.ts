@@ -42,8 +42,13 @@ export function release(
   if (named.length + foreign.length + missing.length === 0) return { state, moves: [] };
   const until = ms(observation.at + policy.rails.holdMs);
   const blocks = { ...state.blocks };
-  for (const { block } of [...named, ...missing])
-    blocks[block] = { ...(blocks[block] ?? emptyBlockState), handsOffUntil: until };
+  const keepOff = (block: PrefixText, handsOffReason: string) => {
+    const known = blocks[block] ?? emptyBlockState;
+    blocks[block] = { ...known, handsOffUntil: until, handsOffReason };
+  };
+  for (const { block, routing: told } of named)
+    keepOff(block, told?.foreignReason ?? 'somebody else announced it');
+  for (const { block } of missing) keepOff(block, 'not all routers carried it');
   const first = withdraw(
     { ...state, blocks },
     foreign,

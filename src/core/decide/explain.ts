@@ -5,6 +5,7 @@ import { makeContext } from './context.ts';
 import type { Group } from './group.ts';
 import { buildNetwork, type Network, utilisation } from './network.ts';
 import type { Policy } from './policy.ts';
+import { dampingPenalty, penaltyPerChange } from './rails/damping.ts';
 import { freezeReasons } from './rails/freeze.ts';
 import { judge } from './rails/index.ts';
 import { type Proposal, percent, type RailContext } from './rails/rail.ts';
@@ -25,8 +26,9 @@ export function describeMove(
   context: RailContext,
   verifications: readonly Verification[],
 ): string {
-  const { network, loads } = context;
+  const { network, loads, policy } = context;
   const { group, target, kind, rung, shiftBitps } = proposal;
+  const bias = rungName(policy, rung);
   const to = network.links[target] ?? 'no link';
   const source = sourceOf(proposal);
   const from = network.links[source] ?? 'no link';
@@ -37,14 +39,14 @@ export function describeMove(
     case 'pin':
       return `pinned to ${to} by the operator`;
     case 'roll_back':
-      return `${rung === 0 ? 'rolled back' : 'changed'}: prepending did not bring it to ${from}${last ? ` (${last.reason})` : ''}`;
+      return `${rung === 0 ? 'rolled back' : 'changed'}: it did not come to ${from}${last ? ` (${last.reason})` : ''}`;
     case 'escalate':
-      return `${prepends(rung)} towards ${to}: ${percent(group.shares[target] ?? 0)} of it comes in there; ${shift}`;
+      return `${bias} on the links beside ${to}: ${percent(group.shares[target] ?? 0)} of it comes in there; ${shift}`;
     case 'steer':
       if (target < 0) return `no longer needed on ${from} (${load(source)}): unbiased; ${shift}`;
       if (group.best)
-        return `best ${group.best}: ${to} before ${from}; ${prepends(rung)} elsewhere, ${shift}`;
-      return `${from} is at ${load(source)}, ${to} at ${load(target)}; ${prepends(rung)} on the others, ${shift}`;
+        return `best ${group.best}: ${to} before ${from}; ${bias} elsewhere, ${shift}`;
+      return `${from} is at ${load(source)}, ${to} at ${load(target)}; ${bias} on the others, ${shift}`;
   }
 }
 
@@ -98,16 +100,17 @@ export function explain(
     undefined,
   );
   const text = [
-    whereItIs(group, network),
+    whereItIs(group, network, policy),
     inputs(group),
     ...congested(observation),
     frozen.length > 0 ? `Nothing is changed: ${frozen[0]}.` : verdictOf(best, network),
-    experience(group, network),
+    experience(group, network, policy),
+    flaps(group, context),
   ].filter((line) => line !== '');
   return explanation(group, block, text.join(' '), candidates, best?.verdicts ?? []);
 }
 
-function whereItIs(group: Group, network: Network): string {
+function whereItIs(group: Group, network: Network, policy: Policy): string {
   const shares = network.links
     .map((link, i) => ({ link, share: group.seen[i] ?? 0 }))
     .filter(({ share }) => share >= 0.005)
@@ -116,7 +119,7 @@ function whereItIs(group: Group, network: Network): string {
   const plan =
     group.link < 0
       ? 'announced alike on all links'
-      : `biased to ${network.links[group.link]} with ${prepends(group.rung)} on the others`;
+      : `biased to ${network.links[group.link]} with ${rungName(policy, group.rung)} on the others`;
   return `${group.name} is ${plan}; ${formatRate(group.rate)} come in, ${shares}.`;
 }
 
@@ -144,10 +147,12 @@ function verdictOf(
   return `${gain}; stopped by ${stopped.map((v) => `${v.rail} (${v.reason})`).join(', ')}.`;
 }
 
-function experience(group: Group, network: Network): string {
+function experience(group: Group, network: Network, policy: Policy): string {
   const parts = network.links.flatMap((link) => {
     const tried = group.state.tried[link];
-    return tried ? [`${prepends(tried.rung)} towards ${link} moved ${percent(tried.moved)}`] : [];
+    if (!tried) return [];
+    const what = rungName(policy, tried.rung);
+    return [`${what} against the links beside ${link} moved ${percent(tried.moved)}`];
   });
   return parts.length > 0 ? `Learned: ${parts.join(', ')}.` : '';
 }
@@ -177,4 +182,16 @@ function explanation(
   return { block: block ?? (name as PrefixText), text, candidates, verdicts, ageMs, coverage };
 }
 
-const prepends = (rung: number): string => (rung === 1 ? '1 prepend' : `${rung} prepends`);
+/** What a rung does to the other links: as the ladder names it, else so many prepends. */
+const rungName = ({ rungNames }: Policy, rung: number): string =>
+  rungNames?.[rung] ?? (rung === 1 ? '1 prepend' : `${rung} prepends`);
+
+/** How near the block is to what networks that damp would suppress. */
+function flaps(group: Group, { now, policy }: RailContext): string {
+  const { changes } = group.state;
+  if (changes.length === 0) return '';
+  const { dampingHalfLifeMs, dampingLimit, hourMs, movesPerDay } = policy.rails;
+  const penalty = Math.round(dampingPenalty(changes, now, dampingHalfLifeMs));
+  const today = changes.filter((at) => now - at < 24 * hourMs).length;
+  return `Changed ${today} of ${movesPerDay} times in 24 h; its damping penalty is ${penalty}, one more change would make it ${penalty + penaltyPerChange} of ${dampingLimit}.`;
+}

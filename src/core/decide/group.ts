@@ -165,10 +165,13 @@ function mergeRouting(all: readonly BlockRouting[]): BlockRouting {
   const carriedOn = (known[0]?.carriedOn ?? []).filter((link) =>
     known.every((routing) => routing.carriedOn?.includes(link)),
   );
+  const foreign = all.find((routing) => routing.foreignReason !== undefined)?.foreignReason;
   const doubted =
     all.find(({ roa }) => roa === 'invalid') ?? all.find(({ roa }) => roa === 'stale');
   return {
     isForeign: all.some((routing) => routing.isForeign === true),
+    ...(foreign === undefined ? {} : { foreignReason: foreign }),
+    isWithheld: all.some((routing) => routing.isWithheld === true),
     ...(doubted?.roa ? { roa: doubted.roa } : {}),
     ...(doubted?.roaReason ? { roaReason: doubted.roaReason } : {}),
     ...(known.length > 0 ? { carriedOn } : {}),

@@ -87,8 +87,10 @@ export interface Policy {
   readonly groups: readonly GroupPolicy[];
   readonly objective: Weights;
   readonly rails: RailsPolicy;
-  /** Highest rung: the most prepends that a block gets on the links it should leave. */
+  /** Highest rung of the escalation ladder, whose rung 0 is unbiased. */
   readonly rungs: number;
+  /** What each rung from 0 on does to the links that a block should leave, in words; prepends unless given. */
+  readonly rungNames?: readonly string[];
   /** Gain of the objective per moved share of traffic below which a move is not worth its disturbance. */
   readonly moveCost: number;
   readonly pins: ReadonlyArray<{ readonly block: PrefixText; readonly link: LinkId }>;

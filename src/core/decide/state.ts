@@ -26,6 +26,7 @@ export interface BlockState {
   readonly dwellFactor: number;
   /** Somebody else steered it, or not all routers carried it: not announced by us before this time. */
   readonly handsOffUntil?: Ms;
+  readonly handsOffReason?: string;
 }
 
 /** A move whose effect has not been judged yet. */

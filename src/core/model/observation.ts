@@ -69,6 +69,10 @@ export interface LinkBilling {
 export interface BlockRouting {
   /** Somebody else announces it (blackhole, scrubbing, another unit): hands off. */
   readonly isForeign?: boolean;
+  /** Who, and by which announcement. */
+  readonly foreignReason?: string;
+  /** The operator took it back, until `headgate resume`. */
+  readonly isWithheld?: boolean;
   /** Whether our own announcement of it would be RPKI valid (RFC 6811); `stale`: the VRPs are lost or too old. */
   readonly roa?: 'valid' | 'invalid' | 'not_found' | 'stale';
   /** Which ROA is missing, or what is wrong with it. */

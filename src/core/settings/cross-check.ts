@@ -16,6 +16,7 @@ export function crossCheck(
     ...routerComplaints(settings),
     ...blockComplaints(settings, blocks),
     ...policyComplaints(settings, blocks),
+    ...ladderComplaints(settings),
     ...dnsComplaints(settings),
   ];
 }
@@ -251,6 +252,38 @@ function policyComplaints(settings: ParsedSettings, blocks: readonly BlockSettin
     checkLink(window.link, ['maintenance', i, 'link']);
     if (window.to <= window.from) {
       complaints.push({ path: ['maintenance', i, 'to'], message: 'expected a time after from' });
+    }
+  }
+  return complaints;
+}
+
+/** Rungs that no link could carry out, and communities that would speak for us. */
+function ladderComplaints(settings: ParsedSettings): Complaint[] {
+  const { links, providerCommunities: providers, steering } = settings;
+  const complaints: Complaint[] = [];
+  for (const [i, rung] of (steering.ladder ?? []).entries()) {
+    const path = ['steering', 'ladder', i];
+    const asns = links.map((link) => link.asn);
+    if (rung === 'med' && new Set(asns).size === asns.length) {
+      complaints.push({ path, message: 'med needs two links to the same neighbouring AS' });
+    }
+    if (typeof rung !== 'object' || !('provider' in rung)) continue;
+    const isOffered = providers.some(({ actions }) => rung.provider in actions);
+    if (!isOffered) {
+      const message = `no provider_communities name an action "${rung.provider}"`;
+      complaints.push({ path: [...path, 'provider'], message });
+    }
+  }
+  for (const [i, { asn, actions }] of providers.entries()) {
+    if (!links.some((link) => link.asn === asn)) {
+      const message = `no link leads to AS ${asn}`;
+      complaints.push({ path: ['provider_communities', i, 'asn'], message });
+    }
+    for (const [action, communities] of Object.entries(actions)) {
+      const own = communities.find((value) => value.length === 3 && value[0] === settings.asn);
+      if (!own) continue;
+      const message = `${own.join(':')} is a word between headgate and our own routers; expected a community of the provider`;
+      complaints.push({ path: ['provider_communities', i, 'actions', action], message });
     }
   }
   return complaints;

@@ -130,6 +130,11 @@ const bgp = section({
   role: z.enum(['provider', 'rs', 'rs_client', 'customer', 'peer']).exactOptional(),
   /** Next hops for blocks of a router that does not tell its own. Never the unit. */
   next_hop: section({ ipv4: ipv4.exactOptional(), ipv6: ipv6.exactOptional() }).exactOptional(),
+  /**
+   * Blocks are held back everywhere while this router does not carry them, else its links would lose their traffic to
+   * the others; false goes on without it.
+   */
+  required: z.boolean().default(true),
   announce_delay: duration.exactOptional(),
   mrai: duration.exactOptional(),
   max_prefixes: whole(1, 10_000_000).exactOptional(),

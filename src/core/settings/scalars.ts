@@ -137,6 +137,19 @@ export const interfaceName = scalar('the name of a network interface such as eth
   /^[^\s/:]{1,15}$/.test(text) ? text : undefined,
 );
 
+/** 65001:80 (RFC 1997) or 65001:1:80 (RFC 8092), as its two or three numbers. */
+export const community = scalar(
+  'a community such as "65001:80" or "65001:1:80", in quotes',
+  (text): readonly [number, number] | readonly [number, number, number] | undefined => {
+    const match = /^(\d{1,10}):(\d{1,10})(?::(\d{1,10}))?$/.exec(text);
+    if (!match) return undefined;
+    const [a, b] = [Number(match[1]), Number(match[2])];
+    if (match[3] === undefined) return a <= 0xffff && b <= 0xffff ? [a, b] : undefined;
+    const c = Number(match[3]);
+    return Math.max(a, b, c) <= 0xffffffff ? [a, b, c] : undefined;
+  },
+);
+
 export const asn = z
   .int({ error: 'expected an AS number from 1 to 4294967295' })
   .min(1, { error: 'expected an AS number from 1 to 4294967295' })

@@ -7,8 +7,9 @@ import { group, maintenance, objective, pin, rails } from './policy.ts';
 import { currency } from './price.ts';
 import { probe } from './probe.ts';
 import { rpki } from './rpki.ts';
-import { asn, duration, listenAddress, money, prefix, size, weight, whole } from './scalars.ts';
+import { asn, duration, listenAddress, money, prefix, size, weight } from './scalars.ts';
 import { list, section } from './section.ts';
+import { providerCommunities, steering } from './steering.ts';
 
 const path = z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' });
 
@@ -36,15 +37,9 @@ export const settingsSchema = section({
     rates: z.record(currency, money).default({}),
   }).prefault({}),
   /** How announcements bias inbound traffic. */
-  steering: section({
-    /** The most prepends that a block gets on the links it should leave. */
-    rungs: whole(0, 5).default(3),
-    /** The longest prefixes that may be announced; longer than 24 and 48 few networks accept. */
-    floor: section({
-      ipv4: whole(8, 32).default(24),
-      ipv6: whole(16, 64).default(48),
-    }).prefault({}),
-  }).prefault({}),
+  steering: steering.prefault({}),
+  /** The communities that providers act upon, for the rungs `{ provider: NAME }`. */
+  provider_communities: list(providerCommunities, '{ asn, actions }', 64).default([]),
   /** The loop measure → decide → act → verify. */
   cycle: section({
     interval: duration.exactOptional(),

@@ -1,5 +1,10 @@
 import { formatPrefix } from '../../core/base/prefix.ts';
-import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import {
+  maxPrependByCommunity,
+  withholdValue,
+  worseMed,
+  worseMedValue,
+} from '../../core/bgp/steering.ts';
 import { floorOf, identifier, isInternal, ownPrefixes, type RouterPolicy } from './policy.ts';
 
 /**
@@ -17,6 +22,7 @@ export function renderBirdPolicy(policy: RouterPolicy): string {
     ...policy.links.map((link) => renderLinkFilter(link.number, link.name)),
     renderSessionFilters(),
     renderSession(policy),
+    ...renderDetours(policy),
   ].join('\n');
 }
 
@@ -62,6 +68,7 @@ function headgate_steer(int toward)
 {
   if ((HEADGATE_ASN, toward, ${withholdValue}) ~ bgp_large_community) then return false;
 ${prepends.join('\n')}
+  if ((HEADGATE_ASN, toward, ${worseMedValue}) ~ bgp_large_community) then bgp_med = ${worseMed};
   bgp_large_community.delete([(HEADGATE_ASN, *, *)]);
   return true;
 }
@@ -97,7 +104,7 @@ filter headgate_in
 filter headgate_out
 {
   if source != RTS_BGP && headgate_is_ours() then accept;
-  if source = RTS_BGP && proto != "headgate" then accept;
+  if source = RTS_BGP && proto != "headgate" && proto != "headgate_detours" then accept;
   reject;
 }
 `;
@@ -124,4 +131,34 @@ function renderSession(policy: RouterPolicy): string {
 ${options.join('\n')}
 }
 `;
+}
+
+/** The session by which the unit tells the router one of its own paths with a higher local preference. */
+function renderDetours(policy: RouterPolicy): string[] {
+  const { egressAddress } = policy.unit;
+  if (egressAddress === undefined) return [];
+  const channel = (family: 4 | 6) => `  ipv${family} {
+    import filter headgate_detours_in;
+    import limit ${policy.maxDetours} action restart;
+    export none;
+  };`;
+  const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+  return [
+    `# Detours of outbound traffic: never our own space, never beyond this AS; gone with the session.
+filter headgate_detours_in
+{
+  if headgate_is_ours() then reject;
+  if (HEADGATE_ASN, 0, 1) ~ bgp_large_community && (65535, 65281) ~ bgp_community then accept;
+  reject;
+}
+
+protocol bgp headgate_detours
+{
+  ${policy.localAddress ? `local ${policy.localAddress} as` : 'local as'} HEADGATE_ASN;
+  neighbor ${egressAddress} as ${policy.unit.asn};
+  passive on;${policy.md5 ? `\n  password "${policy.md5}";` : ''}
+${families.map(channel).join('\n')}
+}
+`,
+  ];
 }

@@ -1,5 +1,10 @@
 import { formatPrefix } from '../../core/base/prefix.ts';
-import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import {
+  maxPrependByCommunity,
+  withholdValue,
+  worseMed,
+  worseMedValue,
+} from '../../core/bgp/steering.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 
 /**
@@ -14,6 +19,7 @@ export function renderFrrPolicy(policy: RouterPolicy): string {
     ...policy.links.flatMap((link) => renderLinkMap(policy, link)),
     ...renderSessionMaps(policy),
     ...renderSession(policy),
+    ...renderDetours(policy),
   ].join('\n')}\n`;
 }
 
@@ -43,6 +49,7 @@ function renderLists(policy: RouterPolicy): string[] {
     `bgp large-community-list expanded HEADGATE-ANY permit ^${policy.asn}:.*`,
     ...policy.links.flatMap((link) => [
       community(`WITHHOLD-${link.number}`, `${link.number}:${withholdValue}`),
+      community(`MED-${link.number}`, `${link.number}:${worseMedValue}`),
       ...prepends.map((n) => community(`PREPEND-${link.number}-${n}`, `${link.number}:${n}`)),
     ]),
     '!',
@@ -51,7 +58,7 @@ function renderLists(policy: RouterPolicy): string[] {
 
 const prepends = Array.from({ length: maxPrependByCommunity }, (_, i) => i + 1);
 
-/** What is kept from the link, then each number of prepends, then unbiased blocks, then the aggregates; no more. */
+/** What is kept from the link, then each number of prepends, then a worse MED, then unbiased blocks, then the aggregates; no more. */
 function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
   const name = `HEADGATE-TO-${identifier(link.name)}`;
   const lines = [
@@ -77,6 +84,8 @@ function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
       const match = ` match large-community HEADGATE-PREPEND-${link.number}-${n}`;
       permit(family, 'OURS', match, ` set as-path prepend ${path}`, hide);
     }
+    const med = ` match large-community HEADGATE-MED-${link.number}`;
+    permit(family, 'OURS', med, ` set metric ${worseMed}`, hide);
     permit(family, 'OURS', ' match large-community HEADGATE-MARKED', hide);
     permit(family, 'AGGREGATES');
   }
@@ -113,6 +122,43 @@ function renderSession(policy: RouterPolicy): string[] {
       ` ${neighbor} route-map HEADGATE-OUT out`,
       ` ${neighbor} maximum-prefix ${policy.maxPrefixes} restart 5`,
       ...(policy.addPath ? [` ${neighbor} addpath-tx-all-paths`] : []),
+      ' exit-address-family',
+    ]),
+    'exit',
+  ];
+}
+
+/** The session by which the unit tells the router one of its own paths with a higher local preference. */
+function renderDetours(policy: RouterPolicy): string[] {
+  const { egressAddress, asn } = policy.unit;
+  if (egressAddress === undefined) return [];
+  const neighbor = ` neighbor ${egressAddress}`;
+  return [
+    '! Detours of outbound traffic: never our own space, never beyond this AS; gone with the session.',
+    'bgp community-list standard HEADGATE-NO-EXPORT permit no-export',
+    ...families(policy).flatMap((family) => [
+      `route-map HEADGATE-DETOURS-IN deny ${10 * family}`,
+      ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
+      'exit',
+    ]),
+    'route-map HEADGATE-DETOURS-IN permit 100',
+    ' match large-community HEADGATE-MARKED',
+    ' match community HEADGATE-NO-EXPORT',
+    'exit',
+    'route-map HEADGATE-NOTHING deny 10',
+    'exit',
+    `router bgp ${policy.asn}`,
+    `${neighbor} remote-as ${asn}`,
+    `${neighbor} description headgate detours`,
+    `${neighbor} passive`,
+    ...(policy.md5 ? [`${neighbor} password ${policy.md5}`] : []),
+    ...(policy.localAddress ? [`${neighbor} update-source ${policy.localAddress}`] : []),
+    ...families(policy).flatMap((family) => [
+      ` address-family ipv${family} unicast`,
+      ` ${neighbor} activate`,
+      ` ${neighbor} route-map HEADGATE-DETOURS-IN in`,
+      ` ${neighbor} route-map HEADGATE-NOTHING out`,
+      ` ${neighbor} maximum-prefix ${policy.maxDetours} restart 5`,
       ' exit-address-family',
     ]),
     'exit',

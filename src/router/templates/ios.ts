@@ -1,5 +1,10 @@
 import { formatPrefix, type Prefix } from '../../core/base/prefix.ts';
-import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import {
+  maxPrependByCommunity,
+  withholdValue,
+  worseMed,
+  worseMedValue,
+} from '../../core/bgp/steering.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 
 /** The same policy for Cisco IOS and IOS XE. Written after the vendor's documentation, not tested here. */
@@ -41,6 +46,7 @@ function renderCommunities(policy: RouterPolicy, link: PolicyLink): string[] {
     `ip large-community-list standard HEADGATE-${name} permit ${policy.asn}:${link.number}:${value}`;
   return [
     list(`WITHHOLD-${link.number}`, withholdValue),
+    list(`MED-${link.number}`, worseMedValue),
     ...prepends.map((n) => list(`PREPEND-${link.number}-${n}`, n)),
   ];
 }
@@ -67,6 +73,8 @@ function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
       const match = ` match large-community HEADGATE-PREPEND-${link.number}-${n}`;
       entry('OURS', match, ` set as-path prepend ${path}`, hide);
     }
+    const med = ` match large-community HEADGATE-MED-${link.number}`;
+    entry('OURS', med, ` set metric ${worseMed}`, hide);
     entry('OURS', ' match large-community HEADGATE-MARKED', hide);
     entry('AGGREGATES');
   }
@@ -89,10 +97,40 @@ function renderSession(policy: RouterPolicy): string[] {
       ...(policy.addPath ? [`  ${neighbor} advertise additional-paths all`] : []),
       ' exit-address-family',
     ]),
+    ...renderDetours(policy),
     ...policy.links.flatMap((link) =>
       link.neighbors.map(
         (address) => `! neighbor ${address} route-map HEADGATE-TO-${identifier(link.name)} out`,
       ),
     ),
+  ];
+}
+
+/** The session for detours, within `router bgp`; its route maps follow the session's. */
+function renderDetours(policy: RouterPolicy): string[] {
+  const { egressAddress, asn } = policy.unit;
+  if (egressAddress === undefined) return [];
+  const neighbor = `neighbor ${egressAddress}`;
+  return [
+    ` ${neighbor} remote-as ${asn}`,
+    ` ${neighbor} description headgate detours`,
+    ...(policy.md5 ? [` ${neighbor} password ${policy.md5}`] : []),
+    ...families(policy).flatMap((family) => [
+      ` address-family ipv${family} unicast`,
+      `  ${neighbor} activate`,
+      `  ${neighbor} route-map HEADGATE-DETOURS-IN in`,
+      `  ${neighbor} route-map HEADGATE-NOTHING out`,
+      `  ${neighbor} maximum-prefix ${policy.maxDetours} restart 5`,
+      ' exit-address-family',
+    ]),
+    'ip community-list standard HEADGATE-NO-EXPORT permit no-export',
+    ...families(policy).flatMap((family) => [
+      `route-map HEADGATE-DETOURS-IN deny ${10 * family}`,
+      ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
+    ]),
+    'route-map HEADGATE-DETOURS-IN permit 100',
+    ' match large-community HEADGATE-MARKED',
+    ' match community HEADGATE-NO-EXPORT',
+    'route-map HEADGATE-NOTHING deny 10',
   ];
 }

@@ -1,5 +1,10 @@
 import { formatPrefix } from '../../core/base/prefix.ts';
-import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import {
+  maxPrependByCommunity,
+  withholdValue,
+  worseMed,
+  worseMedValue,
+} from '../../core/bgp/steering.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 
 /** The same policy for Cisco IOS XR. Written after the vendor's documentation, not tested here. */
@@ -15,6 +20,18 @@ export function renderIosxrPolicy(policy: RouterPolicy): string {
     '  else',
     '    drop',
     '  endif',
+    'end-policy',
+    '!',
+    'route-policy HEADGATE-DETOURS-IN',
+    `  if not destination in HEADGATE-OURS and large-community matches-any (${policy.asn}:0:1) and community matches-any (no-export) then`,
+    '    pass',
+    '  else',
+    '    drop',
+    '  endif',
+    'end-policy',
+    '!',
+    'route-policy HEADGATE-NOTHING',
+    '  drop',
     'end-policy',
     '!',
     'route-policy HEADGATE-OUT',
@@ -56,6 +73,8 @@ function renderLinkPolicy(policy: RouterPolicy, link: PolicyLink): string[] {
     '  endif',
     `  if destination in HEADGATE-OURS and ${matches('0:1')} then`,
     ...prepends.flat(),
+    `    elseif ${matches(`${link.number}:${worseMedValue}`)} then`,
+    `      set med ${worseMed}`,
     '    endif',
     `    delete large-community in (${policy.asn}:*:*)`,
     '    pass',
@@ -85,6 +104,27 @@ function renderSession(policy: RouterPolicy): string[] {
       '  !',
     ]),
     ' !',
+    ...renderDetours(policy, families),
     '!',
+  ];
+}
+
+/** The session for detours, within `router bgp`. */
+function renderDetours(policy: RouterPolicy, families: readonly (4 | 6)[]): string[] {
+  const { egressAddress, asn } = policy.unit;
+  if (egressAddress === undefined) return [];
+  return [
+    ` neighbor ${egressAddress}`,
+    `  remote-as ${asn}`,
+    '  description headgate detours',
+    ...(policy.md5 ? [`  password clear ${policy.md5}`] : []),
+    ...families.flatMap((family) => [
+      `  address-family ipv${family} unicast`,
+      '   route-policy HEADGATE-DETOURS-IN in',
+      '   route-policy HEADGATE-NOTHING out',
+      `   maximum-prefix ${policy.maxDetours} 80 restart 5`,
+      '  !',
+    ]),
+    ' !',
   ];
 }

@@ -1,5 +1,10 @@
 import { formatPrefix } from '../../core/base/prefix.ts';
-import { maxPrependByCommunity, withholdValue } from '../../core/bgp/steering.ts';
+import {
+  maxPrependByCommunity,
+  withholdValue,
+  worseMed,
+  worseMedValue,
+} from '../../core/bgp/steering.ts';
 import {
   floorOf,
   identifier,
@@ -21,6 +26,7 @@ export function renderJunosPolicy(policy: RouterPolicy): string {
     'set policy-options policy-statement HEADGATE-IN term BLOCKS then accept',
     'set policy-options policy-statement HEADGATE-IN term REST then reject',
     ...renderSession(policy),
+    ...renderDetours(policy),
   ].join('\n')}\n`;
 }
 
@@ -34,6 +40,7 @@ function renderCommunities(policy: RouterPolicy): string[] {
     define('ANY', '.*:.*'),
     ...policy.links.flatMap(({ number }) => [
       define(`WITHHOLD-${number}`, `${number}:${withholdValue}`),
+      define(`MED-${number}`, `${number}:${worseMedValue}`),
       ...prepends.map((n) => define(`PREPEND-${number}-${n}`, `${number}:${n}`)),
     ]),
   ];
@@ -65,6 +72,11 @@ function renderLinkPolicy(policy: RouterPolicy, link: PolicyLink): string[] {
       term(`PREPEND-${n}`, 'then community delete HEADGATE-ANY'),
       term(`PREPEND-${n}`, 'then accept'),
     ]),
+    ...ours(policy, statement, 'MED'),
+    term('MED', `from community HEADGATE-MED-${link.number}`),
+    term('MED', `then metric ${worseMed}`),
+    term('MED', 'then community delete HEADGATE-ANY'),
+    term('MED', 'then accept'),
     ...ours(policy, statement, 'BLOCKS'),
     term('BLOCKS', 'from community HEADGATE-MARKED'),
     term('BLOCKS', 'then community delete HEADGATE-ANY'),
@@ -93,5 +105,35 @@ function renderSession(policy: RouterPolicy): string[] {
       const paths = `${group} family ${name} unicast add-path send path-count 6`;
       return policy.addPath ? [limit, paths] : [limit];
     }),
+  ];
+}
+
+/** The session by which the unit tells the router one of its own paths with a higher local preference. */
+function renderDetours(policy: RouterPolicy): string[] {
+  const { egressAddress, asn } = policy.unit;
+  if (egressAddress === undefined) return [];
+  const group = 'set protocols bgp group HEADGATE-DETOURS';
+  const statement = 'set policy-options policy-statement HEADGATE-DETOURS-IN term';
+  const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+  return [
+    ...ours(policy, 'HEADGATE-DETOURS-IN', 'OURS'),
+    `${statement} OURS then reject`,
+    // A list of communities matches when one of them does; both together are one community of two members.
+    `set policy-options community HEADGATE-DETOUR members [ no-export large:${policy.asn}:0:1 ]`,
+    `${statement} DETOURS from community HEADGATE-DETOUR`,
+    `${statement} DETOURS then accept`,
+    `${statement} REST then reject`,
+    'set policy-options policy-statement HEADGATE-NOTHING then reject',
+    `${group} type internal`,
+    `${group} neighbor ${egressAddress} peer-as ${asn}`,
+    `${group} neighbor ${egressAddress} description "headgate detours"`,
+    `${group} passive`,
+    ...(policy.md5 ? [`${group} authentication-key "${policy.md5}"`] : []),
+    `${group} import HEADGATE-DETOURS-IN`,
+    `${group} export HEADGATE-NOTHING`,
+    ...families.map(
+      (family) =>
+        `${group} family ${family === 4 ? 'inet' : 'inet6'} unicast prefix-limit maximum ${policy.maxDetours}`,
+    ),
   ];
 }

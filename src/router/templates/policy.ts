@@ -7,7 +7,12 @@ export interface RouterPolicy {
   /** The router's (our network's) AS number: the first word of every steering community. */
   readonly asn: Asn;
   /** headgate's end of the session; its AS equals `asn` for iBGP. */
-  readonly unit: { readonly address: string; readonly asn: Asn };
+  readonly unit: {
+    readonly address: string;
+    readonly asn: Asn;
+    /** Its end of the session for detours, where there is one. */
+    readonly egressAddress?: string;
+  };
   /** The router's own end, when the session needs it named (multihop, IPv6). */
   readonly localAddress?: string;
   /** Our address space: the aggregates that the router itself announces, always. */
@@ -18,6 +23,8 @@ export interface RouterPolicy {
   readonly links: readonly PolicyLink[];
   /** The most prefixes that headgate may announce before the router closes the session. */
   readonly maxPrefixes: number;
+  /** The same for detours. */
+  readonly maxDetours: number;
   readonly md5?: string;
   readonly addPath: boolean;
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { borderPolicy } from '../../../src/cli/lab/policy.ts';
+import { prefixOf } from '../../../src/core/base/prefix.ts';
 import {
   asn,
   linkId,
@@ -218,10 +219,13 @@ function steer(rungs: Readonly<Record<string, number>>): RouterIntent {
     id: linkId(name),
     number: i + 1,
     router,
+    neighbor: asn(65001 + i),
     isEligible: true,
   }));
   const desired = announcementsFor({
     asn: asn(64512),
+    networks: ['198.18.0.0/21', '2001:db8::/39'].map((text) => prefixOf(prefixText(text))),
+    mayAnnounce: () => false,
     links,
     blocks: Object.entries(rungs).map(([block, rung]) => ({
       block: prefixText(block),

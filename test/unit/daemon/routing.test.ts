@@ -1,15 +1,38 @@
 import t from 'tap';
 import { prefixText, routerId } from '../../../src/core/base/units.ts';
-import { carriedOn, isNotOurs } from '../../../src/daemon/routing.ts';
+import { carriedOn, foreignReasons, readRouting } from '../../../src/daemon/routing.ts';
 import type { AnnouncedRoute } from '../../../src/speaker/index.ts';
 import { settingsOf, twoLinks } from '../../support/settings.ts';
 
-t.test('a blackhole or another AS’s origin is not ours; what our routers originate is', (t) => {
-  const route = (asPath: string, ...communities: string[]) => ({ asPath, communities });
-  t.notOk(isNotOurs(route(''), 64512), 'a router of ours originates it');
-  t.notOk(isNotOurs(route('65001 64512'), 64512), 'it came back over a provider');
-  t.ok(isNotOurs(route('', '65535:666'), 64512), 'a blackhole');
-  t.ok(isNotOurs(route('65001 65020'), 64512), 'a scrubbing centre');
+t.test('a block that somebody else steers is told with the reason; others are left out', (t) => {
+  const settings = settingsOf(`${twoLinks}steering: { foreign: ["64999:1"] }\n`);
+  const route = (prefix: string, communities: readonly string[]) => ({
+    prefix: prefixText(prefix),
+    asPath: '',
+    communities,
+    largeCommunities: [],
+  });
+  const routes = [
+    route('198.51.100.7/32', ['65535:666']),
+    route('198.51.101.0/24', []),
+    route('198.51.101.0/24', ['64999:1']),
+  ];
+  t.same(
+    [...foreignReasons(settings, routes)],
+    [
+      ['198.51.100.0/24', 'somebody else announces 198.51.100.7/32 with BLACKHOLE'],
+      ['198.51.101.0/24', 'somebody else announces 198.51.101.0/24 with 64999:1'],
+    ],
+  );
+  t.same([...foreignReasons(settings, routes.slice(1, 2))], []);
+  t.end();
+});
+
+t.test('what the operator took back is withheld, and nobody else’s', (t) => {
+  const settings = settingsOf(twoLinks);
+  const speaker = { sessions: () => [], announced: () => [], ownRoutes: () => [] };
+  const routing = readRouting(settings, speaker, new Set([prefixText('198.51.100.0/24')]));
+  t.same([...routing], [['198.51.100.0/24', { isWithheld: true }]]);
   t.end();
 });
 

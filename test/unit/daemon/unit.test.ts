@@ -43,6 +43,7 @@ ${more}`;
     | 'resume'
     | 'sessions'
     | 'routesFrom'
+    | 'ownRoutes'
     | 'announced'
     | 'changes'
     | 'rib'
@@ -58,6 +59,7 @@ ${more}`;
     resume: () => order.push('resumed'),
     sessions: () => [],
     routesFrom: () => [],
+    ownRoutes: () => [],
     announced: () => [],
     changes: () => ({ next: 1, lost: 0, changes: [] }),
     rib: new AdjRibIn(),

@@ -16,9 +16,11 @@ import { rpki } from './rpki.ts';
 import { settle } from './settle.ts';
 import { share } from './share.ts';
 import { trial } from './trial.ts';
+import { withheld } from './withheld.ts';
 
 /** In the order in which they are asked: what can never be first, what only needs time last. */
 export const rails: readonly Rail[] = [
+  withheld,
   foreign,
   rpki,
   path,

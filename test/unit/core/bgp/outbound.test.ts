@@ -13,7 +13,7 @@ import {
   refuseAnnouncement,
   refusePrefix,
 } from '../../../../src/core/bgp/outbound.ts';
-import { announcementsFor } from '../../../../src/core/bgp/steering.ts';
+import { announcementsFor, type Ladder } from '../../../../src/core/bgp/steering.ts';
 import { decodeUpdate } from '../../../../src/core/wire/bgp/update.ts';
 
 const our = asn(64512);
@@ -41,9 +41,11 @@ const link = (id: string, number: number, router: string, isEligible = true): St
   id: linkId(id),
   number,
   router: routerId(router),
+  neighbor: asn(65000 + number),
   isEligible,
 });
 const links = [link('north', 1, 'br1'), link('south', 2, 'br1'), link('west', 3, 'br2')];
+const world = { asn: our, networks: rails.networks, mayAnnounce: () => true };
 const plan = (preferred: string | undefined, rung: number) => ({
   block: prefixText('198.51.100.0/24'),
   link: preferred === undefined ? undefined : linkId(preferred),
@@ -51,7 +53,7 @@ const plan = (preferred: string | undefined, rung: number) => ({
   reason: '',
 });
 const communitiesOf = (preferred: string | undefined, rung: number) => {
-  const desired = announcementsFor({ asn: our, links, blocks: [plan(preferred, rung)] });
+  const desired = announcementsFor({ ...world, links, blocks: [plan(preferred, rung)] });
   return [...desired.values()].map(([first]) => first?.largeCommunities.map((c) => c.join(':')));
 };
 
@@ -70,7 +72,7 @@ t.test(
 
 t.test('a link that is not eligible is neither biased against nor waited for', async (t) => {
   const some = [link('north', 1, 'br1'), link('south', 2, 'br1'), link('west', 3, 'br2', false)];
-  const desired = announcementsFor({ asn: our, links: some, blocks: [plan('north', 1)] });
+  const desired = announcementsFor({ ...world, links: some, blocks: [plan('north', 1)] });
   t.same([...desired.keys()], ['br1']);
   t.match(desired.get(routerId('br1'))?.[0], {
     requires: ['br1'],
@@ -81,14 +83,74 @@ t.test('a link that is not eligible is neither biased against nor waited for', a
   });
 });
 
+t.test('providers’ own communities, and MED where one neighbour has two links', async (t) => {
+  const twins = [...links, { ...link('west2', 4, 'br2'), neighbor: asn(65003) }];
+  const ladder: Ladder = [
+    { kind: 'unbiased' },
+    {
+      kind: 'provider_communities',
+      name: 'local_preference_80',
+      byLink: new Map([
+        [1, { communities: [[65001, 80]], largeCommunities: [] }],
+        [3, { communities: [], largeCommunities: [[65003, 1, 80]] }],
+      ]),
+    },
+    { kind: 'med' },
+  ];
+  const first = (preferred: string, rung: number) => {
+    const desired = announcementsFor({
+      ...world,
+      links: twins,
+      ladder,
+      blocks: [plan(preferred, rung)],
+    });
+    return desired.get(routerId('br1'))?.[0];
+  };
+  t.match(first('south', 1), {
+    communities: [[65001, 80]],
+    largeCommunities: [
+      [our, 0, 1],
+      [65003, 1, 80],
+    ],
+  });
+  t.same(first('north', 1)?.communities, [], 'the preferred link’s provider is not asked');
+  t.same(first('west', 2)?.largeCommunities, [
+    [our, 0, 1],
+    [our, 4, 90],
+  ]);
+  t.same(first('north', 2)?.largeCommunities, [[our, 0, 1]], 'other neighbours compare no MED');
+});
+
+t.test('more-specifics never take a whole network from a link', async (t) => {
+  const network = { ...plan('north', 4), block: prefixText('198.51.100.0/22') };
+  const told = (mayAnnounce: (part: Prefix) => boolean) =>
+    announcementsFor({ ...world, mayAnnounce, links, blocks: [network] })
+      .get(routerId('br1'))
+      ?.map(({ prefix, largeCommunities }) => [prefix, largeCommunities.map((c) => c.join(':'))]);
+  const kept = ['64512:0:1', '64512:2:99', '64512:3:99'];
+  t.same(
+    told(() => true),
+    [
+      ['198.51.100.0/22', ['64512:0:1']],
+      ['198.51.100.0/23', kept],
+      ['198.51.102.0/23', kept],
+    ],
+  );
+  t.same(
+    told((part) => formatPrefix(part) !== '198.51.102.0/23'),
+    [['198.51.100.0/22', ['64512:0:1', '64512:2:3', '64512:3:3']]],
+    'with a half that no ROA allows it stops at the prepends',
+  );
+});
+
 t.test('the order of links and blocks does not matter', async (t) => {
   const blocks = ['198.51.100.0/24', '198.51.101.0/24', '2001:db8::/40'].map((block) => ({
     ...plan('north', 2),
     block: prefixText(block),
   }));
-  const wanted = announcementsFor({ asn: our, links, blocks });
+  const wanted = announcementsFor({ ...world, links, blocks });
   const other = announcementsFor({
-    asn: our,
+    ...world,
     links: [...links].reverse(),
     blocks: [...blocks].reverse(),
   });

@@ -3,16 +3,9 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import t from 'tap';
 import { covers, makePrefix, type Prefix, parsePrefix } from '../../../../src/core/base/prefix.ts';
-import { asn } from '../../../../src/core/base/units.ts';
+import { asn, prefixText } from '../../../../src/core/base/units.ts';
 import { type Candidate, rankCandidates, steps } from '../../../../src/core/bgp/best-path.ts';
-import {
-  type BlockChange,
-  checkFlap,
-  ciscoDefaults,
-  juniperDefaults,
-  penaltyAt,
-} from '../../../../src/core/bgp/damping.ts';
-import { isSteeredByOthers, mustKeepOff } from '../../../../src/core/bgp/hands-off.ts';
+import { type SeenRoute, steeredByOthers } from '../../../../src/core/bgp/hands-off.ts';
 import { checkRpki, parseVrpFile, type Vrp, VrpTable } from '../../../../src/core/bgp/rpki.ts';
 import { capturesFolder, skipWithoutCaptures } from '../../../support/captures.ts';
 
@@ -131,51 +124,37 @@ t.test('a real export', { skip: skipWithoutCaptures }, async (t) => {
   t.equal(first && table.validate(first.prefix, first.asn).validity, 'valid');
 });
 
-t.test('the spacing that no network punishes', async (t) => {
-  const every = (minutes: number, count: number, kind: BlockChange['kind'] = 'attributes') =>
-    Array.from({ length: count }, (_, i): BlockChange => ({ atMs: i * minutes * 60_000, kind }));
-  const peak = (changes: readonly BlockChange[], profile = ciscoDefaults) =>
-    Math.max(...changes.map(({ atMs }) => penaltyAt(changes, atMs, profile)));
-  t.ok(peak(every(31, 40)) < ciscoDefaults.suppressAt, 'more than 30 min apart is safe for ever');
-  t.ok(peak(every(29, 40)) > ciscoDefaults.suppressAt, 'less is not');
-  t.ok(peak(every(29, 40), juniperDefaults) < juniperDefaults.suppressAt);
-  const past = every(31, 3);
-  const at = (minutes: number): BlockChange => ({ atMs: minutes * 60_000, kind: 'attributes' });
-  t.match(checkFlap(past, at(93)), { result: 'pass' });
-  t.match(checkFlap(past, at(70)), { result: 'postpone', reason: /dwells 30 min/ });
-  t.match(checkFlap(every(60, 8), at(8 * 60)), { result: 'postpone', reason: /8 times in a day/ });
-  t.match(checkFlap([at(0), at(1), at(2)], at(33)), {
-    result: 'postpone',
-    reason: /damping penalty/,
-  });
-});
-
-t.test('hands off what somebody else blackholes', async (t) => {
-  const policy = { localAsn: asn(our), foreign: [[64999, 1]] as const, holdMs: 600_000 };
+t.test('hands off what somebody else blackholes or scrubs', async (t) => {
+  const policy = { localAsn: asn(our), foreign: [[64999, 1]] };
   const block = prefix('198.51.100.0/24');
-  const route = (
-    text: string,
-    communities: readonly (readonly [number, number])[],
-    marked = false,
-  ) => ({
-    prefix: prefix(text),
+  const route = (text: string, communities: readonly string[], more: Partial<SeenRoute> = {}) => ({
+    prefix: prefixText(text),
+    asPath: '',
     communities,
-    largeCommunities: marked ? [[our, 0, 1] as const] : [],
+    largeCommunities: [],
+    ...more,
   });
-  t.ok(isSteeredByOthers(block, [route('198.51.100.7/32', [[65535, 666]])], policy));
-  t.ok(isSteeredByOthers(block, [route('198.51.100.0/24', [[64999, 1]])], policy), 'scrubbing');
-  t.notOk(
-    isSteeredByOthers(block, [route('198.51.101.7/32', [[65535, 666]])], policy),
-    'another block',
+  const verdict = (...routes: readonly SeenRoute[]) => steeredByOthers(block, routes, policy);
+  t.match(verdict(route('198.51.100.7/32', ['65535:666'])), /198.51.100.7\/32 with BLACKHOLE/);
+  t.match(
+    verdict(route('198.51.100.0/24', ['64999:1'])),
+    /with 64999:1/,
+    'scrubbing by its community',
   );
-  t.notOk(
-    isSteeredByOthers(block, [route('198.51.100.0/24', [[65535, 666]], true)], policy),
-    'our own',
+  t.match(
+    verdict(route('198.51.100.0/24', [], { asPath: '65001 65020' })),
+    /AS 65020 announces 198.51.100.0\/24/,
+    'scrubbing by its origin',
   );
-  t.notOk(isSteeredByOthers(block, [route('198.51.100.0/24', [])], policy));
-  t.ok(mustKeepOff(0, 599_999, policy));
-  t.notOk(mustKeepOff(0, 600_000, policy));
-  t.notOk(mustKeepOff(undefined, 0, policy));
+  t.equal(verdict(route('198.51.100.0/24', [])), undefined, 'a router of ours originates it');
+  t.equal(
+    verdict(route('198.51.100.0/24', [], { asPath: '65001 64512' })),
+    undefined,
+    'it came back',
+  );
+  t.equal(verdict(route('198.51.101.7/32', ['65535:666'])), undefined, 'another block');
+  const ours = { largeCommunities: [`${our}:0:1`] };
+  t.equal(verdict(route('198.51.100.0/24', ['65535:666'], ours)), undefined, 'our own');
 });
 
 const base: Candidate = {

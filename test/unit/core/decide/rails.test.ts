@@ -12,7 +12,7 @@ import { makeContext } from '../../../../src/core/decide/context.ts';
 import { buildNetwork } from '../../../../src/core/decide/network.ts';
 import { defaultPolicy, type Policy } from '../../../../src/core/decide/policy.ts';
 import { control, unitHash } from '../../../../src/core/decide/rails/control.ts';
-import { dampingPenalty } from '../../../../src/core/decide/rails/damping.ts';
+import { dampingPenalty, penaltyPerChange } from '../../../../src/core/decide/rails/damping.ts';
 import { freezeReasons } from '../../../../src/core/decide/rails/freeze.ts';
 import { isWorkDue } from '../../../../src/core/decide/rails/hysteresis.ts';
 import { rails } from '../../../../src/core/decide/rails/index.ts';
@@ -219,6 +219,7 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
     { rails: { controlShare: unitHash(block) - 0.001 } },
   ],
   ['rpki', { routing: { roa: 'invalid' } }, { routing: { roa: 'valid' } }],
+  ['withheld', { routing: { isWithheld: true } }, { routing: { isWithheld: false } }],
   ['foreign', { routing: { isForeign: true } }, { routing: { isForeign: false } }],
   ['foreign', { block: { handsOffUntil: ms(now + 1000) } }, { block: { handsOffUntil: ms(now) } }],
   [
@@ -338,10 +339,13 @@ t.test('input that is missing, stale, thin or contradictory freezes', async (t) 
 t.test('a change every 30 minutes stays below the default suppress threshold', async (t) => {
   const changes: number[] = [];
   for (let time = 0; time < 24 * 60; time += 30) {
-    t.ok(dampingPenalty(changes, time, 15) <= 2000);
+    t.ok(penaltyPerChange + dampingPenalty(changes, time, 15) <= 2000);
     changes.push(time);
   }
-  t.ok(dampingPenalty([0], 6, 15) > 2000, 'after six minutes it would be suppressed');
+  t.ok(
+    penaltyPerChange + dampingPenalty([0], 6, 15) > 2000,
+    'after six minutes it would be suppressed',
+  );
 });
 
 t.test('the control groups are about as many as asked for', async (t) => {

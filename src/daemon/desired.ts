@@ -1,0 +1,28 @@
+import { type Prefix, prefixOf } from '../core/base/prefix.ts';
+import { asn } from '../core/base/units.ts';
+import type { Desired } from '../core/bgp/announcement.ts';
+import { announcementsFor } from '../core/bgp/steering.ts';
+import type { BlockPlan } from '../core/model/plan.ts';
+import type { Settings } from '../core/settings/index.ts';
+import { ladderOf, steeredLinksOf } from './configure.ts';
+import type { OriginCheck } from './origin.ts';
+
+/** What every router is to hear for a plan, by links that are up. Blocks that are not in it are withdrawn. */
+export function desiredOf(
+  settings: Settings,
+  blocks: readonly BlockPlan[],
+  down: ReadonlySet<string>,
+  origin: Pick<OriginCheck, 'allows'> | undefined,
+): Desired {
+  const { floor } = settings.steering;
+  return announcementsFor({
+    asn: asn(settings.asn),
+    links: steeredLinksOf(settings, (link) => !down.has(link)),
+    blocks,
+    ladder: ladderOf(settings),
+    networks: settings.networks.map(prefixOf),
+    mayAnnounce: (part: Prefix) =>
+      part.length <= (part.family === 4 ? floor.ipv4 : floor.ipv6) &&
+      (origin?.allows(part) ?? true),
+  });
+}
