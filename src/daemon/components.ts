@@ -13,6 +13,7 @@ import type { Log } from './log.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { OriginCheck } from './origin.ts';
 import { arrivalsOn } from './own-probes.ts';
+import { AsProximity } from './proximity.ts';
 import { Recorder } from './recorder.ts';
 import { makeSources, type Sources } from './sources.ts';
 
@@ -97,9 +98,13 @@ export async function openComponents(
 
   const { averageMs } = cycleTimesOf(settings);
   const witness = engine && wireWitness(engine, parts.clock);
+  const proximity = new AsProximity(settings.links, speaker?.rib);
+  // Not waited for: dumps are long, and until they are read proximity only knows less.
+  if (settings.proximity) void proximity.load(settings.proximity, log);
   const sources = makeSources(settings, averageMs, parts.clock, log, {
     routes: speaker?.rib,
     witness,
+    proximity,
   });
   if (sources) closers.push(() => sources.stop());
 

@@ -190,6 +190,7 @@ function observeLink(
     isUp: (other?.isUp ?? true) && !isCut,
     capacity: bitps(Math.min(link.capacity, other?.capacity ?? link.capacity)),
     ...(other?.lossRatio === undefined ? {} : { lossRatio: other.lossRatio }),
+    ...(other?.asHops === undefined ? {} : { asHops: other.asHops }),
   };
   if (wireName === undefined || wire === undefined || deltas === undefined) {
     return { ...seen, ...outOfLine(other, flows, link.name) };

@@ -18,6 +18,7 @@ export interface LinkSamples {
   /** Loss of the probes of the last two cycles alone. */
   readonly lossNow?: { readonly ratio: number; readonly sent: number };
   readonly rttUs?: Sampled<number>;
+  readonly asHops?: Sampled<number>;
   /** What round trips have grown by over their lowest, microseconds. */
   readonly delayGrowthUs?: Sampled<number>;
 }

@@ -7,7 +7,7 @@ import {
 } from '../collect/flow/index.ts';
 import { createSnmpPoller, polledRoutersOf, type SnmpPoller } from '../collect/snmp/index.ts';
 import { makePrefix, prefixOf } from '../core/base/prefix.ts';
-import type { LinkId } from '../core/base/units.ts';
+import { type LinkId, ms, type PrefixText } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
 import {
   type ArrivalWitness,
@@ -21,6 +21,7 @@ import { cycleTimesOf } from './configure.ts';
 import { ExportedArrivals } from './exported-arrivals.ts';
 import { type Learned, LearnedRoutes } from './learned-routes.ts';
 import type { Log } from './log.ts';
+import { meanHops, type Proximity } from './proximity.ts';
 import { RateWindow } from './rate-window.ts';
 import type { FlowStretch, LinkSamples } from './samples.ts';
 
@@ -51,6 +52,7 @@ export interface Known {
   readonly routes?: Learned | undefined;
   /** Packets that the wires saw come in for an address, by link. */
   readonly witness?: ArrivalWitness | undefined;
+  readonly proximity?: Proximity | undefined;
 }
 
 /** Opens nothing before `start`. */
@@ -59,7 +61,7 @@ export function makeSources(
   averageMs: number,
   clock: Clock,
   log: Log,
-  { routes, witness }: Known = {},
+  { routes, witness, proximity }: Known = {},
 ): Sources | undefined {
   const polled = polledRoutersOf(settings);
   const snmp = polled.length > 0 ? createSnmpPoller({ routers: polled }) : undefined;
@@ -79,6 +81,7 @@ export function makeSources(
     prober,
     routes,
     exported,
+    proximity,
   });
 }
 
@@ -88,6 +91,7 @@ interface Collectors {
   readonly prober: Prober | undefined;
   readonly routes: Learned | undefined;
   readonly exported: ExportedArrivals | undefined;
+  readonly proximity: Proximity | undefined;
 }
 
 class OutOfLine implements Sources {
@@ -100,6 +104,7 @@ class OutOfLine implements Sources {
   #drains: readonly FlowSamples[] = [];
   #drainedMs = 0;
   readonly #rates = new Map<LinkId, RateWindow>();
+  #hops: ReturnType<typeof meanHops> = new Map();
   /** Of the last cycle: each look takes the changes with it. */
   #probes: ProbeSamples | undefined;
 
@@ -139,7 +144,7 @@ class OutOfLine implements Sources {
   }
 
   async drain(): Promise<void> {
-    const { snmp, collector, prober } = this.#collectors;
+    const { snmp, collector, prober, proximity } = this.#collectors;
     if (!collector) return;
     for (const { router, address } of this.#settings.flows?.exporters ?? []) {
       const interfaces = router && snmp?.interfaces(router);
@@ -154,6 +159,7 @@ class OutOfLine implements Sources {
     // A drain counts while its middle lies in the averaging time.
     this.#drains = [...this.#drains, samples].filter((d) => d.at - d.intervalMs / 2 >= from);
     prober?.setFound(this.#found(samples));
+    if (proximity) this.#hops = meanHops(proximity, foreignVolumes(samples));
   }
 
   links(): ReadonlyMap<LinkId, LinkSamples> {
@@ -200,6 +206,13 @@ class OutOfLine implements Sources {
         lossNow,
         ...(rttUs ? { rttUs } : {}),
         ...(delayGrowthUs ? { delayGrowthUs } : {}),
+      });
+    }
+    for (const [link, { hops, coverage }] of this.#hops) {
+      const ageMs = ms(this.#clock.now() - this.#drainedMs);
+      found.set(link, {
+        ...found.get(link),
+        asHops: { value: hops, ageMs, coverage, source: 'bgp' },
       });
     }
     return found;
@@ -283,6 +296,15 @@ class OutOfLine implements Sources {
         ),
       }));
   }
+}
+
+/** Layer-2 bytes with each foreign network, all links and both directions together. */
+function foreignVolumes({ foreign }: FlowSamples) {
+  const weights = new Map<PrefixText, number>();
+  for (const { prefix, l2Bytes } of foreign) {
+    weights.set(prefix, (weights.get(prefix) ?? 0) + l2Bytes);
+  }
+  return [...weights].map(([prefix, weight]) => ({ prefix, weight }));
 }
 
 /** Counts by reason, several tables added up. */

@@ -103,6 +103,7 @@ export function explain(
     whereItIs(group, network, policy),
     inputs(group),
     ...congested(observation),
+    distances(observation),
     frozen.length > 0 ? `Nothing is changed: ${frozen[0]}.` : verdictOf(best, network),
     experience(group, network, policy),
     flaps(group, context),
@@ -121,6 +122,14 @@ function whereItIs(group: Group, network: Network, policy: Policy): string {
       ? 'announced alike on all links'
       : `biased to ${network.links[group.link]} with ${rungName(policy, group.rung)} on the others`;
   return `${group.name} is ${plan}; ${formatRate(group.rate)} come in, ${shares}.`;
+}
+
+/** How far the networks of the traffic are by each link, where the routes say it. */
+function distances({ links }: Observation): string {
+  const told = links.flatMap(({ link, asHops }) =>
+    asHops ? [`${link} ${asHops.value.toFixed(1)}`] : [],
+  );
+  return told.length === 0 ? '' : `Autonomous systems to its networks: ${told.sort().join(', ')}.`;
 }
 
 const congested = ({ links }: Observation): string[] =>

@@ -61,7 +61,7 @@ export function buildNetwork(observation: Observation, policy: Policy): Network 
       const verdict = inboundVerdict(seen.get(link));
       return verdict?.isCongested === true && evidenceBesideLoad(verdict) > 0;
     }),
-    response: normalise(links.map((link) => seen.get(link)?.rttUs?.value)),
+    response: responseOf(links.map((link) => seen.get(link))),
     price: normalise(sorted.map((link) => link.pricePerMbps ?? 0)),
     paid: links.map((link) => seen.get(link)?.billing?.paid ?? 0),
     measured: links.map((link) => seen.get(link)?.inbound?.value),
@@ -97,6 +97,12 @@ export function qualityCosts(
     case 'proximity':
       return network.response;
   }
+}
+
+/** By round-trip times; where no link has any, by how far the networks of its traffic are in autonomous systems. */
+function responseOf(links: ReadonlyArray<LinkObservation | undefined>): number[] {
+  const isTimed = links.some((link) => link?.rttUs !== undefined);
+  return normalise(links.map((link) => (isTimed ? link?.rttUs : link?.asHops)?.value));
 }
 
 /** A link that is certainly congested counts as losing this much, even where nobody counted the loss. */

@@ -47,6 +47,8 @@ export interface LinkObservation {
   readonly lossRatio?: Sampled<number>;
   /** Median round-trip time towards outside, microseconds. */
   readonly rttUs?: Sampled<number>;
+  /** Mean of the autonomous systems between the provider and the networks that traffic is with, weighed by it. */
+  readonly asHops?: Sampled<number>;
   /** What more inbound traffic costs nothing up to; absent where the price has no percentile. */
   readonly billing?: LinkBilling;
   /** One verdict per direction, from all signs; absent where nothing told of it. */

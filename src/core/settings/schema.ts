@@ -6,6 +6,7 @@ import { type attribute, blocks, link, management, router, wire } from './networ
 import { group, maintenance, objective, pin, rails } from './policy.ts';
 import { currency } from './price.ts';
 import { probe } from './probe.ts';
+import { proximity } from './proximity.ts';
 import { rpki } from './rpki.ts';
 import { asn, duration, listenAddress, money, prefix, size, weight } from './scalars.ts';
 import { list, section } from './section.ts';
@@ -72,6 +73,8 @@ export const settingsSchema = section({
   /** Origin validation of our own announcements. */
   rpki: rpki.exactOptional(),
   probe: probe.exactOptional(),
+  /** How near networks are by AS path, where no time was measured. */
+  proximity: proximity.exactOptional(),
   dns: dns.exactOptional(),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
