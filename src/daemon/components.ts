@@ -6,7 +6,7 @@ import type { Settings } from '../core/settings/index.ts';
 import type { EngineOptions, EngineSnapshot, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
 import type { ArrivalWitness } from '../probe/index.ts';
-import type { Speaker, SpeakerOptions } from '../speaker/index.ts';
+import { RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
 import type { Log } from './log.ts';
@@ -16,6 +16,7 @@ import { arrivalsOn } from './own-probes.ts';
 import { AsProximity } from './proximity.ts';
 import { Recorder } from './recorder.ts';
 import { makeSources, type Sources } from './sources.ts';
+import { VrpFile } from './vrp-file.ts';
 
 /** What touches the world, handed in by `headgate run`, or by a test that puts something simpler in its place. */
 export interface Parts {
@@ -47,7 +48,7 @@ export interface Components {
   readonly speaker: Speaker | undefined;
   /** Absent where nothing is measured out of line. */
   readonly sources: Sources | undefined;
-  /** Absent unless settings name a file of VRPs. */
+  /** Absent unless settings name a source of VRPs. */
   readonly origin: OriginCheck | undefined;
   /** Absent where no names are steered. */
   readonly names: NameService | undefined;
@@ -112,7 +113,7 @@ export async function openComponents(
   const probes = { ...resolverProbesOf(settings), ...(witness ? { witness } : {}) };
   const names = await openNameService(settings, probes, serial);
   if (names) closers.push(() => names.close());
-  const origin = settings.rpki && new OriginCheck(settings.rpki, settings.asn);
+  const origin = openOrigin(settings, parts, closers);
   return { control, answers, history, recorder, engine, speaker, sources, origin, names };
 }
 
@@ -142,6 +143,23 @@ export async function closeAll(closers: Closers, log: Log): Promise<void> {
       log.error({ err: error }, 'closing failed; going on with the rest');
     }
   }
+}
+
+function openOrigin(settings: Settings, parts: Parts, closers: Closers): OriginCheck | undefined {
+  const { rpki, asn, networks } = settings;
+  if (!rpki) return undefined;
+  const { caches, vrps, maxAge, requireRoa } = rpki;
+  if (vrps !== undefined) return new OriginCheck(new VrpFile(vrps, maxAge), requireRoa, asn);
+  const client = new RtrClient({
+    caches: caches ?? [],
+    networks: networks.map(prefixOf),
+    maxAgeMs: maxAge,
+    clock: parts.clock,
+    log: parts.log,
+  });
+  client.start();
+  closers.push(() => client.stop());
+  return new OriginCheck(client, requireRoa, asn);
 }
 
 function makeSpeaker(settings: Settings, parts: Parts): Speaker | undefined {

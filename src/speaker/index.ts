@@ -46,6 +46,7 @@ export type {
   SpeakerLog,
   SpeakerOptions,
 } from './peering.ts';
+export { RtrClient, type RtrOptions, type RtrStatus } from './rtr-client.ts';
 export type { Speaker } from './speaker.ts';
 export {
   type AnnouncedRoute,

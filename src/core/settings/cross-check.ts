@@ -17,6 +17,7 @@ export function crossCheck(
     ...blockComplaints(settings, blocks),
     ...policyComplaints(settings, blocks),
     ...ladderComplaints(settings),
+    ...rpkiComplaints(settings),
     ...dnsComplaints(settings),
   ];
 }
@@ -255,6 +256,12 @@ function policyComplaints(settings: ParsedSettings, blocks: readonly BlockSettin
     }
   }
   return complaints;
+}
+
+function rpkiComplaints({ rpki }: ParsedSettings): Complaint[] {
+  if (!rpki || (rpki.caches?.length ?? 0) > 0 !== (rpki.vrps !== undefined)) return [];
+  const message = 'expected caches: [address and port, …] or vrps: a file, one of them';
+  return [{ path: ['rpki'], message }];
 }
 
 /** Rungs that no link could carry out, and communities that would speak for us. */

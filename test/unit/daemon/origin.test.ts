@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { prefixText } from '../../../src/core/base/units.ts';
 import { OriginCheck } from '../../../src/daemon/origin.ts';
+import { VrpFile } from '../../../src/daemon/vrp-file.ts';
 import { settingsOf, twoLinks } from '../../support/settings.ts';
 
 const block = prefixText('198.51.100.0/24');
@@ -15,7 +16,7 @@ function rig(t: Test, extra = '') {
   const path = join(folder, 'vrps.json');
   const { rpki, asn } = settingsOf(`${twoLinks}rpki: { vrps: ${path}${extra} }\n`);
   if (!rpki) throw new Error('settings have no rpki');
-  const check = new OriginCheck(rpki, asn);
+  const check = new OriginCheck(new VrpFile(path, rpki.maxAge), rpki.requireRoa, asn);
   let written = now;
   const write = (text: string, ageMs = 0) => {
     writeFileSync(path, text);

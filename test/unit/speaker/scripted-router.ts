@@ -43,7 +43,7 @@ export class HandClock implements Clock {
 }
 
 /** Two ends of a connection without a network. */
-function makePipe(): [Duplex, Duplex] {
+export function makePipe(): [Duplex, Duplex] {
   const make = (other: () => Duplex): Duplex =>
     new Duplex({
       read() {},
