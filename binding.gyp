@@ -28,7 +28,9 @@
         'native/drivers/port.cc',
         'native/drivers/notify_socket.cc',
         'native/drivers/tcp_socket.cc',
+        'native/kernel/flat_tables.cc',
         'native/kernel/install.cc',
+        'native/kernel/publication.cc',
         'native/runtime/engine.cc',
         'native/runtime/forwarding_wire.cc',
         'native/runtime/kernel_wire.cc',
@@ -56,7 +58,10 @@
       'actions': [
         {
           'action_name': 'wire',
-          'inputs': ['native/kernel/wire.bpf.c', 'native/abi/gate.h', 'native/abi/records.h'],
+          'inputs': [
+            'native/kernel/wire.bpf.c', 'native/kernel/carry.h', 'native/kernel/head.h', 'native/core/mark.h',
+            'native/core/checksum.h', 'native/abi/flat.h', 'native/abi/gate.h', 'native/abi/records.h',
+          ],
           'outputs': ['<(PRODUCT_DIR)/wire.bpf.o'],
           'action': [
             'clang', '-O2', '-g', '-Wall', '-Werror', '-target', 'bpf', '-mcpu=v3',

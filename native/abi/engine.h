@@ -52,7 +52,10 @@ struct hg_wire_counts {
   hg_u64 lost_inbound[HG_LOSSES];
   hg_u64 lost_outbound[HG_LOSSES];
   hg_u64 discarded; /* the gate had forwarded them already */
-  hg_u64 copies_lost; /* headers that the kernel had no room to hand over */
+  hg_u64 copies_due;      /* heads of packets that the kernel forwarded and that want measuring */
+  hg_u64 copies_lost;     /* of them, those that the kernel had no room to hand over */
+  hg_u64 copies_left_out; /* of them, those of sessions that were not sampled because the unit could not keep up */
+  hg_u64 unmarked;        /* packets that the kernel should have marked and could not */
   hg_u64 state;     /* 0 forwarding, 1 bypass, 2 down */
   hg_u64 driver;    /* 1 af_packet, 2 tc, 3 xdp, 4 mirror */
 };
@@ -86,7 +89,7 @@ static_assert(sizeof(hg_destination_cell) == 24);
 static_assert(sizeof(hg_rtt_counts) == 160);
 static_assert(sizeof(hg_link_counts) == 480);
 static_assert(sizeof(hg_passed) == 24);
-static_assert(sizeof(hg_wire_counts) == 224);
+static_assert(sizeof(hg_wire_counts) == 248);
 static_assert(sizeof(hg_pipeline_counts) == 192);
 static_assert(sizeof(hg_resolver) == 24);
 #endif

@@ -23,8 +23,17 @@ struct hg_gate {
   /* What installing changed at the port where each direction enters, so that releasing can undo it: HG_CHANGED_... */
   hg_u32 changed[2];
   hg_u32 program; /* HG_PROGRAM_... */
-  hg_u32 reserved;
+  hg_u32 version; /* HG_GATE_VERSION of what is installed */
+  /* Of 256 sessions, how many are copied to the unit: it lowers this when it cannot keep up. */
+  hg_u32 copy_share;
+  /* Which of the arrays of counts the published tables use (abi/flat.h). */
+  hg_u32 counts_slot;
 };
+
+/* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
+#define HG_GATE_VERSION 2u
+#define HG_COPY_ALL 256u
+#define HG_COPIES_BYTES (16u << 20) /* of the ring: some 0.1 s of a million packets a second */
 
 #define HG_CHANGED_QDISC 1u
 #define HG_CHANGED_PROMISCUOUS 2u
@@ -36,10 +45,28 @@ struct hg_bypassed {
   hg_u64 bytes;   /* of the frames, as the interfaces count them */
 };
 
+/* What the programs did beside forwarding, per CPU. */
+struct hg_tallies {
+  hg_u64 copies_due;      /* heads that the unit would measure */
+  hg_u64 copies_lost;     /* of them, those for which the ring had no room */
+  hg_u64 copies_left_out; /* of them, those of sessions that were not sampled */
+  hg_u64 marked;
+  hg_u64 cleared; /* of them, those that lost a mark that was not theirs to set */
+  hg_u64 unmarked; /* forwarded as they were because the kernel could not change them */
+};
+
+/* Sessions that keep the link that they began with although the tables now say another: by hash of the tuple. */
+#define HG_EXCEPTIONS_MAX 65536u
+struct hg_exception_key {
+  hg_u32 hash;
+  hg_u32 ports; /* as they stand in the packet, the source's first */
+};
+
 /* Enough for tags, IPv6 with an extension header and a TCP header full of options. */
 #define HG_COPY_BYTES 128u
 
 /* The head of one packet that the kernel has forwarded. */
+#define HG_COPY_SHORT_BYTES 72u /* most TCP segments over IPv4: a third less to carry */
 struct hg_copy {
   hg_u64 time_ns; /* CLOCK_MONOTONIC */
   hg_u32 wire_length;
@@ -53,7 +80,8 @@ struct hg_copy {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(hg_gate) == 40);
+static_assert(sizeof(hg_gate) == 48);
+static_assert(sizeof(hg_tallies) == 48 && sizeof(hg_exception_key) == 8);
 static_assert(sizeof(hg_bypassed) == 24);
 static_assert(sizeof(hg_copy) == 24 + HG_COPY_BYTES);
 #endif

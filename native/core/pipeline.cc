@@ -178,12 +178,14 @@ void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
   if (parsed.reason != Unparsed::None) add(counts_->unparsed[static_cast<unsigned>(parsed.reason)], 1);
   if (parsed.network == 0) return;
 
-  uint64_t segments = 1, ip_bytes = parsed.ip_bytes, l2_bytes = packet.wire_length;
+  // A tag in the metadata is on the wire too.
+  const uint32_t l2_length = packet.wire_length + (packet.has_vlan ? 4u : 0u);
+  uint64_t segments = 1, ip_bytes = parsed.ip_bytes, l2_bytes = l2_length;
   if (packet.segment_bytes != 0 && parsed.payload_bytes > packet.segment_bytes) {
     // The headers that each segment of a super-packet gets of its own.
     segments = (parsed.payload_bytes + packet.segment_bytes - 1) / packet.segment_bytes;
     ip_bytes += (segments - 1) * (parsed.ip_bytes - parsed.payload_bytes);
-    l2_bytes += (segments - 1) * (packet.wire_length - parsed.payload_bytes);
+    l2_bytes += (segments - 1) * (l2_length - parsed.payload_bytes);
   }
   const auto add_traffic = [&](uint32_t block, Direction direction) {
     hg_traffic& traffic = traffic_[traffic_index(block, work.link, direction)];

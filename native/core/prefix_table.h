@@ -61,6 +61,13 @@ class RangeTable {
     __builtin_prefetch(&root_[static_cast<uint32_t>(address >> shift_) & 0xffff]);
   }
 
+  // All ranges in ascending order as visit(first address, value); the first begins at 0.
+  template <typename Visit>
+  void each(Visit&& visit) const {
+    for (size_t i = 0; i < starts_.size(); i++) visit(starts_[i], values_[i]);
+  }
+  size_t ranges() const { return starts_.size(); }
+
   size_t bytes() const {
     return root_.size() * sizeof(uint32_t) + starts_.size() * sizeof(Address) + values_.size() * sizeof(uint32_t);
   }
@@ -93,6 +100,8 @@ class PrefixTable {
   void prefetch(uint8_t network, const uint8_t* at) const {
     if (network == 4) v4_.prefetch(load_be32(at));
   }
+  const RangeTable<uint32_t>& v4() const { return v4_; }
+  const RangeTable<Address6>& v6() const { return v6_; }
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
   size_t bytes() const { return v4_.bytes() + v6_.bytes(); }

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "drivers/port.h"
@@ -30,7 +31,9 @@ constexpr long kFileSystemMagic = 0xcafe4a11;
 // One program at ingress, found again by these.
 constexpr uint32_t kHandle = 1;
 constexpr uint32_t kPriority = 1;
-constexpr std::array<const char*, 4> kMaps = {"gate", "bypassed", "copies", "copies_lost"};
+constexpr std::array<const char*, 6> kMaps = {"gate", "bypassed", "copies", "tallies", "published", "exceptions"};
+// Of versions before, which releasing takes off too.
+constexpr std::array<const char*, 1> kFormerMaps = {"copies_lost"};
 // By HG_PROGRAM_... and direction.
 constexpr std::array<std::array<const char*, 2>, 4> kPrograms = {{
     {"", ""},
@@ -147,6 +150,22 @@ hg_gate* map_page(int map) {
   return page == MAP_FAILED ? nullptr : static_cast<hg_gate*>(page);
 }
 
+// The state page of what is installed, whatever its version; nullptr and why when there is none.
+hg_gate* open_page(const std::string& directory, Failure* failure) {
+  const int map = bpf_obj_get((directory + "/gate").c_str());
+  if (map < 0) {
+    if (failure == nullptr) return nullptr;
+    const bool is_refused = errno == EPERM || errno == EACCES;
+    *failure = is_refused ? failed("opening " + directory, errno)
+                          : Failure{"not_installed", "nothing is installed: `headgate wire install` puts it in place"};
+    return nullptr;
+  }
+  hg_gate* const page = map_page(map);
+  if (page == nullptr && failure != nullptr) *failure = failed("mapping " + directory, errno);
+  ::close(map);
+  return page;
+}
+
 }  // namespace
 
 std::optional<Failure> install_gate(const GateOptions& options) {
@@ -155,10 +174,9 @@ std::optional<Failure> install_gate(const GateOptions& options) {
   if (auto failure = read_port(options.outside, &entry[HG_INBOUND])) return failure;
   const std::string directory = directory_of(options.wire);
   libbpf_set_print(nullptr);
-  {
-    Gate before;
-    const bool is_other = !before.open(options.wire).has_value() && before.state()->program != options.program;
-    before.close();
+  if (hg_gate* const before = open_page(directory, nullptr); before != nullptr) {
+    const bool is_other = before->program != options.program || before->version != HG_GATE_VERSION;
+    munmap(before, static_cast<size_t>(getpagesize()));
     if (is_other) release_gate(options.wire);
   }
   if (auto failure = make_directory(directory)) return failure;
@@ -179,6 +197,8 @@ std::optional<Failure> install_gate(const GateOptions& options) {
   page->exit[HG_OUTBOUND] = static_cast<hg_u32>(entry[HG_INBOUND].index);
   page->exit[HG_INBOUND] = static_cast<hg_u32>(entry[HG_OUTBOUND].index);
   page->program = options.program;
+  page->version = HG_GATE_VERSION;
+  if (page->copy_share == 0) page->copy_share = HG_COPY_ALL;
   const std::array<const std::string*, 2> names = {&options.outside, &options.inside};
   std::optional<Failure> failure;
   for (uint32_t direction = 0; direction < 2 && !failure; direction++) {
@@ -197,18 +217,20 @@ std::optional<Failure> install_gate(const GateOptions& options) {
 
 std::optional<Failure> release_gate(const std::string& wire) {
   const std::string directory = directory_of(wire);
-  Gate gate;
-  if (auto failure = gate.open(wire)) return failure;
+  Failure failure;
+  hg_gate* const page = open_page(directory, &failure);
+  if (page == nullptr) return failure;
   for (uint32_t direction = 0; direction < 2; direction++) {
-    const uint32_t interface = gate.state()->exit[1 - direction];
-    const uint32_t changed = gate.state()->changed[direction];
-    detach(interface, gate.state()->program, (changed & HG_CHANGED_QDISC) != 0);
+    const uint32_t interface = page->exit[1 - direction];
+    const uint32_t changed = page->changed[direction];
+    detach(interface, page->program, (changed & HG_CHANGED_QDISC) != 0);
     std::array<char, IFNAMSIZ> name = {};
     if ((changed & HG_CHANGED_PROMISCUOUS) != 0 && if_indextoname(interface, name.data()) != nullptr)
       set_promiscuous(name.data(), false);
   }
-  gate.close();
+  munmap(page, static_cast<size_t>(getpagesize()));
   for (const char* map : kMaps) unlink((directory + "/" + map).c_str());
+  for (const char* map : kFormerMaps) unlink((directory + "/" + map).c_str());
   rmdir(directory.c_str());
   return std::nullopt;
 }
@@ -217,23 +239,36 @@ Gate::~Gate() { close(); }
 
 std::optional<Failure> Gate::open(const std::string& wire) {
   const std::string directory = directory_of(wire);
-  const int map = bpf_obj_get((directory + "/gate").c_str());
-  if (map < 0) {
-    if (errno == EPERM || errno == EACCES) return failed("opening the gate of wire " + wire, errno);
-    return Failure{"not_installed", "wire " + wire + " has no gate: `headgate wire install` puts it in place"};
+  Failure failure;
+  page_ = open_page(directory, &failure);
+  if (page_ == nullptr) {
+    failure.message = "wire " + wire + ": " + failure.message;
+    return failure;
   }
-  page_ = map_page(map);
-  ::close(map);
-  bypassed_ = bpf_obj_get((directory + "/bypassed").c_str());
-  copies_ = bpf_obj_get((directory + "/copies").c_str());
-  copies_lost_ = bpf_obj_get((directory + "/copies_lost").c_str());
-  if (page_ == nullptr || bypassed_ < 0 || copies_ < 0 || copies_lost_ < 0) return failed("mapping the gate of wire " + wire, errno);
+  if (page_->version != HG_GATE_VERSION) {
+    close();
+    return Failure{"not_installed", "wire " + wire +
+                                        ": another version of headgate is installed on its ports, and forwards: "
+                                        "`headgate wire install` replaces it"};
+  }
+  const std::array<std::pair<const char*, int*>, 5> maps = {{{"bypassed", &bypassed_},
+                                                             {"copies", &copies_},
+                                                             {"tallies", &tallies_},
+                                                             {"published", &published_},
+                                                             {"exceptions", &exceptions_}}};
+  for (const auto& [name, map] : maps) {
+    *map = bpf_obj_get((directory + "/" + name).c_str());
+    if (*map >= 0) continue;
+    const Failure refused = failed("opening the map " + std::string(name) + " of wire " + wire, errno);
+    close();
+    return refused;
+  }
   return std::nullopt;
 }
 
 void Gate::close() {
   if (page_ != nullptr) munmap(page_, static_cast<size_t>(getpagesize()));
-  for (int* map : {&bypassed_, &copies_, &copies_lost_}) {
+  for (int* map : {&bypassed_, &copies_, &tallies_, &published_, &exceptions_}) {
     if (*map >= 0) ::close(*map);
     *map = -1;
   }
@@ -250,10 +285,15 @@ hg_bypassed Gate::bypassed(uint32_t direction) const {
   return sum;
 }
 
-uint64_t Gate::copies_lost() const {
-  uint64_t sum = 0;
-  for (const uint32_t direction : {HG_INBOUND, HG_OUTBOUND}) {
-    for (const uint64_t part : each_processor<uint64_t>(copies_lost_, direction)) sum += part;
+hg_tallies Gate::tallies() const {
+  hg_tallies sum = {};
+  for (const hg_tallies& part : each_processor<hg_tallies>(tallies_, 0)) {
+    sum.copies_due += part.copies_due;
+    sum.copies_lost += part.copies_lost;
+    sum.copies_left_out += part.copies_left_out;
+    sum.marked += part.marked;
+    sum.cleared += part.cleared;
+    sum.unmarked += part.unmarked;
   }
   return sum;
 }

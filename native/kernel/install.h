@@ -35,8 +35,8 @@ class Gate {
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
-  // `not_installed` when no gate is pinned for this wire in this network namespace; `driver_unfit` when it joins
-  // other interfaces than those of the wire.
+  // `not_installed` when no gate is pinned for this wire in this network namespace, or one of another version of
+  // headgate, which forwards on but which this one cannot talk to.
   std::optional<Failure> open(const std::string& wire);
   void close();
 
@@ -44,15 +44,20 @@ class Gate {
   hg_gate* state() const { return page_; }
   // Counted since it was installed, all CPUs together.
   hg_bypassed bypassed(uint32_t direction) const;
-  uint64_t copies_lost() const;
+  hg_tallies tallies() const;
   // The ring of header copies; owned by the gate.
   int copies() const { return copies_; }
+  // The map of tables and counts (abi/flat.h), and that of sessions that keep their link; owned by the gate.
+  int published() const { return published_; }
+  int exceptions() const { return exceptions_; }
 
  private:
   hg_gate* page_ = nullptr;
   int bypassed_ = -1;
   int copies_ = -1;
-  int copies_lost_ = -1;
+  int tallies_ = -1;
+  int published_ = -1;
+  int exceptions_ = -1;
 };
 
 }  // namespace headgate

@@ -4,8 +4,10 @@
  * gate_*: for an af_packet wire, behind the taps. While the unit's heartbeat is fresh it has the tap's copy and
  *   forwards that: ours is dropped here, so that neither this machine's own stack nor the far end sees it twice. When
  *   the heartbeat is stale the kernel forwards, and the unit throws its copies away.
- * tc_*, xdp_*: the kernel forwards always. While a unit is there the head of every packet is copied to it; a full
+ * tc_*, xdp_*: the kernel forwards always. While a unit is there the heads that it measures are copied to it; a full
  *   ring costs the copy, never the packet.
+ *
+ * Whoever forwards counts and marks, by the tables that the unit published last, whether it still runs or not.
  */
 #define HG_BPF
 #include <linux/bpf.h>
@@ -15,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "../abi/gate.h"
+#include "carry.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -33,19 +36,47 @@ struct {
 } bypassed SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct hg_tallies);
+} tallies SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 16 << 20);
+  __uint(max_entries, HG_COPIES_BYTES);
 } copies SEC(".maps");
 
-/* Copies for which the ring had no room, by direction. */
+/* Tables and counts (abi/flat.h). */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, HG_SLOTS);
+  __type(key, __u32);
+  __array(values, struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+    __uint(max_entries, 1);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, sizeof(union hg_page));
+  });
+} published SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, HG_EXCEPTIONS_MAX);
+  __type(key, struct hg_exception_key);
+  __type(value, __u32);
+} exceptions SEC(".maps");
+
+/* Too much for the stack. A program at ingress is not interrupted by another one of its processor. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 2);
+  __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, __u64);
-} copies_lost SEC(".maps");
+  __type(value, struct hg_work);
+} scratch SEC(".maps");
 
-static __always_inline const struct hg_gate* state_of_wire(void) {
+static __always_inline struct hg_gate* state_of_wire(void) {
   const __u32 only = 0;
   return bpf_map_lookup_elem(&gate, &only);
 }
@@ -69,33 +100,202 @@ static __always_inline void count(__u32 direction, __u32 packets, __u32 bytes) {
   sum->bytes += bytes;
 }
 
-/* Room for one copy, all but its bytes filled in; null when the ring is full. */
-static __always_inline struct hg_copy* begin_copy(__u32 direction, __u32 length) {
-  struct hg_copy* copy = bpf_ringbuf_reserve(&copies, sizeof *copy, 0);
-  if (!copy) {
-    __u64* lost = bpf_map_lookup_elem(&copies_lost, &direction);
-    if (lost) *lost += 1;
-    return 0;
-  }
-  copy->time_ns = bpf_ktime_get_ns();
-  copy->wire_length = length;
-  copy->segment_bytes = 0;
-  copy->has_vlan = 0;
-  copy->vlan_tci = 0;
-  copy->vlan_tpid = 0;
-  copy->direction = (__u8)direction;
-  copy->captured = length < HG_COPY_BYTES ? (__u16)length : HG_COPY_BYTES;
-  return copy;
+static __always_inline struct hg_tallies* tally(void) {
+  const __u32 only = 0;
+  return bpf_map_lookup_elem(&tallies, &only);
 }
 
-/* ---- af_packet ---- */
+static __always_inline void* array_at(__u32 slot) { return bpf_map_lookup_elem(&published, &slot); }
+
+/* A session that keeps its link, else what the tables say. */
+static __always_inline __u8 choose(const struct hg_flat_head* flat, const struct hg_mark_table* marks,
+                                   const struct hg_work* work) {
+  if (flat->has_exceptions && work->head.has_ports) {
+    const struct hg_exception_key key = {work->hash, hg_long(work, work->head.transport_offset)};
+    const __u32* link = bpf_map_lookup_elem(&exceptions, &key);
+    if (link) return (__u8)*link;
+  }
+  return hg_choose_link(marks, work->planned, work->hash);
+}
+
+/* Counts the packet and says what is to be marked. */
+HG_STAGE work_on(struct hg_work* work) {
+  if (!work) return 0;
+  work->dscp = HG_DSCP_NONE;
+  work->vlan = HG_VLAN_NONE;
+  void* tables = array_at(HG_SLOT_TABLES);
+  if (!tables) return 0;
+  const union hg_page* first = hg_page_at(tables, HG_PAGE_HEAD);
+  if (!first) return 0;
+  const struct hg_flat_head* flat = &first->head;
+  hg_consult(tables, flat, work);
+  if (work->is_markable) {
+    const union hg_page* page = hg_page_at(tables, HG_PAGE_MARKS);
+    if (page && page->marks.enabled) {
+      hg_hash(work);
+      hg_settle(&page->marks, choose(flat, &page->marks, work), work);
+    }
+  }
+  void* counts = array_at(flat->counts_slot);
+  if (counts) hg_account(counts, flat, bpf_get_smp_processor_id(), work);
+  return 0;
+}
+
+/* What the unit measures: TCP, questions to name servers, and what only its parser can explain. */
+static __always_inline int is_due(const struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  if (head->is_unclear || (head->protocol == 6 && head->has_ports)) return 1;
+  return head->protocol == 17 && head->has_ports && hg_word(work, head->transport_offset + 2) == 53;
+}
+
+static __always_inline void fill(struct hg_copy* copy, const struct hg_work* work, __u32 room) {
+  copy->time_ns = bpf_ktime_get_ns();
+  copy->wire_length = work->length;
+  copy->segment_bytes = work->segment_bytes;
+  copy->has_vlan = work->has_vlan;
+  copy->vlan_tci = work->vlan_tci;
+  copy->vlan_tpid = work->vlan_tpid;
+  copy->direction = work->direction;
+  copy->captured = (__u16)(work->captured < room ? work->captured : room);
+}
+
+/* Bytes of the head that measuring needs. */
+static __always_inline __u32 wanted_bytes(const struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  if (head->is_unclear || head->protocol != 6) return HG_COPY_BYTES;
+  return head->transport_offset + (hg_byte(work, head->transport_offset + 12) >> 4) * 4u;
+}
+
+/* The unit looks by itself every millisecond: waking it for each would cost more than the copy. */
+HG_STAGE hand_over(struct hg_work* work) {
+  struct hg_gate* state = state_of_wire();
+  struct hg_tallies* sum = tally();
+  if (!work || !state || !sum) return 0;
+  sum->copies_due += 1;
+  const __u32 share = *(volatile __u32*)&state->copy_share;
+  if (share < HG_COPY_ALL && work->head.has_addresses && hg_session_share(work) >= share) {
+    sum->copies_left_out += 1;
+    return 0;
+  }
+  struct hg_copy* copy;
+  if (wanted_bytes(work) <= HG_COPY_SHORT_BYTES) {
+    copy = bpf_ringbuf_reserve(&copies, sizeof *copy - HG_COPY_BYTES + HG_COPY_SHORT_BYTES, 0);
+    if (!copy) goto lost;
+    fill(copy, work, HG_COPY_SHORT_BYTES);
+    __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_SHORT_BYTES);
+  } else {
+    copy = bpf_ringbuf_reserve(&copies, sizeof *copy, 0);
+    if (!copy) goto lost;
+    fill(copy, work, HG_COPY_BYTES);
+    __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_BYTES);
+  }
+  bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
+  return 0;
+lost:
+  sum->copies_lost += 1;
+  return 0;
+}
+
+static __always_inline void tally_mark(const struct hg_work* work, int is_done) {
+  struct hg_tallies* sum = tally();
+  if (!sum) return;
+  if (!is_done) {
+    sum->unmarked += 1;
+    return;
+  }
+  sum->marked += 1;
+  sum->cleared += work->is_cleared;
+}
+
+/* The bytes of a header that a DSCP changes; the ECN bits stay. */
+struct hg_octets {
+  __u8 tos;
+  __u16 checksum;    /* IPv4 */
+  __u16 first_word;  /* IPv6: version, traffic class, flow label */
+};
+
+static __always_inline struct hg_octets with_dscp(const struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  const __u8 tos = hg_tos_with_dscp(head->tos, work->dscp);
+  const __u16 before = hg_word(work, head->network_offset);
+  struct hg_octets to = {tos, 0, 0};
+  if (head->network == 4)
+    to.checksum = bpf_htons(
+        hg_checksum_adjust(hg_word(work, head->network_offset + 10), before, (__u16)((before & 0xff00) | tos)));
+  else
+    to.first_word = bpf_htons((__u16)((before & 0xf00f) | tos << 4));
+  return to;
+}
+
+static __always_inline struct hg_work* begin_work(__u32 direction, __u32 length) {
+  const __u32 only = 0;
+  struct hg_work* work = bpf_map_lookup_elem(&scratch, &only);
+  if (!work) return 0;
+  work->length = length;
+  work->direction = (__u8)direction;
+  return work;
+}
+
+/* ---- tc ---- */
+
+static __always_inline void read_skb(struct __sk_buff* skb, struct hg_work* work) {
+  work->segment_bytes = skb->gso_segs > 1 ? skb->gso_size : 0;
+  work->has_vlan = skb->vlan_present != 0;
+  work->vlan_tci = (__u16)skb->vlan_tci;
+  work->vlan_tpid = bpf_ntohs((__u16)skb->vlan_proto);
+  __u32 captured = skb->len;
+  /* The verifier wants the bounds where it can see them. */
+  if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
+  if (captured == 0 || bpf_skb_load_bytes(skb, 0, work->bytes, captured) != 0) captured = 0;
+  work->captured = captured;
+  hg_read_head(work);
+}
+
+static __always_inline int mark_skb(struct __sk_buff* skb, const struct hg_work* work) {
+  const __u32 at = work->head.network_offset;
+  int error = 0;
+  if (work->dscp != HG_DSCP_NONE) {
+    const struct hg_octets to = with_dscp(work);
+    if (work->head.network == 4) {
+      /* Both changes together leave every sum over the header as it was. */
+      error |= bpf_skb_store_bytes(skb, at + 1, &to.tos, sizeof to.tos, 0);
+      error |= bpf_skb_store_bytes(skb, at + 10, &to.checksum, sizeof to.checksum, 0);
+    } else {
+      error |= bpf_skb_store_bytes(skb, at, &to.first_word, sizeof to.first_word, BPF_F_RECOMPUTE_CSUM);
+    }
+  }
+  if (work->vlan == HG_VLAN_NONE) return error == 0;
+  if (work->has_vlan) {
+    error |= bpf_skb_vlan_pop(skb);
+    error |= bpf_skb_vlan_push(skb, bpf_htons(work->vlan_tpid), (work->vlan_tci & 0xf000) | work->vlan);
+  } else if (work->head.first_tag_offset != HG_NO_OFFSET) {
+    const __u32 tci_at = work->head.first_tag_offset + 2;
+    const __u16 tci = bpf_htons((hg_word(work, tci_at) & 0xf000) | work->vlan);
+    error |= bpf_skb_store_bytes(skb, tci_at, &tci, sizeof tci, BPF_F_RECOMPUTE_CSUM);
+  } else {
+    error |= bpf_skb_vlan_push(skb, bpf_htons(0x8100), work->vlan);
+  }
+  return error == 0;
+}
+
+static __always_inline int forward_skb(struct __sk_buff* skb, const struct hg_gate* state, const __u32 direction,
+                                       const int with_copies) {
+  count(direction, skb->gso_segs ? skb->gso_segs : 1, skb->len);
+  struct hg_work* work = begin_work(direction, skb->len);
+  if (work) {
+    read_skb(skb, work);
+    work_on(work);
+    if (with_copies && has_reader(state) && is_due(work)) hand_over(work);
+    if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE) tally_mark(work, mark_skb(skb, work));
+  }
+  return bpf_redirect(state->exit[direction], 0);
+}
 
 static __always_inline int pass_gate(struct __sk_buff* skb, const __u32 direction) {
   const struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
   if (is_fresh(state)) return TC_ACT_SHOT;
-  count(direction, skb->gso_segs ? skb->gso_segs : 1, skb->len);
-  return bpf_redirect(state->exit[direction], 0);
+  return forward_skb(skb, state, direction, 0);
 }
 
 SEC("tc")
@@ -104,31 +304,10 @@ int gate_inside(struct __sk_buff* skb) { return pass_gate(skb, HG_OUTBOUND); }
 SEC("tc")
 int gate_outside(struct __sk_buff* skb) { return pass_gate(skb, HG_INBOUND); }
 
-/* ---- tc ---- */
-
-static __always_inline void copy_head(struct __sk_buff* skb, const __u32 direction) {
-  struct hg_copy* copy = begin_copy(direction, skb->len);
-  if (!copy) return;
-  copy->segment_bytes = skb->gso_segs > 1 ? skb->gso_size : 0;
-  if (skb->vlan_present) {
-    copy->has_vlan = 1;
-    copy->vlan_tci = (__u16)skb->vlan_tci;
-    copy->vlan_tpid = bpf_ntohs((__u16)skb->vlan_proto);
-  }
-  __u32 length = copy->captured;
-  /* The verifier wants the bounds where it can see them. */
-  if (length > HG_COPY_BYTES) length = HG_COPY_BYTES;
-  if (length == 0 || bpf_skb_load_bytes(skb, 0, copy->bytes, length) != 0) copy->captured = 0;
-  /* The unit looks by itself every millisecond: waking it for each would cost more than the copy. */
-  bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
-}
-
 static __always_inline int pass_tc(struct __sk_buff* skb, const __u32 direction) {
   const struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
-  if (has_reader(state)) copy_head(skb, direction);
-  count(direction, skb->gso_segs ? skb->gso_segs : 1, skb->len);
-  return bpf_redirect(state->exit[direction], 0);
+  return forward_skb(skb, state, direction, 1);
 }
 
 SEC("tc")
@@ -139,20 +318,61 @@ int tc_outside(struct __sk_buff* skb) { return pass_tc(skb, HG_INBOUND); }
 
 /* ---- xdp ---- */
 
-static __always_inline int pass_xdp(struct xdp_md* frame, const __u32 direction) {
-  const struct hg_gate* state = state_of_wire();
-  if (!state) return XDP_PASS;
-  const __u32 length = (__u32)bpf_xdp_get_buff_len(frame);
-  if (has_reader(state)) {
-    struct hg_copy* copy = begin_copy(direction, length);
-    if (copy) {
-      __u32 captured = copy->captured;
-      if (captured > HG_COPY_BYTES) captured = HG_COPY_BYTES;
-      if (captured == 0 || bpf_xdp_load_bytes(frame, 0, copy->bytes, captured) != 0) copy->captured = 0;
-      bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
+static __always_inline void read_xdp(struct xdp_md* xdp, struct hg_work* work) {
+  work->segment_bytes = 0;
+  work->has_vlan = 0;
+  __u32 captured = work->length;
+  if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
+  if (captured == 0 || bpf_xdp_load_bytes(xdp, 0, work->bytes, captured) != 0) captured = 0;
+  work->captured = captured;
+  hg_read_head(work);
+}
+
+static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+  if (work->head.first_tag_offset != HG_NO_OFFSET) {
+    const __u32 tci_at = work->head.first_tag_offset + 2;
+    __u16 tci = bpf_htons((hg_word(work, tci_at) & 0xf000) | work->vlan);
+    return bpf_xdp_store_bytes(xdp, tci_at, &tci, sizeof tci);
+  }
+  __u8 front[16];
+  __builtin_memcpy(front, work->bytes, 12);
+  front[12] = 0x81;
+  front[13] = 0x00;
+  front[14] = (__u8)(work->vlan >> 8);
+  front[15] = (__u8)work->vlan;
+  if (bpf_xdp_adjust_head(xdp, -4) != 0) return -1;
+  return bpf_xdp_store_bytes(xdp, 0, front, sizeof front);
+}
+
+static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+  const __u32 at = work->head.network_offset;
+  int error = 0;
+  if (work->dscp != HG_DSCP_NONE) {
+    struct hg_octets to = with_dscp(work);
+    if (work->head.network == 4) {
+      error |= bpf_xdp_store_bytes(xdp, at + 1, &to.tos, sizeof to.tos);
+      error |= bpf_xdp_store_bytes(xdp, at + 10, &to.checksum, sizeof to.checksum);
+    } else {
+      error |= bpf_xdp_store_bytes(xdp, at, &to.first_word, sizeof to.first_word);
     }
   }
+  /* Last, since it moves the head. */
+  if (work->vlan != HG_VLAN_NONE) error |= tag_xdp(xdp, work);
+  return error == 0;
+}
+
+static __always_inline int pass_xdp(struct xdp_md* xdp, const __u32 direction) {
+  const struct hg_gate* state = state_of_wire();
+  if (!state) return XDP_PASS;
+  const __u32 length = (__u32)bpf_xdp_get_buff_len(xdp);
   count(direction, 1, length);
+  struct hg_work* work = begin_work(direction, length);
+  if (work) {
+    read_xdp(xdp, work);
+    work_on(work);
+    if (has_reader(state) && is_due(work)) hand_over(work);
+    if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE) tally_mark(work, mark_xdp(xdp, work));
+  }
   return (int)bpf_redirect(state->exit[direction], 0);
 }
 

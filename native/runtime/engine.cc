@@ -8,6 +8,7 @@
 #include "drivers/clock.h"
 #include "drivers/driver.h"
 #include "kernel/install.h"
+#include "kernel/publication.h"
 #include "runtime/forwarding_wire.h"
 #include "runtime/kernel_wire.h"
 #include "runtime/memory.h"
@@ -68,7 +69,42 @@ struct Engine::Member {
   Memory memory;
   std::unique_ptr<Pipeline> pipeline;
   Gate gate;
+  hg_tallies before = {};   // of the gate, when it was opened
+  Publication publication;  // open when the gate is
   std::unique_ptr<Wire> wire;  // last, so that its thread ends before what it uses
+
+  // With tc and xdp the kernel sees every packet, and the pipeline only copies of heads.
+  bool is_counted_by_kernel() const { return options.driver == DriverKind::Tc || options.driver == DriverKind::Xdp; }
+
+  hg_traffic traffic(uint32_t block, uint32_t link, Direction direction) const {
+    hg_traffic sum = is_counted_by_kernel() ? hg_traffic{} : read(pipeline->traffic(block, link, direction));
+    // With af_packet: what was bypassed.
+    if (publication.is_open()) add(&sum, publication.traffic(block, link, direction));
+    return sum;
+  }
+
+  hg_destination_count destination(uint32_t index) const {
+    hg_destination_count sum = {};
+    if (!is_counted_by_kernel()) {
+      const DestinationTraffic& traffic = pipeline->destination(index);
+      sum = {read(traffic.packets), read(traffic.l2_bytes)};
+    }
+    if (!publication.is_open()) return sum;
+    const hg_destination_count kernel = publication.destination(index);
+    return {sum.packets + kernel.packets, sum.l2_bytes + kernel.l2_bytes};
+  }
+
+  // What the kernel's programs did since this engine was opened.
+  hg_tallies tallies() const {
+    if (!gate.is_open()) return {};
+    const hg_tallies now = gate.tallies();
+    return {now.copies_due - before.copies_due,
+            now.copies_lost - before.copies_lost,
+            now.copies_left_out - before.copies_left_out,
+            now.marked - before.marked,
+            now.cleared - before.cleared,
+            now.unmarked - before.unmarked};
+  }
 
   // As the kernel sees it: a packet loop that hangs is bypassed, whatever it believes.
   WireState state() const {
@@ -144,6 +180,11 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const 
                                          " MiB wanted; fewer session slots or blocks take less"};
     const WireOptions wire = {options.name, options.inside, options.outside, static_cast<uint16_t>(members_.size())};
     auto failure = make_wire(&member->options, &member->gate, &member->wire);
+    if (!failure && member->gate.is_open()) {
+      member->before = member->gate.tallies();
+      failure = member->publication.open(&member->gate, wire.index,
+                                         {capacity.blocks, capacity.links, capacity.destinations, 1});
+    }
     if (!failure) failure = member->wire->open(wire, member->pipeline.get());
     if (failure) {
       close();
@@ -165,6 +206,10 @@ std::optional<Failure> Engine::publish(std::span<const uint8_t> bytes) {
   std::unique_ptr<Tables> tables = decode_tables(bytes.data(), bytes.size(), limits, error);
   if (tables == nullptr) return Failure{"bad_tables", error};
   tables->generation = ++generation_;
+  for (const auto& member : members_) {
+    if (!member->publication.is_open()) continue;
+    if (auto failure = member->publication.publish(*tables)) return failure;
+  }
   for (const auto& member : members_) member->pipeline->publish(tables.get());
   tables_.push_back(std::move(tables));
   const uint64_t in_use = generation_in_use();
@@ -185,7 +230,7 @@ std::vector<hg_block_cell> Engine::block_cells() const {
       const uint32_t link = column < capacity_.links ? column : HG_LINK_UNKNOWN;
       for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
         hg_traffic sum = {};
-        for (const auto& member : members_) add(&sum, read(member->pipeline->traffic(block, link, direction)));
+        for (const auto& member : members_) add(&sum, member->traffic(block, link, direction));
         if (sum.packets == 0) continue;
         cells.push_back({block, static_cast<hg_u16>(link), static_cast<hg_u16>(direction), sum});
       }
@@ -199,9 +244,9 @@ std::vector<hg_destination_cell> Engine::destination_cells() const {
   for (uint32_t index = 0; index < capacity_.destinations; index++) {
     hg_destination_cell sum = {index, 0, 0, 0};
     for (const auto& member : members_) {
-      const DestinationTraffic& traffic = member->pipeline->destination(index);
-      sum.packets += read(traffic.packets);
-      sum.l2_bytes += read(traffic.l2_bytes);
+      const hg_destination_count traffic = member->destination(index);
+      sum.packets += traffic.packets;
+      sum.l2_bytes += traffic.l2_bytes;
     }
     if (sum.packets != 0) cells.push_back(sum);
   }
@@ -240,8 +285,10 @@ hg_pipeline_counts Engine::pipeline_counts() const {
     sum.session_slots += capacity_.session_slots;
     sum.resyncs += read(counts.resyncs);
     sum.resolvers_refused += read(counts.resolvers_refused);
-    sum.marked += read(counts.marked);
-    sum.cleared += read(counts.cleared);
+    const hg_tallies tallies = member->tallies();
+    const bool is_marked_here = !member->is_counted_by_kernel();
+    sum.marked += tallies.marked + (is_marked_here ? read(counts.marked) : 0);
+    sum.cleared += tallies.cleared + (is_marked_here ? read(counts.cleared) : 0);
   }
   return sum;
 }
@@ -282,7 +329,11 @@ std::vector<hg_wire_counts> Engine::wire_counts() const {
       counts.lost_outbound[why] = member->wire->losses()[HG_OUTBOUND].by_reason[why].get();
     }
     counts.discarded = member->wire->discarded();
-    counts.copies_lost = member->wire->copies_lost();
+    const hg_tallies tallies = member->tallies();
+    counts.copies_due = tallies.copies_due;
+    counts.copies_lost = tallies.copies_lost;
+    counts.copies_left_out = tallies.copies_left_out;
+    counts.unmarked = tallies.unmarked;
     counts.driver = static_cast<uint64_t>(member->options.driver);
     counts.state = static_cast<uint64_t>(member->state());
     all.push_back(counts);

@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <poll.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "drivers/clock.h"
@@ -41,7 +42,9 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pi
   ring_buffer__consume(ring_);
   is_draining_ = false;
   for (const uint32_t direction : {kInbound, kOutbound}) before_[direction] = gate_->bypassed(direction);
-  copies_lost_before_ = gate_->copies_lost();
+  if (!copies_.open(gate_->copies(), HG_COPIES_BYTES))
+    return Failure{"driver_unfit", "the ring of header copies cannot be mapped: " + std::string(strerror(errno))};
+  adapt();
   start();
   return std::nullopt;
 }
@@ -50,6 +53,7 @@ void KernelWire::close() {
   stop();
   if (ring_ != nullptr) ring_buffer__free(ring_);
   ring_ = nullptr;
+  copies_.close();
   for (PortClaim& claim : claims_) claim.release();
 }
 
@@ -72,6 +76,7 @@ std::vector<std::string> KernelWire::findings() const {
 void KernelWire::run() {
   while (!is_stopping()) {
     heartbeat_.beat();
+    adapt();
     const int taken = ring_buffer__consume(ring_);
     flush();
     if (taken <= 0) {
@@ -88,7 +93,7 @@ int KernelWire::take(void* wire, void* record, size_t size) {
   KernelWire& self = *static_cast<KernelWire*>(wire);
   const auto* copy = static_cast<const hg_copy*>(record);
   // Only what the kernel's program failed to read is empty.
-  if (size < sizeof *copy || copy->captured == 0 || copy->captured > HG_COPY_BYTES) return 0;
+  if (copy->captured == 0 || copy->captured > HG_COPY_BYTES || size < offsetof(hg_copy, bytes) + copy->captured) return 0;
   if (self.is_draining_) return 0;
   Scratch& scratch = self.scratch_[self.size_];
   memcpy(scratch.bytes, copy->bytes, copy->captured);
@@ -113,6 +118,12 @@ int KernelWire::take(void* wire, void* record, size_t size) {
 void KernelWire::flush() {
   if (size_ > 0) pipeline_->process(packets_.data(), size_);
   size_ = 0;
+}
+
+// Fewer sessions when the ring fills, more when it has been nearly empty for long: measuring yields, never forwarding.
+void KernelWire::adapt() {
+  const uint32_t share = share_.step(copies_.fill(), clock_ns(CLOCK_MONOTONIC));
+  std::atomic_ref(gate_->state()->copy_share).store(share, std::memory_order_relaxed);
 }
 
 void KernelWire::inspect() {

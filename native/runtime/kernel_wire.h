@@ -7,6 +7,8 @@
 #include "drivers/driver.h"
 #include "drivers/port.h"
 #include "kernel/install.h"
+#include "runtime/copy_ring.h"
+#include "runtime/copy_share.h"
 #include "runtime/heartbeat.h"
 #include "runtime/wire.h"
 
@@ -26,7 +28,6 @@ class KernelWire final : public Wire {
   // What the kernel has forwarded since the wire was opened.
   std::array<hg_passed, 2> passed() const override;
   std::vector<std::string> findings() const override;
-  uint64_t copies_lost() const override { return gate_->copies_lost() - copies_lost_before_; }
 
  private:
   // The pipeline reads and may write; the ring's bytes are gone as soon as the next record is asked for.
@@ -39,14 +40,16 @@ class KernelWire final : public Wire {
   void run() override;
   void flush();
   void inspect();
+  void adapt();
 
   const Gate* gate_;
   Heartbeat heartbeat_;
   ring_buffer* ring_ = nullptr;
+  CopyRing copies_;
+  CopyShare share_;
   std::array<PortFacts, 2> facts_;  // by direction, the port where it comes in
   std::array<PortClaim, 2> claims_;
   std::array<hg_bypassed, 2> before_ = {};
-  uint64_t copies_lost_before_ = 0;
   std::array<Packet, kBatch> packets_;
   std::array<Scratch, kBatch> scratch_;
   uint32_t size_ = 0;

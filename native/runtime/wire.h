@@ -42,8 +42,6 @@ class Wire {
   virtual std::array<hg_passed, 2> passed() const = 0;
   // What opening changed or noticed, for the log.
   virtual std::vector<std::string> findings() const = 0;
-  // Headers that the kernel could not hand over: measured less, forwarded all the same.
-  virtual uint64_t copies_lost() const { return 0; }
   // Frames that the kernel's gate had forwarded while the loop was silent, thrown away here: not losses.
   virtual uint64_t discarded() const { return 0; }
 

@@ -175,7 +175,8 @@ export interface WireRecord {
   readonly bypass: readonly [PathCount, PathCount];
   readonly lost: Readonly<Record<string, number>>;
   readonly discarded: number;
-  readonly copiesLost: number;
+  readonly copies: { readonly due: number; readonly lost: number; readonly leftOut: number };
+  readonly unmarked: number;
   readonly driver: Driver;
   readonly state: 'forwarding' | 'bypass' | 'down';
 }
@@ -198,7 +199,12 @@ export function readWires(buffer: ArrayBuffer): WireRecord[] {
       bypass: pair(wire.fields.bypass),
       lost,
       discarded: record.u64(wire.fields.discarded),
-      copiesLost: record.u64(wire.fields.copies_lost),
+      copies: {
+        due: record.u64(wire.fields.copies_due),
+        lost: record.u64(wire.fields.copies_lost),
+        leftOut: record.u64(wire.fields.copies_left_out),
+      },
+      unmarked: record.u64(wire.fields.unmarked),
       driver: drivers[record.u64(wire.fields.driver)] ?? 'af_packet',
       state: state ?? 'down',
     };

@@ -87,6 +87,14 @@ export interface WireCount {
   /** Frames that came in and could not be sent on, by reason. Not a decision of ours: the machine refused. */
   readonly lost: Readonly<Record<string, number>>;
   /**
+   * Share of the packets worth measuring (TCP, questions to name servers) that were measured since the engine opened,
+   * 0 to 1. Below 1 whole sessions were left out, because the unit could not keep up: rates and times are those of a
+   * sample then. Counts of blocks, destinations and links are exact whatever this is.
+   */
+  readonly coverage: number;
+  /** Packets that should have been marked, and that the machine would not change: forwarded as they were. */
+  readonly unmarked: number;
+  /**
    * Copies of frames that the kernel forwarded while the unit was silent, thrown away on its return: not lost.
    * Of a mirror that gets wrapped copies: frames that wrapped none.
    */

@@ -16,6 +16,7 @@ import {
   readPipeline,
   readResolvers,
   readWires,
+  type WireRecord,
 } from './records.ts';
 import { Slots } from './slots.ts';
 import type { Driver, EngineSnapshot, LinkCount, TrafficCount, WireCount } from './snapshot.ts';
@@ -59,8 +60,6 @@ class Wires implements WireEngine {
   readonly #native: Native;
   readonly #handle: Handle;
   readonly #wires: readonly WireOptions[];
-  /** In use, in the order of the wires. */
-  readonly #drivers: readonly Driver[];
   #blocks: Slots<PrefixText>;
   #destinations: Slots<PrefixText>;
   #links: Slots<LinkId>;
@@ -94,9 +93,6 @@ class Wires implements WireEngine {
         sessionSlots: options.sessionSlots ?? defaultSessionSlots,
       }),
     );
-    this.#drivers = readWires(native.engineSnapshot(this.#handle).wires).map(
-      ({ driver }) => driver,
-    );
     try {
       this.publish(tables);
     } catch (error) {
@@ -107,7 +103,6 @@ class Wires implements WireEngine {
   }
 
   publish(tables: EngineTables): void {
-    this.#refuseUnmarkable(tables);
     const blocks = assigned('blocks', this.#blocks, tables.blocks);
     const destinations = assigned(
       'destinations',
@@ -140,6 +135,7 @@ class Wires implements WireEngine {
       link: (index) => this.#links.name(index),
     };
     const cells = readBlockCells(counts.blocks);
+    const wires = readWires(counts.wires);
     return {
       monotonicMs: performance.now(),
       generation: pipeline.generation,
@@ -149,14 +145,12 @@ class Wires implements WireEngine {
       ),
       destinations: readDestinations(counts.destinations, names),
       links: this.#linkCounts(counts.links, cells),
-      wires: this.#wireCounts(counts.wires),
+      wires: this.#wireCounts(wires),
       unparsed: pipeline.unparsed,
       unmeasured: {
         ...pipeline.unmeasured,
-        copy_ring_full: readWires(counts.wires).reduce(
-          (sum, { copiesLost }) => sum + copiesLost,
-          0,
-        ),
+        copy_ring_full: total(wires, ({ copies }) => copies.lost),
+        session_not_sampled: total(wires, ({ copies }) => copies.leftOut),
       },
       marks: { set: pipeline.marked, cleared: pipeline.cleared },
       resolvers: readResolvers(counts.resolvers),
@@ -168,25 +162,6 @@ class Wires implements WireEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#native.engineClose(this.#handle);
-  }
-
-  /** The kernel's forwarding programs do not rewrite: better refused than silently unmarked. */
-  #refuseUnmarkable({ links }: EngineTables): void {
-    for (const { link, attribute, mark } of links) {
-      const at = this.#wires.findIndex(({ name }) => name === attribute.wire);
-      const driver = this.#drivers[at];
-      if (
-        !mark ||
-        this.#wires[at]?.place !== 'inside' ||
-        driver === undefined ||
-        driver === 'af_packet'
-      )
-        continue;
-      throw new HeadgateError(
-        'driver_unfit',
-        `link ${link} marks packets, which driver ${driver} of wire ${attribute.wire} cannot: set driver: af_packet`,
-      );
-    }
   }
 
   #linkCounts(buffer: ArrayBuffer, cells: readonly BlockCell[]): LinkCount[] {
@@ -214,8 +189,8 @@ class Wires implements WireEngine {
     });
   }
 
-  #wireCounts(buffer: ArrayBuffer): WireCount[] {
-    return readWires(buffer).flatMap((record, i) => {
+  #wireCounts(records: readonly WireRecord[]): WireCount[] {
+    return records.flatMap((record, i) => {
       const wire = this.#wires[i];
       if (!wire) return [];
       return [
@@ -227,6 +202,8 @@ class Wires implements WireEngine {
           unit: { inbound: record.unit[0], outbound: record.unit[1] },
           bypass: { inbound: record.bypass[0], outbound: record.bypass[1] },
           lost: record.lost,
+          coverage: coverageOf(record),
+          unmarked: record.unmarked,
           discarded: record.discarded,
         },
       ];
@@ -260,6 +237,13 @@ const noLink = 0xff;
 const nothing: TrafficCount = { packets: 0, ipBytes: 0, l2Bytes: 0 };
 
 const cellKey = (cell: BlockCell) => `${cell.index} ${cell.link} ${cell.direction}`;
+
+const total = (records: readonly WireRecord[], of: (record: WireRecord) => number) =>
+  records.reduce((sum, record) => sum + of(record), 0);
+
+function coverageOf({ copies: { due, lost, leftOut } }: WireRecord): number {
+  return due === 0 ? 1 : (due - lost - leftOut) / due;
+}
 
 function plus(a: TrafficCount, b: TrafficCount): TrafficCount {
   return {

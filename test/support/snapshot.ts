@@ -79,6 +79,8 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
       unit: { inbound: path(traffic.unitPackets), outbound: path() },
       bypass: { inbound: path(traffic.bypassPackets), outbound: path() },
       lost: {},
+      coverage: 1,
+      unmarked: 0,
       discarded: 0,
     })),
     unparsed: {},

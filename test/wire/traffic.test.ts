@@ -3,6 +3,7 @@ import t from 'tap';
 import { linkId, prefixText } from '../../src/core/base/units.ts';
 import type { EngineTables } from '../../src/engine/index.ts';
 import { Border, insideAddress, outsideAddress, outsideAddress6, unfit, until } from './border.ts';
+import { transfer } from './transfer.ts';
 
 const north = linkId('north');
 const ourBlock = prefixText('10.77.0.1/32');
@@ -10,40 +11,6 @@ const tables: EngineTables = {
   blocks: [ourBlock, prefixText('2001:db8:77::1/128')],
   links: [{ link: north, attribute: { wire: 'core' } }],
 };
-
-interface Transfer {
-  readonly bytes: number;
-  readonly retransmits: number;
-}
-
-/** One iperf3 transfer of `megabytes`; what the receiver got and what the sending kernel repeated. */
-async function transfer(
-  border: Border,
-  megabytes: number,
-  ...options: readonly string[]
-): Promise<Transfer> {
-  const server = border.start('outside', 'iperf3', '-s', '-1', '-J');
-  await until(
-    'iperf3 listens',
-    () => border.run('outside', 'ss', '-Hltn'),
-    (text) => text.includes(':5201'),
-  );
-  const target = options.includes('-6') ? outsideAddress6 : outsideAddress;
-  const text = await border.runAside(
-    'inside',
-    'iperf3',
-    '-J',
-    '-c',
-    target,
-    '-n',
-    `${megabytes}M`,
-    ...options,
-  );
-  server.kill('SIGKILL');
-  const { end, error } = JSON.parse(text);
-  if (error) throw new Error(error);
-  return { bytes: end.sum_received.bytes, retransmits: end.sum_sent.retransmits };
-}
 
 t.setTimeout(240_000);
 

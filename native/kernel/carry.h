@@ -1,0 +1,215 @@
+/* What happens to a packet in the kernel beside being forwarded: attribute, choose, count. One text for eBPF and for
+ * the tests, which compare it with the pipeline (core/pipeline.cc), whose results it must give. */
+#ifndef HEADGATE_KERNEL_CARRY_H
+#define HEADGATE_KERNEL_CARRY_H
+#include "../abi/flat.h"
+#include "../core/checksum.h"
+#include "head.h"
+
+#ifdef HG_BPF
+/* Verified once for each place that calls it, not once for each path through it. */
+#define HG_APART static __attribute__((noinline))
+typedef void* hg_pages;
+HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) { return bpf_map_lookup_elem(pages, &index); }
+#else
+#define HG_APART static inline
+struct hg_page_array {
+  union hg_page* page;
+  hg_u32 count;
+};
+typedef const struct hg_page_array* hg_pages;
+HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) {
+  return index < pages->count ? &pages->page[index] : 0;
+}
+#endif
+
+/* A slot of the root has at most as many candidates as it has addresses, and a table as many as fit its memory. */
+#define HG_STEPS_MAX 24u
+
+HG_INLINE hg_u32 hg_from_network(hg_u32 word) { return __builtin_bswap32(word); }
+
+HG_APART hg_u32 hg_lookup4(hg_pages pages, const struct hg_flat_index* index, hg_u32 address) {
+  if (index->ranges == 0) return HG_NONE;
+  const hg_u32 shared = index->shared & 31, root_bits = index->root_bits & 31;
+  if (shared != 0 && address >> (32 - shared) != (hg_u32)index->common) return HG_NONE;
+  const hg_u32 slot = root_bits == 0 ? 0 : (address << shared) >> (32 - root_bits);
+  union hg_page* page = hg_page_at(pages, index->root_page + slot / HG_ROOTS_PER_PAGE);
+  if (!page) return HG_NONE;
+  const struct hg_flat_root* root = &page->root[slot % HG_ROOTS_PER_PAGE];
+  hg_u32 low = root->first, count = root->count;
+  for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
+    const hg_u32 half = count / 2, middle = low + half;
+    page = hg_page_at(pages, index->range_page + middle / HG_RANGES4_PER_PAGE);
+    if (!page) return HG_NONE;
+    if (page->range4[middle % HG_RANGES4_PER_PAGE].start <= address) low = middle;
+    count -= half;
+  }
+  page = hg_page_at(pages, index->range_page + low / HG_RANGES4_PER_PAGE);
+  return page ? page->range4[low % HG_RANGES4_PER_PAGE].value : HG_NONE;
+}
+
+HG_APART hg_u32 hg_lookup6(hg_pages pages, const struct hg_flat_index* index, const struct hg_address* address) {
+  if (index->ranges == 0) return HG_NONE;
+  const hg_u64 high = (hg_u64)hg_from_network(address->word[0]) << 32 | hg_from_network(address->word[1]);
+  const hg_u64 below = (hg_u64)hg_from_network(address->word[2]) << 32 | hg_from_network(address->word[3]);
+  const hg_u32 shared = index->shared & 63, root_bits = index->root_bits & 31;
+  if (shared != 0 && high >> (64 - shared) != index->common) return HG_NONE;
+  const hg_u64 behind = shared == 0 ? high : high << shared | below >> (64 - shared);
+  const hg_u32 slot = root_bits == 0 ? 0 : (hg_u32)(behind >> (64 - root_bits));
+  union hg_page* page = hg_page_at(pages, index->root_page + slot / HG_ROOTS_PER_PAGE);
+  if (!page) return HG_NONE;
+  const struct hg_flat_root* root = &page->root[slot % HG_ROOTS_PER_PAGE];
+  hg_u32 low = root->first, count = root->count;
+  for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
+    const hg_u32 half = count / 2, middle = low + half;
+    page = hg_page_at(pages, index->range_page + middle / HG_RANGES6_PER_PAGE);
+    if (!page) return HG_NONE;
+    const struct hg_range6* range = &page->range6[middle % HG_RANGES6_PER_PAGE];
+    if (range->start[0] < high || (range->start[0] == high && range->start[1] <= below)) low = middle;
+    count -= half;
+  }
+  page = hg_page_at(pages, index->range_page + low / HG_RANGES6_PER_PAGE);
+  return page ? page->range6[low % HG_RANGES6_PER_PAGE].value : HG_NONE;
+}
+
+HG_INLINE void hg_read_addresses(struct hg_work* work) {
+  const hg_u32 at = work->head.network_offset;
+  if (work->head.network == 4) {
+    work->source.word[0] = hg_long(work, at + 12);
+    work->destination.word[0] = hg_long(work, at + 16);
+  } else {
+    for (hg_u32 i = 0; i < 4; i++) {
+      work->source.word[i] = hg_long(work, at + 8 + 4 * i);
+      work->destination.word[i] = hg_long(work, at + 24 + 4 * i);
+    }
+  }
+}
+
+/* As attribute() of core/attribute.h: wire, MAC, VLAN, DSCP; the first that applies. */
+HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, const struct hg_work* work) {
+  if (flat->wire_link != HG_LINK_UNKNOWN) return flat->wire_link;
+  if (flat->macs != 0 && work->captured >= 14) {
+    const hg_u32 at = work->direction == HG_INBOUND ? 6 : 0;
+    const hg_u64 mac = (hg_u64)hg_word(work, at) << 32 | hg_from_network(hg_long(work, at + 2));
+    for (hg_u32 i = 0; i < HG_LINKS_MAX && i < flat->macs; i++) {
+      if (flat->mac[i] == mac) return flat->mac_link[i];
+    }
+  }
+  if (flat->by_vlan && work->head.vlan != HG_NO_VLAN) {
+    const hg_u32 vlan = work->head.vlan & 0x0fffu;
+    const union hg_page* page = hg_page_at(tables, HG_PAGE_VLANS + vlan / HG_PAGE_BYTES);
+    const hg_u8 link = page ? page->bytes[vlan % HG_PAGE_BYTES] : HG_LINK_UNKNOWN;
+    if (link != HG_LINK_UNKNOWN) return link;
+  }
+  if (flat->by_dscp && work->head.network != 0 && work->direction == HG_INBOUND)
+    return flat->dscp_link[work->head.tos >> 2 & 63];
+  return HG_LINK_UNKNOWN;
+}
+
+/* Everything about a packet that the tables decide but exceptions: `work` has been read.
+ * What is inbound has our address as its destination, what is outbound as its source. */
+HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  work->block = HG_NONE;
+  work->to = HG_NONE;
+  work->planned = HG_LINK_UNKNOWN;
+  work->hash = 0;
+  work->dscp = HG_DSCP_NONE;
+  work->vlan = HG_VLAN_NONE;
+  work->is_cleared = 0;
+  work->is_markable = 0;
+  work->link = hg_attribute(tables, flat, work);
+  if (!head->has_addresses) return;
+  hg_read_addresses(work);
+  const int is_outbound = work->direction == HG_OUTBOUND;
+  if (head->network == 4) {
+    const struct hg_address* ours = is_outbound ? &work->source : &work->destination;
+    work->block = hg_lookup4(tables, &flat->block[0], hg_from_network(ours->word[0]));
+  } else {
+    work->block = hg_lookup6(tables, &flat->block[1], is_outbound ? &work->source : &work->destination);
+  }
+  if (!is_outbound) return;
+  hg_u32 found;
+  if (head->network == 4)
+    found = hg_lookup4(tables, &flat->destination[0], hg_from_network(work->destination.word[0]));
+  else
+    found = hg_lookup6(tables, &flat->destination[1], &work->destination);
+  if (found != HG_NONE) {
+    work->to = found & HG_DESTINATIONS_MAX;
+    work->planned = (hg_u8)(found >> HG_DESTINATION_BITS);
+  }
+  work->is_markable = flat->may_mark;
+}
+
+/* The hash by which the mark table chooses; ports only of whole packets, so that fragments stay together. */
+HG_INLINE void hg_hash(struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  const hg_u32 ports = head->has_ports && head->is_fragment == 0 ? hg_long(work, head->transport_offset) : 0;
+  work->hash = hg_tuple_hash(work->source.word, work->destination.word, head->network == 4 ? 1 : 4, ports, head->protocol);
+}
+
+/* The mark of a markable packet. `chosen`: what hg_choose_link() or an exception says. Where a packet is going to
+ * leave by is where it is counted, whatever its next hop says. */
+HG_INLINE void hg_settle(const struct hg_mark_table* marks, hg_u8 chosen, struct hg_work* work) {
+  const hg_u8 dscp = work->head.tos >> 2;
+  hg_u8 wanted = HG_DSCP_NONE;
+  if (chosen < HG_LINKS_MAX) {
+    hg_u32 at = chosen;
+    HG_OPAQUE(at);
+    at &= HG_LINKS_MAX - 1;
+    work->link = chosen;
+    wanted = marks->marks[at].dscp;
+    work->vlan = marks->marks[at].vlan;
+  }
+  if (wanted == HG_DSCP_NONE && (marks->reserved_dscp >> (dscp & 63) & 1)) {
+    wanted = 0;
+    work->is_cleared = dscp != 0;
+  }
+  if (wanted != dscp) work->dscp = wanted;
+  if (work->vlan == work->head.vlan) work->vlan = HG_VLAN_NONE;
+}
+
+/* By three measures, as Pipeline::count(). A tag in the metadata is on the wire too. */
+HG_INLINE void hg_account(hg_pages counts, const struct hg_flat_head* flat, hg_u32 cpu, const struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  const hg_u32 l2_length = work->length + (work->has_vlan ? 4 : 0);
+  if (head->network == 0) return;
+  hg_u64 segments = 1, ip_bytes = head->ip_bytes, l2_bytes = l2_length;
+  if (work->segment_bytes != 0 && head->payload_bytes > work->segment_bytes) {
+    segments = (head->payload_bytes + work->segment_bytes - 1) / work->segment_bytes;
+    ip_bytes += (segments - 1) * (head->ip_bytes - head->payload_bytes);
+    l2_bytes += (segments - 1) * (l2_length - head->payload_bytes);
+  }
+  const hg_u32 base = cpu * flat->cpu_pages;
+  const hg_u32 row = work->block < flat->blocks ? work->block : flat->blocks;
+  const hg_u32 column = (hg_u32)work->link + 1 < flat->columns ? work->link : flat->columns - 1;
+  const hg_u32 cell = row * flat->columns + column;
+  union hg_page* page = hg_page_at(counts, base + cell / HG_CELLS_PER_PAGE);
+  if (page) {
+    struct hg_traffic* traffic = &page->cell[cell % HG_CELLS_PER_PAGE].way[work->direction & 1];
+    traffic->packets += segments;
+    traffic->ip_bytes += ip_bytes;
+    traffic->l2_bytes += l2_bytes;
+  }
+  if (work->to >= flat->destinations) return;
+  page = hg_page_at(counts, base + flat->cell_pages + work->to / HG_DESTINATIONS_PER_PAGE);
+  if (!page) return;
+  struct hg_destination_count* destination = &page->destination[work->to % HG_DESTINATIONS_PER_PAGE];
+  destination->packets += segments;
+  destination->l2_bytes += l2_bytes;
+}
+
+/* Alike for both directions of a session, so that sessions are copied whole or not at all. */
+HG_INLINE hg_u8 hg_session_share(const struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  hg_u32 h = 0x9e3779b9u;
+  for (hg_u32 i = 0; i < 4; i++) {
+    if (i != 0 && head->network == 4) break;
+    h = hg_mix32(h, work->source.word[i] ^ work->destination.word[i]);
+  }
+  if (head->has_ports)
+    h = hg_mix32(h, (hg_u32)hg_word(work, head->transport_offset) ^ hg_word(work, head->transport_offset + 2));
+  return (hg_u8)(h >> 8);
+}
+
+#endif
