@@ -9,6 +9,7 @@
         'native/addon/dns.cc',
         'native/addon/replay.cc',
         'native/addon/notify.cc',
+        'native/addon/peer.cc',
         'native/addon/socket.cc',
         'native/addon/wire.cc',
         'native/core/parse.cc',

@@ -1,20 +1,21 @@
 /** `headgate run`: a unit in the foreground until it is told to end. */
-import { execFileSync } from 'node:child_process';
-import { chownSync, readFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import pino, { type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import type { Logger } from 'pino';
 import { HeadgateError } from '../core/base/error.ts';
+import { err, ok, type Result } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { systemClock } from '../daemon/clock.ts';
 import { startUnit, type Unit } from '../daemon/unit.ts';
 import { openWires } from '../engine/index.ts';
+import { peerOf } from '../engine/peer.ts';
 import { openSecureListener, openSecureSocket } from '../engine/secure-socket.ts';
 import { openServiceManager } from '../engine/service-manager.ts';
 import { createSpeaker } from '../speaker/index.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
+import { openLog } from './run/log.ts';
+import { giveToGroup, groupId, readSecret, userName } from './run/machine.ts';
 
 export function register(program: Command): void {
   program
@@ -37,8 +38,12 @@ async function runUntilTold(file: string): Promise<void> {
     sockets: { openSocket: openSecureSocket, openListener: openSecureListener },
     addressesOf: (port) => (networkInterfaces()[port] ?? []).map((entry) => entry.address),
     readSecret,
-    chown: (path, gid) => chownSync(path, process.getuid?.() ?? 0, gid),
+    chown: giveToGroup,
     groupId,
+    peerOf,
+    userName,
+    hostName: hostname(),
+    readSettings: () => readAgain(file),
   });
   const manager = openServiceManager(process.env);
   if (unit.metrics) log.info({ ...unit.metrics }, 'metrics are served');
@@ -61,41 +66,16 @@ async function runUntilTold(file: string): Promise<void> {
 
 /** New settings whole, or none: a mistake in the file leaves everything as it is. */
 function reload(unit: Unit, file: string, log: Logger): void {
+  const settings = readAgain(file);
+  const changed = settings.ok ? unit.reload(settings.value, 'SIGHUP') : settings;
+  if (!changed.ok) log.error(`settings are not reloaded: ${changed.error}`);
+}
+
+function readAgain(file: string): Result<Settings, string> {
   try {
-    const changed = unit.reload(requireSettings(file));
-    if (!changed.ok) log.error(changed.error);
+    return ok(requireSettings(file));
   } catch (error) {
     if (!(error instanceof HeadgateError)) throw error;
-    log.error(`settings are not reloaded: ${error.message}`);
-  }
-}
-
-/** JSON lines for a collector, readable lines on a terminal; always on stderr. */
-function openLog({ log }: Settings): Logger {
-  const stream = process.stderr.isTTY
-    ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' })
-    : pino.destination({ dest: 2, sync: true });
-  return pino({ level: log.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
-}
-
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').split('\n')[0]?.trim() ?? '';
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new HeadgateError('no_secret', `cannot read the key file ${path}: ${reason}`, { cause });
-  }
-}
-
-function groupId(name: string): number {
-  try {
-    const [, , id] = execFileSync('getent', ['group', name], { encoding: 'utf8' }).split(':');
-    return Number(id);
-  } catch (cause) {
-    throw new HeadgateError(
-      'no_group',
-      `there is no group "${name}"; create it or change control.group`,
-      { cause },
-    );
+    return err(error.message);
   }
 }

@@ -1,14 +1,14 @@
 /** `headgate withdraw`: takes announcements back, at once, until `headgate resume`. */
 import type { Command } from 'commander';
-import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
+import { type ActOptions, actCommand, ask, print, whyOf } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
 
-interface WithdrawOptions extends AskOptions {
+interface WithdrawOptions extends ActOptions {
   readonly all?: boolean;
 }
 
 export function register(program: Command): void {
-  askCommand(
+  actCommand(
     program,
     'withdraw [prefixes...]',
     'takes announcements back until headgate resume; packets are not touched',
@@ -22,7 +22,7 @@ export function register(program: Command): void {
       const answer = await ask<{ readonly withdrawn: 'all' | readonly string[] }>(
         options,
         'withdraw',
-        args,
+        { ...args, ...whyOf(options) },
       );
       print(options, answer, ({ withdrawn }) =>
         withdrawn === 'all'

@@ -4,6 +4,7 @@ import type { Result } from '../core/base/result.ts';
 import { err, ok } from '../core/base/result.ts';
 import { LineCutter } from './lines.ts';
 import { type ControlError, parseResponse, protocolVersion, type Response } from './protocol.ts';
+import { socketOf } from './roles.ts';
 
 export interface ControlClient {
   /** Sends one command and waits for its answer. Throws HeadgateError when the unit goes away. */
@@ -14,9 +15,12 @@ export interface ControlClient {
   close(): void;
 }
 
-/** Connects to a running unit. Throws HeadgateError `no_unit` or `no_permission`, with what to do. */
+/**
+ * Connects to a running unit, by the socket of the highest role that the caller may open.
+ * Throws HeadgateError `no_unit` or `no_permission`, with what to do.
+ */
 export async function openControlClient(path: string): Promise<ControlClient> {
-  const socket = await open(path);
+  const socket = await openAny(path);
   const waiting = new Map<number, (response: Response | HeadgateError) => void>();
   const cutter = new LineCutter();
   let nextId = 1;
@@ -60,6 +64,22 @@ export async function openControlClient(path: string): Promise<ControlClient> {
   };
 }
 
+async function openAny(path: string): Promise<Socket> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (!(error instanceof HeadgateError) || error.code !== 'no_permission') throw error;
+    for (const role of ['approve', 'read'] as const) {
+      try {
+        return await open(socketOf(path, role));
+      } catch {
+        // The first error says what to do; that there is no lesser way in adds nothing.
+      }
+    }
+    throw error;
+  }
+}
+
 function open(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
@@ -72,7 +92,7 @@ function open(path: string): Promise<Socket> {
         cause.code === 'EACCES'
           ? new HeadgateError(
               'no_permission',
-              `no permission for ${path}: run as root or as a member of control.group`,
+              `no permission for ${path}: run as root or as a member of control.group, control.approve_group or control.read_group`,
               { cause },
             )
           : new HeadgateError(

@@ -6,17 +6,42 @@ import type { Result } from '../core/base/result.ts';
 import { err } from '../core/base/result.ts';
 import { LineCutter } from './lines.ts';
 import { type ControlError, formatResponse, parseRequest, requestBytesMax } from './protocol.ts';
+import { mayDo, type Role, roleNeeded, socketOf } from './roles.ts';
 
 /** Answers one command. What it throws is answered as `failed` and goes to `onFailure`. */
 export type Answer = (
   args: Readonly<Record<string, unknown>>,
 ) => Result<unknown, ControlError> | Promise<Result<unknown, ControlError>>;
 
+/** The process that asks, as the kernel vouches. */
+export interface Caller {
+  readonly role: Role;
+  readonly uid?: number;
+  readonly pid?: number;
+}
+
+/** A command that changes something, or would have if it were allowed. */
+export interface Act {
+  readonly command: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly caller: Caller;
+  readonly result: 'done' | ControlError['code'];
+}
+
 export interface ControlServerOptions {
-  /** Path of the socket; its folder is made when absent. */
+  /** Path of the socket of role `control`; its folder is made when absent. Others lie beside it (roles.ts). */
   readonly socket: string;
-  /** Group id that may use the socket beside its owner. */
+  /** Group id that may use that socket beside its owner. */
   readonly gid?: number;
+  /** Groups that may do less, each with a socket of its own. */
+  readonly lesser?: ReadonlyArray<{
+    readonly role: Exclude<Role, 'control'>;
+    readonly gid: number;
+  }>;
+  /** Who is at the other end of a connection's descriptor; unknown unless given. */
+  readonly peerOf?: (fd: number) => { readonly uid: number; readonly pid: number } | undefined;
+  /** Told of every command that needs more than `read`, and of every refusal by role, after it was answered. */
+  readonly onAct?: (act: Act) => void;
   readonly answers: ReadonlyMap<string, Answer>;
   /** An answer threw: an error of ours or of the machine, for the log. */
   readonly onFailure: (command: string, error: unknown) => void;
@@ -31,14 +56,50 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** Opens the socket. Throws HeadgateError `socket_in_use` when another unit answers there. */
+/** Opens the sockets. Throws HeadgateError `socket_in_use` when another unit answers there. */
 export async function openControlServer(options: ControlServerOptions): Promise<ControlServer> {
-  const { socket: path, answers } = options;
   const counts = new Map<string, number>();
+  const entries: ReadonlyArray<Omit<Door, 'path'>> = [
+    { role: 'control', gid: options.gid },
+    ...(options.lesser ?? []),
+  ];
+  const wanted = entries.map((entry) => ({ ...entry, path: socketOf(options.socket, entry.role) }));
+  const doors: Array<() => Promise<void>> = [];
+  const closeDoors = async () => {
+    for (const close of doors) await close();
+  };
+  try {
+    for (const door of wanted) doors.push(await openDoor(options, door, counts));
+  } catch (error) {
+    await closeDoors();
+    throw error;
+  }
+  let closing: Promise<void> | undefined;
+  return {
+    counts,
+    close: () => {
+      closing ??= closeDoors();
+      return closing;
+    },
+  };
+}
+
+/** One socket: whoever can open it has its role. */
+interface Door {
+  readonly role: Role;
+  readonly gid: number | undefined;
+  readonly path: string;
+}
+
+async function openDoor(
+  options: ControlServerOptions,
+  { role, gid, path }: Door,
+  counts: Map<string, number>,
+): Promise<() => Promise<void>> {
   const sockets = new Set<Socket>();
   const count = (key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
-  const answer = async (socket: Socket, line: string): Promise<void> => {
+  const answer = async (socket: Socket, caller: Caller, line: string): Promise<void> => {
     const request = parseRequest(line);
     if (!request.ok) {
       count(request.error.code);
@@ -46,15 +107,21 @@ export async function openControlServer(options: ControlServerOptions): Promise<
       return;
     }
     const { id, command, args } = request.value;
-    const result = await answerOne(options, answers, command, args);
-    count(
-      `${answers.has(command) ? command : 'unknown_command'}:${result.ok ? 'done' : result.error.code}`,
-    );
+    const isKnown = options.answers.has(command);
+    const isAllowed = mayDo(role, command);
+    const result =
+      isKnown && !isAllowed ? notAllowed(command, role) : await answerOne(options, command, args);
+    const outcome = result.ok ? 'done' : result.error.code;
+    count(`${isKnown ? command : 'unknown_command'}:${outcome}`);
+    if (isKnown && (roleNeeded(command) !== 'read' || !isAllowed)) {
+      options.onAct?.({ command, args, caller, result: outcome });
+    }
     if (!socket.destroyed) socket.write(formatResponse(id, result));
   };
 
   const server = createServer((socket) => {
     sockets.add(socket);
+    const caller: Caller = { role, ...peerOf(options, socket) };
     const cutter = new LineCutter(requestBytesMax);
     // A client that goes away in the middle is its own business.
     socket.on('error', () => socket.destroy());
@@ -66,7 +133,7 @@ export async function openControlServer(options: ControlServerOptions): Promise<
           socket.destroy();
           return;
         }
-        if (line !== '') void answer(socket, line);
+        if (line !== '') void answer(socket, caller, line);
       }
     });
   });
@@ -85,30 +152,38 @@ export async function openControlServer(options: ControlServerOptions): Promise<
     );
     server.listen(path, resolve);
   });
-  chmodSync(path, options.gid === undefined ? 0o600 : 0o660);
-  if (options.gid !== undefined) options.chown(path, options.gid);
-
-  let closing: Promise<void> | undefined;
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
       for (const socket of sockets) socket.destroy();
     });
-  return {
-    counts,
-    close: () => {
-      closing ??= close();
-      return closing;
-    },
-  };
+  try {
+    chmodSync(path, gid === undefined ? 0o600 : 0o660);
+    if (gid !== undefined) options.chown(path, gid);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return close;
+}
+
+function notAllowed(command: string, role: Role): Result<never, ControlError> {
+  const message = `${command} needs the role ${roleNeeded(command)}, and this socket is for ${role}`;
+  return err({ code: 'refused', message });
+}
+
+function peerOf(options: ControlServerOptions, socket: Socket) {
+  // A cast: Node keeps the descriptor of a connection to itself, and has no other way to ask who is there.
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } };
+  return handle?.fd === undefined ? undefined : options.peerOf?.(handle.fd);
 }
 
 async function answerOne(
   options: ControlServerOptions,
-  answers: ReadonlyMap<string, Answer>,
   command: string,
   args: Readonly<Record<string, unknown>>,
 ): Promise<Result<unknown, ControlError>> {
+  const { answers } = options;
   const find = answers.get(command);
   if (!find) {
     const known = [...answers.keys()].sort().join(', ');

@@ -1,7 +1,10 @@
 /** Opens what touches the world, in the order in which one needs the other. */
-import { type Answer, type ControlServer, openControlServer } from '../control/index.ts';
+
+import { dirname, join } from 'node:path';
+import { type Answer, AuditLog, type ControlServer, openControlServer } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { prefixOf } from '../core/base/prefix.ts';
+import type { Result } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineOptions, EngineSnapshot, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
@@ -9,12 +12,14 @@ import type { ArrivalWitness } from '../probe/index.ts';
 import { RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import { Diary } from './diary.ts';
 import type { Log } from './log.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { OriginCheck } from './origin.ts';
 import { arrivalsOn } from './own-probes.ts';
 import { AsProximity } from './proximity.ts';
 import { Recorder } from './recorder.ts';
+import { withSecrets } from './secrets.ts';
 import { makeSources, type Sources } from './sources.ts';
 import { VrpFile } from './vrp-file.ts';
 
@@ -33,10 +38,19 @@ export interface Parts {
   readonly chown: (path: string, gid: number) => void;
   /** Number of a group by its name. Throws HeadgateError. */
   readonly groupId: (name: string) => number;
+  /** Who is at the other end of a connection's descriptor. */
+  readonly peerOf?: (fd: number) => { readonly uid: number; readonly pid: number } | undefined;
+  /** Name of a user by its number; the number as text unless given. */
+  readonly userName?: (uid: number) => string;
+  /** Reads the settings that this unit was started with anew, for `headgate reload`. */
+  readonly readSettings?: () => Result<Settings, string>;
+  /** Name of this machine, as notices give it. */
+  readonly hostName?: string;
 }
 
 export interface Components {
   readonly control: ControlServer;
+  readonly diary: Diary;
   /** Commands that the control socket answers; filled by the unit. */
   readonly answers: Map<string, Answer>;
   readonly history: History;
@@ -65,15 +79,23 @@ export async function openComponents(
 ): Promise<Components> {
   const { log } = parts;
   const answers = new Map<string, Answer>();
-  // First, since it also refuses a second unit with the same settings.
+  // First, since it also refuses a second unit with the same settings; it answers nothing before the unit fills it.
+  let diary: Diary | undefined;
   const control = await openControlServer({
-    socket: settings.control.socket,
-    ...(settings.control.group === undefined ? {} : { gid: parts.groupId(settings.control.group) }),
+    ...doorsOf(settings, parts),
     answers,
     chown: parts.chown,
+    ...(parts.peerOf ? { peerOf: parts.peerOf } : {}),
+    onAct: (act) => diary?.acted(act),
     onFailure: (command, error) => log.error({ command, err: error }, 'a command failed'),
   });
   closers.push(() => control.close());
+  diary = new Diary(
+    new AuditLog(auditPath(settings)),
+    parts.clock.wall,
+    parts.userName ?? ((uid) => String(uid)),
+  );
+  closers.push(() => diary?.close());
 
   const history = new History({
     path: settings.history.path,
@@ -94,7 +116,8 @@ export async function openComponents(
   if (engine) closers.push(() => engine.close());
   for (const finding of engine?.findings ?? []) log.info({}, finding);
 
-  const speaker = makeSpeaker(settings, parts);
+  const opened = withSecrets(settings, parts.readSecret);
+  const speaker = makeSpeaker(opened, parts);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
 
   const { averageMs } = cycleTimesOf(settings);
@@ -102,7 +125,7 @@ export async function openComponents(
   const proximity = new AsProximity(settings.links, speaker?.rib);
   // Not waited for: dumps are long, and until they are read proximity only knows less.
   if (settings.proximity) void proximity.load(settings.proximity, log);
-  const sources = makeSources(settings, averageMs, parts.clock, log, {
+  const sources = makeSources(opened, averageMs, parts.clock, log, {
     routes: speaker?.rib,
     witness,
     proximity,
@@ -114,7 +137,7 @@ export async function openComponents(
   const names = await openNameService(settings, probes, serial);
   if (names) closers.push(() => names.close());
   const origin = openOrigin(settings, parts, closers);
-  return { control, answers, history, recorder, engine, speaker, sources, origin, names };
+  return { control, diary, answers, history, recorder, engine, speaker, sources, origin, names };
 }
 
 /** The wires as witness of the ways that answers to our probes take. */
@@ -162,13 +185,26 @@ function openOrigin(settings: Settings, parts: Parts, closers: Closers): OriginC
   return new OriginCheck(client, requireRoa, asn);
 }
 
+/** The sockets of the commands: one for everything, and one for each group that may do less. */
+function doorsOf({ control }: Settings, { groupId }: Parts) {
+  const { socket, group, approveGroup, readGroup } = control;
+  return {
+    socket,
+    ...(group === undefined ? {} : { gid: groupId(group) }),
+    lesser: [
+      ...(approveGroup === undefined
+        ? []
+        : [{ role: 'approve' as const, gid: groupId(approveGroup) }]),
+      ...(readGroup === undefined ? [] : [{ role: 'read' as const, gid: groupId(readGroup) }]),
+    ],
+  };
+}
+
+export const auditPath = ({ control, history }: Settings): string =>
+  control.audit ?? join(dirname(history.path), 'audit.log');
+
 function makeSpeaker(settings: Settings, parts: Parts): Speaker | undefined {
-  const secrets = new Map(
-    settings.routers.flatMap(({ bgp }) =>
-      bgp?.md5File === undefined ? [] : [[bgp.md5File, parts.readSecret(bgp.md5File)] as const],
-    ),
-  );
-  const routers = peeringsOf(settings, secrets);
+  const routers = peeringsOf(settings);
   if (routers.length === 0) return undefined;
   const routerId = routerIdOf(settings, parts.addressesOf);
   if (routerId === undefined) {

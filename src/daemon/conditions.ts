@@ -17,6 +17,15 @@ export class Conditions {
     };
   }
 
+  /** All that hold, each with its key. */
+  standing(): ReadonlyArray<{
+    readonly key: string;
+    readonly what: string;
+    readonly since: number;
+  }> {
+    return [...this.#current].map(([key, entry]) => ({ key, ...entry }));
+  }
+
   /** The longest standing first. */
   list(): ReadonlyArray<{ readonly what: string; readonly since: number }> {
     return [...this.#current.values()].sort((a, b) => a.since - b.since);

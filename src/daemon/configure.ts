@@ -56,22 +56,14 @@ function markOf(mark: NonNullable<Settings['links'][number]['mark']>): Mark {
   return 'vlan' in mark ? { vlan: mark.vlan } : { dscp: mark.dscp };
 }
 
-/** The routers that we hold a session with. `secrets` has the text of each `md5_file`, by path. */
-export function peeringsOf(
-  settings: Settings,
-  secrets: ReadonlyMap<string, string> = new Map(),
-): readonly RouterPeering[] {
-  return settings.routers.flatMap((router) => peeringOf(settings, router, secrets));
+/** The routers that we hold a session with. */
+export function peeringsOf(settings: Settings): readonly RouterPeering[] {
+  return settings.routers.flatMap((router) => peeringOf(settings, router));
 }
 
-function peeringOf(
-  settings: Settings,
-  router: RouterSettings,
-  secrets: ReadonlyMap<string, string>,
-): readonly RouterPeering[] {
+function peeringOf(settings: Settings, router: RouterSettings): readonly RouterPeering[] {
   const { bgp } = router;
   if (bgp === undefined) return [];
-  const md5 = bgp.md5 ?? (bgp.md5File === undefined ? undefined : secrets.get(bgp.md5File));
   const { management } = settings;
   const localAddress = bgp.localAddress ?? sameFamily(management.address, router.address);
   const isInternal = (router.asn ?? settings.asn) === settings.asn;
@@ -87,7 +79,7 @@ function peeringOf(
         port: bgp.port,
         localAddress,
         egressAddress,
-        md5,
+        md5: bgp.md5,
         ttlSecurityHops: bgp.ttlSecurityHops,
         passive: bgp.passive,
         holdTimeS: inSeconds(bgp.holdTime),

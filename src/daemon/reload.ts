@@ -1,4 +1,4 @@
-import type { Settings } from '../core/settings/index.ts';
+import type { LinkSettings, Settings } from '../core/settings/index.ts';
 
 /** What holds sockets, ports or files, or is the promise that the speaker's rails were made from. */
 const fixed = [
@@ -12,6 +12,7 @@ const fixed = [
   'history',
   'record',
   'flows',
+  'rpki',
   'probe',
   'dns',
   'log',
@@ -19,8 +20,25 @@ const fixed = [
 
 /** The keys that differ although they cannot change while a unit runs. */
 export function fixedChanges(before: Settings, after: Settings): readonly string[] {
-  const differs = (key: keyof Settings) =>
-    JSON.stringify(before[key]) !== JSON.stringify(after[key]);
-  const floor = JSON.stringify(before.steering.floor) !== JSON.stringify(after.steering.floor);
-  return [...fixed.filter(differs), ...(floor ? ['steering.floor'] : [])];
+  const floor = differ(before.steering.floor, after.steering.floor);
+  const links = differ(before.links.map(fixedOf), after.links.map(fixedOf));
+  return [
+    ...fixed.filter((key) => differ(before[key], after[key])),
+    ...(links ? ['links (but for capacity, port, price, attribute and mark)'] : []),
+    ...(floor ? ['steering.floor'] : []),
+  ];
 }
+
+/** The keys that differ. */
+export function changedKeys(before: Settings, after: Settings): readonly string[] {
+  // A cast: Object.keys forgets that these are the keys of settings.
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])] as (keyof Settings)[];
+  return keys.filter((key) => differ(before[key], after[key])).sort();
+}
+
+/** Of a link what communities, probes and polls were made from: its place, name, router, addresses. */
+function fixedOf({ capacity, port, price, attribute, mark, ...rest }: LinkSettings): object {
+  return rest;
+}
+
+const differ = (a: unknown, b: unknown) => JSON.stringify(a) !== JSON.stringify(b);

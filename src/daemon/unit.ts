@@ -1,4 +1,6 @@
 /** One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. */
+
+import type { ControlError } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import type { LinkId } from '../core/base/units.ts';
@@ -31,11 +33,13 @@ import { desiredOf } from './desired.ts';
 import { readings, type Scrape } from './families.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
+import { sendNotice } from './messenger.ts';
 import { nameAnswers } from './names.ts';
+import { Notices } from './notices.ts';
 import { observe } from './observe.ts';
 import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
-import { fixedChanges } from './reload.ts';
+import { changedKeys, fixedChanges } from './reload.ts';
 import { readRouting } from './routing.ts';
 import { Tally } from './tally.ts';
 import { ShiftMeter, sampleMs, UsageMeter } from './usage.ts';
@@ -67,11 +71,13 @@ export class Unit {
   #settings: Settings;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #parts: Parts;
   readonly #components: Components;
   readonly #closers: Closers;
   readonly #loop: Loop;
   readonly #tally = new Tally();
   readonly #conditions = new Conditions();
+  readonly #notices: Notices;
   readonly #usage = new UsageMeter();
   readonly #shifts: ShiftMeter;
   readonly #blockMeter = new BlockMeter();
@@ -93,14 +99,18 @@ export class Unit {
     this.#settings = settings;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#parts = parts;
+    this.#notices = new Notices(parts.hostName ?? 'unit');
     this.#components = components;
     this.#closers = closers;
     this.#started = parts.clock.wall();
     this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
     const policy = policyOf(settings);
+    const { mode, links, blocks } = settings;
+    components.diary.started({ mode, links: links.length, blocks: blocks.length });
     this.#loop = new Loop({
-      mode: settings.mode,
+      mode,
       policy,
       initial: recall(history.recall(), settings, this.#started, policy.rails.holdMs),
       act: (plan, observation) => this.#announce(plan, observation),
@@ -126,6 +136,9 @@ export class Unit {
       note: () => this.#afterCommand(),
     });
     for (const [command, answer] of [...told, ...nameAnswers(names)]) answers.set(command, answer);
+    answers.set('reload', () => this.#reloadFile());
+    const { diary } = this.#components;
+    answers.set('audit', () => ok({ path: diary.path, head: diary.head }));
 
     const registry = makeRegistry<Scrape>(readings, () => this.#scrape());
     const { listen } = this.#settings.metrics;
@@ -175,23 +188,40 @@ export class Unit {
     this.#tally.noteTime(this.#clock.now() - from);
   }
 
-  /** New settings, all of them or none. The error names what needs a restart. */
-  reload(settings: Settings): Result<void, string> {
+  /** New settings, all of them or none: gives the keys that changed, or an error that names what needs a restart. */
+  reload(settings: Settings, by: string): Result<readonly string[], string> {
     const fixed = fixedChanges(this.#settings, settings);
     if (fixed.length > 0) {
       return err(
         `${fixed.join(', ')} cannot change while the unit runs; restart it, nothing was changed`,
       );
     }
-    this.#components.engine?.publish(tablesOf(settings));
+    const changed = changedKeys(this.#settings, settings);
+    try {
+      this.#components.engine?.publish(tablesOf(settings));
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error;
+      return err(`${error.message}; nothing was changed`);
+    }
     const before = cycleTimesOf(this.#settings);
     const times = cycleTimesOf(settings);
     this.#settings = settings;
     if (times.averageMs !== before.averageMs) this.#window = new SnapshotWindow(times.averageMs);
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
-    this.#log.info({ mode: settings.mode }, 'settings reloaded');
-    return ok(undefined);
+    this.#components.diary.reloaded(by, changed);
+    this.#log.info({ mode: settings.mode, changed }, 'settings reloaded');
+    return ok(changed);
+  }
+
+  /** `headgate reload`: the file that the unit was started with, read anew. */
+  #reloadFile(): Result<unknown, ControlError> {
+    const refuse = (message: string) => err<ControlError>({ code: 'refused', message });
+    const settings = this.#parts.readSettings?.();
+    if (!settings) return refuse('this unit was not started from a file of settings');
+    if (!settings.ok) return refuse(`${settings.error}; nothing was changed`);
+    const changed = this.reload(settings.value, 'a command');
+    return changed.ok ? ok({ changed: changed.value }) : refuse(changed.error);
   }
 
   /** Ends everything in reverse order: announcements first, packets after. Twice is harmless. */
@@ -205,6 +235,7 @@ export class Unit {
     const rest = this.#blockMeter.take();
     if (rest) this.#components.history.addBlockSample(rest);
     this.#remember();
+    this.#components.diary.stopped();
     await closeAll(this.#closers, this.#log);
   }
 
@@ -269,8 +300,12 @@ export class Unit {
   #announce(plan: Plan | undefined, observation: Observation | undefined): void {
     const links = observation?.links ?? [];
     const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
-    const { speaker, origin } = this.#components;
-    speaker?.setDesired(desiredOf(this.#settings, plan?.blocks ?? [], down, origin));
+    const { speaker, origin, diary } = this.#components;
+    if (!speaker) return;
+    const desired = desiredOf(this.#settings, plan?.blocks ?? [], down, origin);
+    // Told before it is done: what the log lacks was never announced.
+    diary.announced(desired, plan, this.#settings.mode);
+    speaker.setDesired(desired);
   }
 
   #keep(cycle: Cycle): void {
@@ -325,9 +360,28 @@ export class Unit {
       found.set('history', `history is not kept: ${reasons}`);
     }
     this.#historyLost = lost;
+    if (this.#components.diary.lost > 0)
+      found.set('audit', 'the audit log is not whole: its disk refused records');
     const { began, ended } = this.#conditions.update(picture.at, found);
     for (const what of began) this.#log.warn({}, what);
     for (const what of ended) this.#log.info({}, `over: ${what}`);
+    this.#tell(picture.at);
+  }
+
+  /** Sends word of complaints to those who are not looking. */
+  #tell(at: number): void {
+    const { notices } = this.#settings;
+    if (!notices) return;
+    const notice = this.#notices.turn(at, this.#conditions.standing(), notices);
+    if (!notice) return;
+    this.#log.info({ summary: notice.summary }, 'notice');
+    // It never rejects: what failed comes back.
+    void sendNotice(notice, notices, this.#parts.readSecret).then((failures) => {
+      for (const { message } of failures) {
+        this.#tally.noteFailure('notices');
+        this.#log.error({}, message);
+      }
+    });
   }
 
   #picture(): Picture {

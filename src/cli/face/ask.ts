@@ -1,5 +1,5 @@
 /** Asking a running unit: what all reading and acting commands share. */
-import { type Command, Option } from 'commander';
+import { type Command, type CommandOptions, Option } from 'commander';
 import { openControlClient } from '../../control/index.ts';
 import { HeadgateError } from '../../core/base/error.ts';
 import { exitCodes, UseError } from './exit.ts';
@@ -10,9 +10,14 @@ export interface AskOptions {
 }
 
 /** A sub-command that talks to a unit: with `--socket` and `--json`. */
-export function askCommand(program: Command, usage: string, description: string): Command {
+export function askCommand(
+  program: Command,
+  usage: string,
+  description: string,
+  how: CommandOptions = {},
+): Command {
   return program
-    .command(usage)
+    .command(usage, how)
     .description(description)
     .addOption(
       new Option('-s, --socket <path>', 'control socket of the unit')
@@ -21,6 +26,21 @@ export function askCommand(program: Command, usage: string, description: string)
     )
     .option('--json', 'one JSON value on stdout, nothing else');
 }
+
+export interface ActOptions extends AskOptions {
+  readonly why?: string;
+}
+
+/** A sub-command that changes something: the audit log keeps who did it and, with `--why`, the reason. */
+export function actCommand(program: Command, usage: string, description: string): Command {
+  return askCommand(program, usage, description).option(
+    '--why <reason>',
+    'for the audit log: a ticket, a sentence',
+  );
+}
+
+export const whyOf = ({ why }: ActOptions): { readonly why?: string } =>
+  why === undefined ? {} : { why };
 
 /**
  * Asks one question. Throws HeadgateError when no unit answers or when it refuses (exit code 1),

@@ -92,7 +92,10 @@ function open(address: string, settings: SnmpSettings): Session {
     reportOidMismatchErrors: true,
   } as const;
   if (settings.version === '2c') {
-    return snmp.createSession(address, settings.community, { ...options, version: snmp.Version2c });
+    return snmp.createSession(address, settings.community ?? '', {
+      ...options,
+      version: snmp.Version2c,
+    });
   }
   const { user, auth, authKey, privacy, privacyKey } = settings;
   const hasAuth = auth !== undefined && authKey !== undefined;

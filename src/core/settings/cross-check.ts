@@ -19,6 +19,7 @@ export function crossCheck(
     ...ladderComplaints(settings),
     ...rpkiComplaints(settings),
     ...dnsComplaints(settings),
+    ...noticeComplaints(settings),
   ];
 }
 
@@ -142,7 +143,8 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
 
 function routerComplaints(settings: ParsedSettings): Complaint[] {
   const complaints: Complaint[] = [];
-  for (const [i, { asn, bgp }] of settings.routers.entries()) {
+  for (const [i, { asn, bgp, snmp }] of settings.routers.entries()) {
+    complaints.push(...secretComplaints(snmp, ['routers', i, 'snmp']));
     if (bgp?.egressAddress !== undefined && (asn ?? settings.asn) !== settings.asn) {
       complaints.push({
         path: ['routers', i, 'bgp', 'egress_address'],
@@ -180,6 +182,24 @@ function routerComplaints(settings: ParsedSettings): Complaint[] {
     });
   }
   return complaints;
+}
+
+/** Each secret is given once: in the settings or in a file. */
+function secretComplaints(
+  snmp: ParsedSettings['routers'][number]['snmp'],
+  path: readonly PropertyKey[],
+): Complaint[] {
+  if (snmp === undefined) return [];
+  if (snmp.version === '2c') {
+    return (snmp.community === undefined) === (snmp.communityFile === undefined)
+      ? [{ path, message: 'expected community or community_file, one of them' }]
+      : [];
+  }
+  return (['auth', 'privacy'] as const).flatMap((kind) =>
+    snmp[`${kind}Key`] !== undefined && snmp[`${kind}KeyFile`] !== undefined
+      ? [{ path, message: `expected ${kind}_key or ${kind}_key_file, not both` }]
+      : [],
+  );
 }
 
 function blockComplaints(settings: ParsedSettings, blocks: readonly BlockSettings[]): Complaint[] {
@@ -294,6 +314,21 @@ function ladderComplaints(settings: ParsedSettings): Complaint[] {
     }
   }
   return complaints;
+}
+
+function noticeComplaints({ notices, metrics }: ParsedSettings): Complaint[] {
+  const { webhook } = notices ?? {};
+  return [
+    ...(webhook && (webhook.url === undefined) === (webhook.urlFile === undefined)
+      ? [{ path: ['notices', 'webhook'], message: 'expected url or url_file, one of them' }]
+      : []),
+    ...(notices && !webhook && !notices.mail
+      ? [{ path: ['notices'], message: 'expected webhook or mail: where notices go' }]
+      : []),
+    ...(metrics.page && !metrics.listen
+      ? [{ path: ['metrics', 'page'], message: 'the page needs metrics.listen' }]
+      : []),
+  ];
 }
 
 /** Steered names lie in a zone of ours, and their addresses belong to links. */

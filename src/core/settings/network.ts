@@ -105,7 +105,7 @@ export const link = section({
 const bgp = section({
   /** TCP MD5 key (RFC 2385); better kept in a file of its own, see `md5_file`. */
   md5: z.string().min(1).max(80).exactOptional(),
-  /** A file whose first line is the TCP MD5 key. */
+  /** A file whose first line is that key: a path, or without a slash the name of a systemd credential. */
   md5_file: z.string().min(1).exactOptional(),
   port: whole(1, 65535).exactOptional(),
   /** Our end; the management address unless set. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { dns } from './dns.ts';
 import { flows } from './flows.ts';
 import { type attribute, blocks, link, management, router, wire } from './network.ts';
+import { notices } from './notices.ts';
 import { group, maintenance, objective, pin, rails } from './policy.ts';
 import { currency } from './price.ts';
 import { probe } from './probe.ts';
@@ -54,10 +55,18 @@ export const settingsSchema = section({
   control: section({
     /** Unix socket of the commands. */
     socket: path.default('/run/headgate/control.sock'),
-    /** Group that may open the socket, beside the unit's own user. */
+    /** Group that may do everything over the socket, beside the unit's own user. */
     group: z.string().min(1).exactOptional(),
+    /** Group that may read and approve plans, over a socket of its own. */
+    approve_group: z.string().min(1).exactOptional(),
+    /** Group that may only read, over a socket of its own. */
+    read_group: z.string().min(1).exactOptional(),
+    /** The audit log; `audit.log` beside the history unless set. */
+    audit: path.exactOptional(),
   }).prefault({}),
   metrics: section({
+    /** Also serve the report as a live page at `/`: read-only, without authentication. */
+    page: z.boolean({ error: 'expected true or false' }).default(false),
     /** Where Prometheus reads `/metrics`; without authentication, so loopback or the management address. */
     listen: listenAddress.exactOptional(),
   }).prefault({}),
@@ -76,8 +85,11 @@ export const settingsSchema = section({
   /** How near networks are by AS path, where no time was measured. */
   proximity: proximity.exactOptional(),
   dns: dns.exactOptional(),
+  notices: notices.exactOptional(),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    /** Also to a syslog collector, by UDP (RFC 5424, RFC 5426). */
+    syslog: listenAddress.exactOptional(),
   }).prefault({}),
 });
 

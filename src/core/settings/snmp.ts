@@ -8,6 +8,9 @@ const key = z
   .string({ error: 'expected a key' })
   .min(8, { error: 'expected at least 8 characters (RFC 3414)' });
 
+/** A file whose first line is the secret: a path, or without a slash the name of a systemd credential. */
+const file = z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' });
+
 /** Common to both versions. */
 const schedule = {
   port: whole(1, 65535).default(161),
@@ -19,14 +22,22 @@ const schedule = {
 
 export const snmp = z.union(
   [
-    section({ version: z.literal('2c'), community: secret, ...schedule }),
+    section({
+      version: z.literal('2c'),
+      /** Better kept in a file of its own, see `community_file`. */
+      community: secret.exactOptional(),
+      community_file: file.exactOptional(),
+      ...schedule,
+    }),
     section({
       version: z.literal(3),
       user: secret,
       auth: z.enum(['md5', 'sha', 'sha256', 'sha512']).exactOptional(),
       auth_key: key.exactOptional(),
+      auth_key_file: file.exactOptional(),
       privacy: z.enum(['des', 'aes', 'aes256']).exactOptional(),
       privacy_key: key.exactOptional(),
+      privacy_key_file: file.exactOptional(),
       ...schedule,
     }),
   ],

@@ -250,14 +250,14 @@ t.test('settings are reloaded whole, or refused whole', async (t) => {
   const other = settingsOf(
     here.text.replace('wires:', 'pins: [{ block: 198.51.101.0/24, link: south }]\nwires:'),
   );
-  t.same(unit.reload(other), { ok: true, value: undefined });
+  t.same(unit.reload(other, 'a test'), { ok: true, value: ['pins'] }, 'what changed is told');
   t.ok(here.order.includes('published'));
   const wired = settingsOf(
     here.text.replace('inside: eth1', 'inside: eth9').replace('mode: control', 'mode: observe'),
   );
-  t.match(unit.reload(wired), { ok: false, error: /^wires cannot change/ });
+  t.match(unit.reload(wired, 'a test'), { ok: false, error: /^wires cannot change/ });
   t.match((await here.ask('status')).value, { mode: 'control' });
-  t.ok(unit.reload(settingsOf(here.text.replace('mode: control', 'mode: observe'))).ok);
+  t.ok(unit.reload(settingsOf(here.text.replace('mode: control', 'mode: observe')), 'a test').ok);
   t.same(here.announced(), [], 'observe announces nothing');
   await unit.stop();
 });
