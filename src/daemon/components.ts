@@ -134,7 +134,11 @@ export async function openComponents(
 
   const serial = Math.floor(parts.clock.wall() / 1000);
   const probes = { ...resolverProbesOf(settings), ...(witness ? { witness } : {}) };
-  const names = await openNameService(settings, probes, serial);
+  const routes = speaker && {
+    table: speaker.rib,
+    isComplete: () => speaker.sessions().every(({ phase }) => phase === 'established'),
+  };
+  const names = await openNameService(settings, probes, serial, { routes, proximity });
   if (names) closers.push(() => names.close());
   const origin = openOrigin(settings, parts, closers);
   return { control, diary, answers, history, recorder, engine, speaker, sources, origin, names };

@@ -2,7 +2,7 @@
 import type { Answer, ControlError } from '../control/index.ts';
 import { type Address, covers, parseAddress, parsePrefix, prefixOf } from '../core/base/prefix.ts';
 import { err, ok } from '../core/base/result.ts';
-import { bitps, type LinkId, ms } from '../core/base/units.ts';
+import { bitps, type LinkId, ms, type PrefixText } from '../core/base/units.ts';
 import {
   defaultResolverPolicy,
   type ProviderSample,
@@ -21,12 +21,19 @@ import {
 import { ResolverCycle, type ResolverMeasurements } from '../steer/cycle.ts';
 import { type Steer, type SteerSnapshot, startSteer } from '../steer/index.ts';
 import { policyOf } from './configure.ts';
+import {
+  isReturning,
+  type ProviderAddresses,
+  ProviderWatch,
+  type SeenRoutes,
+} from './providers.ts';
+import type { Proximity } from './proximity.ts';
 
 type DnsSettings = NonNullable<Settings['dns']>;
 type ResolverProber = Pick<Prober, 'setFound' | 'samples' | 'stop'>;
 
-/** Probes of a path that are older say nothing of it. */
-const probeAgeMaxMs = 60_000;
+/** Probes of a path that are older say nothing of it, where they are sent more often than every 15 s. */
+const probeAgeMsMin = 60_000;
 /** Networks that are probed by every provider. */
 const networksMax = 500;
 
@@ -34,6 +41,8 @@ export interface NameServiceParts {
   readonly steer: Steer;
   readonly prober: ResolverProber;
   readonly settings: Settings;
+  readonly routes?: SeenRoutes | undefined;
+  readonly proximity?: Proximity | undefined;
 }
 
 export class NameService {
@@ -42,12 +51,21 @@ export class NameService {
   readonly #cycle: ResolverCycle;
   readonly #settings: Settings;
   readonly #dns: DnsSettings;
+  readonly #watch: ProviderWatch;
+  readonly #proximity: Proximity | undefined;
+  #links: Observation['links'] = [];
+  #outs: ReadonlyMap<LinkId, string> = new Map();
+  /** Networks of the last round: of those that are new nobody knows yet whether they answer. */
+  #known: ReadonlySet<PrefixText> = new Set();
 
-  constructor({ steer, prober, settings }: NameServiceParts, dns: DnsSettings) {
+  constructor(parts: NameServiceParts, dns: DnsSettings) {
+    const { steer, prober, settings, routes, proximity } = parts;
     this.#steer = steer;
     this.#prober = prober;
     this.#settings = settings;
     this.#dns = dns;
+    this.#proximity = proximity;
+    this.#watch = new ProviderWatch(providersOf(dns), routes);
     this.#cycle = new ResolverCycle(steer, resolverPolicyOf(settings, dns), dns.granularity);
   }
 
@@ -58,12 +76,45 @@ export class NameService {
       networks.flatMap(({ network, address }) => {
         const prefix = parsePrefix(network);
         const host = parseAddress(address);
-        return prefix.ok && host.ok ? [{ prefix: prefix.value, hosts: [host.value] }] : [];
+        return prefix.ok && host.ok
+          ? [{ prefix: prefix.value, hosts: [host.value], isResolver: true }]
+          : [];
       }),
     );
-    const { destinations } = this.#prober.samples();
-    const measured = measurementsOf(observation, this.#settings, this.#dns, destinations);
+    this.#links = observation.links;
+    const probes = this.look();
+    const measured = measurementsOf(observation, this.#settings, this.#dns, {
+      probes,
+      outs: this.#outs,
+      hops: this.#hopsTo(networks.map(({ network }) => network)),
+    });
+    this.#known = new Set(networks.map(({ network }) => network));
     this.#cycle.turn(measured, mode === 'control');
+  }
+
+  /** Takes failed providers out of all answers, and others in again; between the rounds too. */
+  look(): readonly DestinationProbe[] {
+    const { destinations } = this.#prober.samples();
+    const ageMsMax = Math.max(probeAgeMsMin, 4 * this.lookMs);
+    const fresh = destinations.filter(({ ageMs }) => ageMs <= ageMsMax);
+    const outs = this.#watch.outs(this.#links, fresh);
+    for (const { link } of providersOf(this.#dns)) {
+      if (outs.get(link) !== this.#outs.get(link)) this.#steer.withdraw(link, outs.get(link));
+    }
+    this.#outs = outs;
+    return fresh;
+  }
+
+  #hopsTo(networks: readonly PrefixText[]): ResolverPaths['hops'] {
+    const proximity = this.#proximity;
+    if (!proximity) return new Map();
+    const known = networks.filter((network) => this.#known.has(network));
+    return new Map(known.map((network) => [network, proximity.hops(network)]));
+  }
+
+  /** How often it is to look between the rounds, milliseconds. */
+  get lookMs(): number {
+    return (this.#settings.probe ?? probeSettings.parse({})).interval;
   }
 
   /** Who asks, health of the addresses, counters. */
@@ -150,6 +201,7 @@ export async function openNameService(
   settings: Settings,
   proberOptions: Omit<ProberOptions, 'targets'>,
   serial: number,
+  known: Pick<NameServiceParts, 'routes' | 'proximity'> = {},
 ): Promise<NameService | undefined> {
   const { dns } = settings;
   if (dns === undefined) return undefined;
@@ -164,7 +216,7 @@ export async function openNameService(
     // Resolvers that do not answer ICMP have neighbours that do: the prober tries them.
     const prober = createProber({ ...proberOptions, targets: [] });
     await prober.start();
-    return new NameService({ steer, prober, settings }, dns);
+    return new NameService({ steer, prober, settings, ...known }, dns);
   } catch (error) {
     await steer.close();
     throw error;
@@ -191,12 +243,29 @@ export function resolverPolicyOf(settings: Settings, dns: DnsSettings): Resolver
   };
 }
 
+/** What one round knows of the ways to the resolvers. */
+export interface ResolverPaths {
+  readonly probes: readonly DestinationProbe[];
+  readonly outs: ReadonlyMap<LinkId, string>;
+  /** Autonomous systems between each provider and a network. */
+  readonly hops: ReadonlyMap<PrefixText, ReadonlyMap<LinkId, number>>;
+}
+
+function providersOf(dns: DnsSettings): readonly ProviderAddresses[] {
+  const byLink = new Map<LinkId, Address[]>();
+  for (const { link, address } of dns.names.flatMap(({ addresses }) => addresses)) {
+    const parsed = parseAddress(address);
+    if (parsed.ok) byLink.set(link, [...(byLink.get(link) ?? []), parsed.value]);
+  }
+  return [...byLink].map(([link, addresses]) => ({ link, addresses }));
+}
+
 /** Joins loads, prices and probes. What comes in to the steered addresses' blocks is what answers steer. */
 export function measurementsOf(
   observation: Observation,
   settings: Settings,
   dns: DnsSettings,
-  probes: readonly DestinationProbe[],
+  { probes, outs, hops }: ResolverPaths,
 ): ResolverMeasurements {
   const addresses = dns.names.flatMap((name) => name.addresses.map(({ address }) => address));
   const hosts = addresses.flatMap((text) => {
@@ -210,34 +279,47 @@ export function measurementsOf(
       .reduce((sum, entry) => sum + (entry.link === link ? entry.rate : 0), 0);
   const named = new Set(dns.names.flatMap((name) => name.addresses.map(({ link }) => link)));
   const prices = new Map(policyOf(settings).links.map((link) => [link.link, link.pricePerMbps]));
-  const fresh = probes.filter(({ ageMs }) => ageMs <= probeAgeMaxMs);
-  const isReturning = ({ summary }: DestinationProbe) => summary.rttUs !== undefined;
-
   const providers = observation.links.flatMap((seen): ProviderSample[] => {
     if (!named.has(seen.link)) return [];
-    const own = fresh.filter(({ link }) => link === seen.link);
+    const outReason = outs.get(seen.link);
     const price = prices.get(seen.link);
     return [
       {
         link: seen.link,
         capacity: seen.capacity,
         otherLoad: bitps(Math.max(0, (seen.inbound?.value ?? 0) - rateBy(seen.link))),
-        // Answers return to the provider's address only while its prefix is announced. None was asked yet: believed.
-        isAnnounced: seen.isUp && (own.length === 0 || own.some(isReturning)),
+        ...(outReason === undefined ? {} : { outReason }),
         ...(price === undefined ? {} : { pricePerMbps: price }),
       },
     ];
   });
   const steeredRate = providers.reduce((sum, { link }) => sum + rateBy(link), 0);
-  const paths = fresh.map((probe) => ({
-    network: probe.prefix,
-    link: probe.link,
-    isReturning: isReturning(probe),
-    ...(probe.summary.rttUs === undefined
-      ? {}
-      : { probe: { rttUs: probe.summary.rttUs, lossRatio: probe.summary.lossRatio } }),
-  }));
-  return { at: observation.at, providers, steeredRate: bitps(steeredRate), paths };
+  const probed = new Set(probes.map(({ prefix, link }) => `${prefix} ${link}`));
+  const silent = [...hops].flatMap(([network, byLink]) =>
+    [...byLink]
+      .filter(([link]) => !probed.has(`${network} ${link}`))
+      .map(([link, asHops]) => ({ network, link, isReturning: false, asHops })),
+  );
+  const measured = probes.map((probe) => {
+    const { prefix: network, link, summary, latest } = probe;
+    const asHops = hops.get(network)?.get(link);
+    return {
+      network,
+      link,
+      isReturning: isReturning(probe),
+      ...(asHops === undefined ? {} : { asHops }),
+      // Time by the newest alone: a path that changed must not wait until the window forgets what was.
+      ...(latest.rttUs === undefined
+        ? {}
+        : { probe: { rttUs: latest.rttUs, lossRatio: summary.lossRatio } }),
+    };
+  });
+  return {
+    at: observation.at,
+    providers,
+    steeredRate: bitps(steeredRate),
+    paths: [...measured, ...silent],
+  };
 }
 
 function holdsAny(block: string, hosts: readonly Address[]): boolean {

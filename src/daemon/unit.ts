@@ -148,6 +148,7 @@ export class Unit {
       this.#closers.push(() => listener.close());
     }
     this.#measure();
+    if (names) this.#closers.push(every(this.#clock, names.lookMs, () => names.look()));
     this.#schedule();
     this.#closers.push(() => this.#cancelCycle());
     this.#closers.push(this.#everySample());

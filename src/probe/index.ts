@@ -7,7 +7,7 @@ export {
   type ProbeTarget,
   plainLink,
 } from './engine.ts';
-export type { Method } from './packet.ts';
+export { type Method, usualPorts } from './packet.ts';
 export {
   createProber,
   type DestinationProbe,
@@ -17,6 +17,6 @@ export {
   type ProbeSamples,
   type ReportedChange,
 } from './prober.ts';
-export { probeLinksOf, proberOptionsOf, usualPorts } from './settings.ts';
+export { probeLinksOf, proberOptionsOf } from './settings.ts';
 export { type ProbeSummary, summarise } from './statistics.ts';
 export type { FoundNetwork } from './targets.ts';

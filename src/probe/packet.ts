@@ -4,6 +4,9 @@ import type { Address } from '../core/base/prefix.ts';
 /** What a probe asks with. */
 export type Method = 'icmp' | 'tcp' | 'udp';
 
+/** Ports that answer where nobody names one: DNS, and what most servers serve. */
+export const usualPorts = { icmp: 0, tcp: 443, udp: 53 } as const;
+
 export interface ProbePacket {
   readonly method: Method;
   readonly source: Address;

@@ -43,6 +43,10 @@ export interface DestinationProbe {
   readonly link: LinkId;
   readonly ageMs: Ms;
   readonly summary: ProbeSummary;
+  /** Of the last five alone: where a path has changed, the whole window tells of what was. */
+  readonly latest: ProbeSummary;
+  /** Losses since the last answer; undefined where nobody ever answered. */
+  readonly lostInARow: number | undefined;
 }
 
 export interface LinkProbe {
@@ -289,10 +293,10 @@ function makeFoundSubject(network: FoundNetwork, now: () => number): Subject {
     prefix: formatPrefix(network.prefix),
     choice,
     target() {
-      const address = choice.current();
-      if (address) {
+      const target = choice.current();
+      if (target) {
         silentSinceMs = undefined;
-        return { address, method: 'icmp', port: 0 };
+        return target;
       }
       silentSinceMs ??= now();
       if (now() - silentSinceMs > silentForMs) choice.restart();
@@ -313,8 +317,13 @@ function describe(subject: Subject, at: number): DestinationProbe[] {
     link,
     ageMs: ms(at - track.lastMs),
     summary: track.summary(),
+    latest: track.summary(latest),
+    lostInARow: track.lostInARow(),
   }));
 }
+
+/** Probes by which a path is known now: a median of five bears two that are late. */
+const latest = 5;
 
 /** The newest probes of each target: a link is judged by now, a destination by its whole window. */
 const recent = 20;

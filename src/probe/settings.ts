@@ -1,10 +1,8 @@
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../core/base/prefix.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { ProbeLink, ProbeTarget } from './engine.ts';
+import { usualPorts } from './packet.ts';
 import type { ProberOptions } from './prober.ts';
-
-/** Ports that answer where settings name none: DNS, and what most servers serve. */
-export const usualPorts = { icmp: 0, tcp: 443, udp: 53 } as const;
 
 /** The links that can be probed: those with a source. Marks by VLAN are not ours to write on a management port. */
 export function probeLinksOf(settings: Pick<Settings, 'links'>): ProbeLink[] {

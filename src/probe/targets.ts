@@ -1,9 +1,13 @@
 import { type Address, covers, formatAddress, type Prefix } from '../core/base/prefix.ts';
+import type { ProbeTarget } from './engine.ts';
+import { type Method, usualPorts } from './packet.ts';
 
 /** A foreign network that traffic goes to or comes from, with hosts seen in it. */
 export interface FoundNetwork {
   readonly prefix: Prefix;
   readonly hosts: readonly Address[];
+  /** The hosts are name servers: where they answer no ICMP they are asked in DNS. */
+  readonly isResolver?: boolean;
 }
 
 /** Lost in a row over all links before another host is tried. */
@@ -12,23 +16,23 @@ const silenceMax = 5;
 const neighboursMax = 4;
 
 /**
- * Chooses which host of a network to probe: those seen in traffic, then a few neighbours in their subnets,
- * since a host in the same subnet stands for one that does not answer. A silent host is replaced by the next.
+ * Chooses which host of a network to probe, and how: those seen in traffic, then a few neighbours in their subnets,
+ * since a host in the same subnet stands for one that does not answer. What is silent is replaced by the next.
  */
 export class HostChoice {
   readonly prefix: Prefix;
-  readonly #hosts: readonly Address[];
+  readonly #targets: readonly ProbeTarget[];
   #index = 0;
   #silence = 0;
 
   constructor(network: FoundNetwork) {
     this.prefix = network.prefix;
-    this.#hosts = candidates(network);
+    this.#targets = candidates(network);
   }
 
   /** Undefined when none of the candidates answers. */
-  current(): Address | undefined {
-    return this.#hosts[this.#index];
+  current(): ProbeTarget | undefined {
+    return this.#targets[this.#index];
   }
 
   note(isReached: boolean): void {
@@ -45,8 +49,8 @@ export class HostChoice {
   }
 }
 
-/** Hosts in the order in which they are tried, without repetition. */
-export function candidates({ prefix, hosts }: FoundNetwork): Address[] {
+/** In the order in which they are tried, without repetition. */
+export function candidates({ prefix, hosts, isResolver = false }: FoundNetwork): ProbeTarget[] {
   const neighbours = hosts
     .flatMap((host) => [subnetFirst(host), step(host, 1), step(host, -1)])
     .filter((host) => covers(prefix, host));
@@ -58,8 +62,20 @@ export function candidates({ prefix, hosts }: FoundNetwork): Address[] {
     return false;
   };
   const own = hosts.filter((host) => !known(host));
-  return [...own, ...neighbours.filter((host) => !known(host)).slice(0, neighboursMax)];
+  const others = neighbours.filter((host) => !known(host)).slice(0, neighboursMax);
+  const by = (method: Method) => (address: Address) => ({
+    address,
+    method,
+    port: usualPorts[method],
+  });
+  return [
+    ...own.map(by('icmp')),
+    ...(isResolver ? [...own.map(by('udp')), ...own.map(dnsOverTcp)] : []),
+    ...others.map(by('icmp')),
+  ];
 }
+
+const dnsOverTcp = (address: Address): ProbeTarget => ({ address, method: 'tcp', port: 53 });
 
 /** `.1` of the host's /24, `::1` of its /64: most often the router of the subnet. */
 function subnetFirst(host: Address): Address {

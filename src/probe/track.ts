@@ -54,6 +54,13 @@ export class ProbeTrack {
     return summarise(this.#rtts.slice(-count));
   }
 
+  /** Losses since the last answer; undefined before the first answer. */
+  lostInARow(): number | undefined {
+    if (this.reachedMs === Number.NEGATIVE_INFINITY) return undefined;
+    const last = this.#rtts.findLastIndex((rtt) => rtt !== undefined);
+    return this.#rtts.length - 1 - last;
+  }
+
   /** Probes whose outcome was known at `fromMs` or later, as far as they are remembered. */
   since(fromMs: number): { readonly sent: number; readonly lost: number } {
     let sent = 0;

@@ -10,6 +10,8 @@ export interface PathSample {
   readonly probe?: { readonly rttUs: number; readonly lossRatio: number };
   /** A probe with this provider's address was answered lately. False takes the provider out for this network. */
   readonly isReturning: boolean;
+  /** Autonomous systems on the way: what is left where nobody in the network answers any probe. */
+  readonly asHops?: number;
 }
 
 export interface ResolverSample {
@@ -25,8 +27,8 @@ export interface ProviderSample {
   readonly capacity: Bitps;
   /** Inbound rate that no answer of ours steers. */
   readonly otherLoad: Bitps;
-  /** The provider's prefix of our addresses is seen announced. */
-  readonly isAnnounced: boolean;
+  /** Why no answer is to point to it; absent where its prefix is announced and probes with its address return. */
+  readonly outReason?: string;
   /** Price of the next Mb/s; absent counts as 0. */
   readonly pricePerMbps?: number;
 }
@@ -108,9 +110,9 @@ export function decideResolvers(
   before?: ResolverPlan,
 ): ResolverPlan {
   const providers = [...seen.providers].sort(byLink);
-  const open = providers.filter(({ isAnnounced }) => isAnnounced);
+  const open = providers.filter(({ outReason }) => outReason === undefined);
   if (open.length === 0) {
-    const frozen = 'no provider has its prefix announced';
+    const frozen = 'no provider is usable';
     return { ...(before ?? { default: [], entries: [] }), at: seen.at, frozen };
   }
   const total = sum(seen.resolvers.map(({ rate }) => rate));
@@ -179,6 +181,9 @@ export function pathRttUs({ passive, probe }: PathSample): number | undefined {
   return weighted / (passiveWeight + probeWeight);
 }
 
+/** An autonomous system on the way counts as 20 ms: enough to tell near from far, too little to outdo a measurement. */
+const hopCost = 0.2;
+
 /** Cost per unit of traffic of each provider: 1 is 100 ms, 1 % of loss, or the dearest price. */
 function weigh(
   resolver: ResolverSample,
@@ -186,9 +191,15 @@ function weigh(
   { objective }: ResolverPolicy,
 ): Candidate[] {
   const dearest = Math.max(0, ...providers.map(({ pricePerMbps = 0 }) => pricePerMbps));
-  return providers.map(({ link, isAnnounced, pricePerMbps = 0 }) => {
+  const priceOf = (perMbps: number) => (dearest > 0 ? (objective.price * perMbps) / dearest : 0);
+  const isSilent = !resolver.paths.some(({ isReturning }) => isReturning);
+  return providers.map(({ link, outReason, pricePerMbps = 0 }) => {
     const path = resolver.paths.find((candidate) => candidate.link === link);
-    if (!isAnnounced) return { link, text: 'its prefix is not seen announced' };
+    if (outReason !== undefined) return { link, text: outReason };
+    if (isSilent && path?.asHops !== undefined) {
+      const cost = objective.response * path.asHops * hopCost + priceOf(pricePerMbps);
+      return { link, cost, text: `nobody there answers; ${path.asHops} autonomous systems away` };
+    }
     if (!path?.isReturning) return { link, text: 'no probe from its address is answered' };
     const rttUs = pathRttUs(path);
     if (rttUs === undefined) return { link, text: 'nothing measured yet' };
@@ -196,7 +207,7 @@ function weigh(
     const cost =
       (objective.response * rttUs) / 100_000 +
       objective.congestion * loss * 100 +
-      (dearest > 0 ? (objective.price * pricePerMbps) / dearest : 0);
+      priceOf(pricePerMbps);
     const source = path.passive ? `${path.passive.samples} sessions` : 'probes';
     const lossText = loss > 0 ? `, loss ${(loss * 100).toFixed(1)} %` : '';
     return { link, cost, text: `${(rttUs / 1000).toFixed(1)} ms by ${source}${lossText}` };
@@ -278,8 +289,8 @@ function defaultShares(open: readonly ProviderSample[], policy: ResolverPolicy):
   }));
 }
 
-const roomOf = ({ capacity, otherLoad, isAnnounced }: ProviderSample, policy: ResolverPolicy) =>
-  isAnnounced ? Math.max(0, capacity * policy.headroom - otherLoad) : 0;
+const roomOf = ({ capacity, otherLoad, outReason }: ProviderSample, policy: ResolverPolicy) =>
+  outReason === undefined ? Math.max(0, capacity * policy.headroom - otherLoad) : 0;
 
 function sharesOf(
   row: Float64Array | undefined,

@@ -52,12 +52,13 @@ const observation = (north: number, south: number, at = 0): Observation => ({
   })),
 });
 
-const probed = (prefix: string, link: string, rttMs: number | undefined, ageMs = 0) => ({
-  prefix: prefixText(prefix),
-  target: 'the resolver',
-  link: linkId(link),
-  ageMs: ms(ageMs),
-  summary: {
+const probed = (
+  prefix: string,
+  link: string,
+  rttMs: number | undefined,
+  ageMs = 0,
+): DestinationProbe => {
+  const summary = {
     sent: 10,
     lost: rttMs === undefined ? 10 : 0,
     lossRatio: rttMs === undefined ? 1 : 0,
@@ -67,8 +68,17 @@ const probed = (prefix: string, link: string, rttMs: number | undefined, ageMs =
     rttUsLow: undefined,
     rttUsHigh: undefined,
     jitterUs: undefined,
-  },
-});
+  };
+  return {
+    prefix: prefixText(prefix),
+    target: 'the resolver',
+    link: linkId(link),
+    ageMs: ms(ageMs),
+    summary,
+    latest: summary,
+    lostInARow: rttMs === undefined ? undefined : 0,
+  };
+};
 
 /** The world: a server that is asked by two networks, and the probes' answers. */
 function world(destinations: readonly DestinationProbe[]) {

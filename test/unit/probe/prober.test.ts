@@ -64,15 +64,22 @@ t.test('a silent host is replaced by others seen, then by neighbours in its subn
     prefix: prefix('192.0.2.0/24'),
     hosts: ['192.0.2.7', '192.0.2.9'].map(address),
   };
-  const order = candidates(network).map((host) => host.bytes[3]);
-  t.same(order, [7, 9, 1, 8, 6, 10]);
+  const order = (isResolver: boolean) =>
+    candidates({ ...network, isResolver }).map(
+      ({ address: { bytes }, method, port }) => `${bytes[3]} ${method} ${port}`,
+    );
+  const seen = ['7 icmp 0', '9 icmp 0'];
+  const neighbours = ['1 icmp 0', '8 icmp 0', '6 icmp 0', '10 icmp 0'];
+  t.same(order(false), [...seen, ...neighbours]);
+  const inDns = ['7 udp 53', '9 udp 53', '7 tcp 53', '9 tcp 53'];
+  t.same(order(true), [...seen, ...inDns, ...neighbours], 'resolvers are also asked in DNS');
   const choice = new HostChoice(network);
   for (let i = 0; i < 4; i++) choice.note(false);
   choice.note(true);
   for (let i = 0; i < 4; i++) choice.note(false);
-  t.equal(choice.current()?.bytes[3], 7, 'an answer in between counts');
+  t.equal(choice.current()?.address.bytes[3], 7, 'an answer in between counts');
   choice.note(false);
-  t.equal(choice.current()?.bytes[3], 9);
+  t.equal(choice.current()?.address.bytes[3], 9);
   for (let i = 0; i < 25; i++) choice.note(false);
   t.equal(choice.current(), undefined, 'a few questions, then none');
 });

@@ -35,7 +35,6 @@ const measured = (network: string, north: number, south: number): ResolverMeasur
     link: linkId(link),
     capacity: bitps(1e9),
     otherLoad: bitps(0),
-    isAnnounced: true,
   })),
   paths: Object.entries({ north, south }).map(([link, rttMs]) => ({
     network: prefixText(network),

@@ -35,7 +35,7 @@ function observe(
     link: linkId(link),
     capacity: bitps(1000e6),
     otherLoad: bitps(0),
-    isAnnounced: true,
+
     ...changes[link],
   }));
   return { at: ms(at), providers, resolvers };
@@ -80,7 +80,7 @@ t.test('not everyone can have the fastest link when it is full', async (t) => {
 t.test(
   'a provider that is not announced, or whose probes do not return, gets nobody',
   async (t) => {
-    const gone = observe([near, far], { north: { isAnnounced: false } });
+    const gone = observe([near, far], { north: { outReason: 'its prefix is gone' } });
     const plan = decideResolvers(gone, policy);
     t.same(linksOf(plan), { '192.0.2.0/24': 'south', '198.51.100.0/24': 'south' });
     t.same(
@@ -90,12 +90,40 @@ t.test(
     const deaf = resolver('192.0.2.0/24', 100, { north: undefined, south: 40 });
     t.same(linksOf(decideResolvers(observe([deaf]), policy)), { '192.0.2.0/24': 'south' });
     const before = decideResolvers(observe([near]), policy);
-    const nobody = { north: { isAnnounced: false }, south: { isAnnounced: false } };
+    const nobody = {
+      north: { outReason: 'its prefix is gone' },
+      south: { outReason: 'its prefix is gone' },
+    };
     const frozen = decideResolvers(observe([near], nobody, 1), policy, before);
     t.same(frozen.entries, before.entries, 'nothing is known to be better');
     t.match(frozen.frozen, 'no provider');
   },
 );
+
+t.test('where nobody answers any probe, autonomous systems on the way decide', async (t) => {
+  const silent = {
+    network: prefixText('192.0.2.0/24'),
+    rate: bitps(1e6),
+    paths: [
+      { link: linkId('north'), isReturning: false, asHops: 4 },
+      { link: linkId('south'), isReturning: false, asHops: 2 },
+    ],
+  };
+  const plan = decideResolvers(observe([silent]), policy);
+  t.same(linksOf(plan), { '192.0.2.0/24': 'south' });
+  t.match(plan.entries[0]?.reason, /nobody there answers; 2 autonomous systems away/);
+  const [north, south] = silent.paths;
+  if (!north || !south) throw new Error('two paths');
+  const answering = {
+    ...silent,
+    paths: [{ ...north, isReturning: true, probe: { rttUs: 90_000, lossRatio: 0 } }, south],
+  };
+  t.same(
+    linksOf(decideResolvers(observe([answering]), policy)),
+    { '192.0.2.0/24': 'north' },
+    'an answer outdoes any guess',
+  );
+});
 
 t.test('a path that gets worse moves its resolver after the dwell, and no other', async (t) => {
   const others = Array.from({ length: 20 }, (_, i) =>
