@@ -2,7 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parsePrefix } from '../../src/core/base/prefix.ts';
-import type { ResolverPlan } from '../../src/core/decide/resolvers.ts';
 import { spawnInside } from '../../src/lab/namespaces.ts';
 import type { ResolverWeights, SteerSnapshot } from '../../src/steer/index.ts';
 
@@ -26,9 +25,6 @@ export function weightsOf(plain: PlainWeights): ResolverWeights {
 
 export interface DnsProgram {
   readonly publish: (weights: PlainWeights) => Promise<SteerSnapshot>;
-  /** Publishes a decision. */
-  readonly follow: (plan: ResolverPlan) => Promise<SteerSnapshot>;
-  readonly withdraw: (link: string, reason?: string) => Promise<SteerSnapshot>;
   readonly snapshot: () => Promise<SteerSnapshot>;
   readonly stop: () => Promise<void>;
 }
@@ -61,8 +57,6 @@ export async function startDnsProgram(
   };
   return {
     publish: (weights) => order({ publish: weights }),
-    follow: (plan) => order({ plan }),
-    withdraw: (link, reason) => order({ withdraw: link, reason }),
     snapshot: () => order({}),
     stop: () =>
       new Promise((resolve) => {

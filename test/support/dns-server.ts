@@ -1,21 +1,16 @@
 /**
  * The name server as a program of its own, for benches and namespaces: dns-server.js native|javascript SETTINGS,
  * the settings as JSON. Prints `ready`; then every line on stdin is a command as JSON (`{ "publish": WEIGHTS }`,
- * `{ "plan": PLAN }`, `{ "withdraw": LINK, "reason": TEXT }`, `{}`), answered by a snapshot as one line of JSON.
+ * `{}`), answered by a snapshot as one line of JSON.
  */
 import { createInterface } from 'node:readline';
-import type { ResolverPlan } from '../../src/core/decide/resolvers.ts';
 import { dns } from '../../src/core/settings/dns.ts';
 import { openDnsSockets } from '../../src/engine/dns.ts';
 import { startSteer } from '../../src/steer/index.ts';
-import { weightsOfPlan } from '../../src/steer/plan.ts';
 import { type PlainWeights, weightsOf } from './dns-program.ts';
 
 interface Order {
   readonly publish?: PlainWeights;
-  readonly plan?: ResolverPlan;
-  readonly withdraw?: string;
-  readonly reason?: string;
 }
 
 const [mode = '', settings = ''] = process.argv.slice(2);
@@ -30,8 +25,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   // Written by the tests of this project.
   const order = JSON.parse(line) as Order;
   if (order.publish) steer.publish(weightsOf(order.publish));
-  if (order.plan) steer.publish(weightsOfPlan(order.plan));
-  if (order.withdraw !== undefined) steer.withdraw(order.withdraw, order.reason);
   process.stdout.write(`${JSON.stringify(steer.snapshot())}\n`);
 }
 await steer.close();

@@ -1,10 +1,11 @@
 /**
  *            10.77.0.0/24 site0 ─┐                 ┌─ north ─┐  203.0.113.0/24
  *            10.77.1.0/24 site1 ─┤                 │         │
- *            10.77.2.0/24 site2 ─┼─ net ─(delay)───┤         ├─ border (service, name server)
+ *            10.77.2.0/24 site2 ─┼─ net ─(delay)───┤         ├─ border (service) ── unit (name server)
  *            10.77.3.0/24 site3 ─┘                 └─ south ─┘  198.51.100.0/24
  *
- * Each provider forwards from the border only what has a source of its own space, so the border routes by source.
+ * Each provider forwards from the border only what has a source of its own space, so the border routes by source. The
+ * unit has an address for probes (.1) and one that it serves names at (.53) in each space.
  * Every site has an unbound and users. `net` delays what goes to the providers by (site, provider).
  */
 import type { ChildProcess } from 'node:child_process';
@@ -30,11 +31,13 @@ export const sites = [0, 1, 2, 3] as const;
 export const siteNetwork = (site: number) => `10.77.${site}`;
 
 const prefix = 'hgdl';
-export const border = `${prefix}-border`;
+const border = `${prefix}-border`;
+export const unit = `${prefix}-unit`;
 const net = `${prefix}-net`;
+const unitHosts = [1, 53] as const;
 const siteName = (site: number) => `${prefix}-site${site}`;
 const providerName = (provider: Provider) => `${prefix}-${provider}`;
-const all = [border, net, ...sites.map(siteName), ...providerNames.map(providerName)];
+const all = [border, unit, net, ...sites.map(siteName), ...providerNames.map(providerName)];
 
 export interface Visit {
   readonly at: number;
@@ -46,8 +49,6 @@ export interface World {
   readonly visits: readonly Visit[];
   /** One way, from the site to us by this provider. */
   readonly delay: (site: number, provider: Provider, milliseconds: number) => Promise<void>;
-  /** Round-trip time in ms from the provider's address to the site's resolver; undefined: no answer within a second. */
-  readonly probe: (site: number, provider: Provider) => Promise<number | undefined>;
   /** What the site's resolver answers for the name. */
   readonly lookUp: (site: number, name: string) => Promise<string>;
   /** The provider's circuit to us is cut. */
@@ -83,6 +84,8 @@ export async function openWorld(folder: string): Promise<World> {
     );
     await ipBatch(name, [`route add default via ${siteNetwork(site)}.1`]);
   }
+  await join(border, 'unit', '10.80.0.1/24', unit, 'up0', '10.80.0.2/24');
+  await ipBatch(unit, ['route add default via 10.80.0.1']);
   for (const [index, provider] of providerNames.entries()) {
     const { space, uplink } = providers[provider];
     const name = providerName(provider);
@@ -100,10 +103,14 @@ export async function openWorld(folder: string): Promise<World> {
     ]);
     await ipBatch(border, [
       `addr add ${space}.10/32 dev lo`,
-      `addr add ${space}.53/32 dev lo`,
+      ...unitHosts.map((host) => `route add ${space}.${host} via 10.80.0.2`),
       `rule add from ${space}.0/24 lookup ${100 + index}`,
       `route add default via ${circuit}.1 table ${100 + index}`,
     ]);
+    await ipBatch(
+      unit,
+      unitHosts.map((host) => `addr add ${space}.${host}/32 dev lo`),
+    );
     // What comes back from the relay goes on to its provider.
     await ipBatch(net, [`route add ${space}.0/24 via ${uplink}.2 table 200`]);
   }
@@ -143,14 +150,6 @@ export async function openWorld(folder: string): Promise<World> {
         `${siteNetwork(site)} ${providers[provider].space} ${milliseconds}\n`,
       );
       await relay.line();
-    },
-    probe: async (site, provider) => {
-      const source = `${providers[provider].space}.53`;
-      const command = `ping -n -q -I ${source} -c 3 -i 0.2 -W 1 ${siteNetwork(site)}.2`;
-      const text = await run(inside(border, command.split(' '))).catch(() => '');
-      // The least of three: what a busy machine adds is not the path's.
-      const least = /= ([\d.]+)\//.exec(text)?.[1];
-      return least === undefined ? undefined : Number(least);
     },
     lookUp: (site, name) =>
       run(
