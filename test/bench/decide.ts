@@ -2,7 +2,7 @@
  * The optimiser against HiGHS on the same problems in the same run.
  * Usage: scripts/bench decide [--quick] [--json]
  */
-import { assign } from '../../src/core/decide/assign.ts';
+import { assign } from '../../src/core/decide/assign/index.ts';
 import { makeProblem, solveWithHighs } from './decide/problem.ts';
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 

@@ -2,7 +2,7 @@
  * Where every group should come in if nothing held it: the whole assignment at once, by the optimiser. The search of
  * a round looks at the groups that this would move first, and `headgate plan --exact` compares it with a solver.
  */
-import { type AssignProblem, assign, type LoadStep } from './assign.ts';
+import { type AssignProblem, assign, type LoadStep } from './assign/index.ts';
 import { dominantLink, type Group } from './group.ts';
 import { qualityCosts } from './network.ts';
 import type { Weights } from './policy.ts';
@@ -59,8 +59,7 @@ export function aimOf(context: RailContext): Aim {
 export function misplaced(context: RailContext): ReadonlySet<Group> {
   const { problem, groups } = aimOf(context);
   if (groups.length === 0) return new Set();
-  // Which groups matter shows without the last per mille.
-  const { link } = assign(problem, { exchangeRounds: 0 });
+  const { link } = assign(problem);
   return new Set(groups.filter((_, i) => link[i] !== problem.home[i]));
 }
 

@@ -1,6 +1,6 @@
 /** Random assignment problems of the kind a border has, and HiGHS's answer to them. */
 import highsModule from 'highs';
-import type { AssignProblem } from '../../../src/core/decide/assign.ts';
+import type { AssignProblem } from '../../../src/core/decide/assign/index.ts';
 import { pareto, seeded } from '../../../src/core/simulate/random.ts';
 
 export interface ProblemShape {

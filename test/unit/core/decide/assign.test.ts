@@ -6,7 +6,7 @@ import {
   assign,
   assignmentValue,
   loadCost,
-} from '../../../../src/core/decide/assign.ts';
+} from '../../../../src/core/decide/assign/index.ts';
 import { makeProblem, solveWithHighs } from '../../../bench/decide/problem.ts';
 
 // Others may be using the machine.

@@ -1,0 +1,196 @@
+import { ascending, resolution } from './order.ts';
+import type { AssignProblem } from './problem.ts';
+
+/**
+ * A problem laid out for speed: blocks by demand, largest first (then by home and costs, so that the order in which
+ * they were given does not matter), with the whole cost of each block on each link.
+ */
+export interface Table {
+  readonly count: number;
+  readonly links: number;
+  /** The problem's index of each block. */
+  readonly order: Int32Array;
+  readonly demand: Float64Array;
+  readonly home: Int32Array;
+  /** Use and moving together, at block × links + link; Infinity where it may not go. */
+  readonly cost: Float64Array;
+  readonly base: Float64Array;
+  /** Load at which step s of link l begins, at l × steps + s. */
+  readonly begin: Float64Array;
+  readonly slope: Float64Array;
+}
+
+export function layOut(problem: AssignProblem): Table {
+  const { capacity, demand, home, base, steps } = problem;
+  const links = capacity.length;
+  const order = bySize(problem);
+  const count = order.length;
+  const sortedDemand = new Float64Array(count);
+  const sortedHome = new Int32Array(count);
+  const cost = new Float64Array(count * links);
+  for (let i = 0; i < count; i++) {
+    const b = order[i] ?? 0;
+    const own = demand[b] ?? 0;
+    const from = home[b] ?? -1;
+    const moving = from < 0 ? 0 : problem.moveFixed + problem.movePerUnit * own;
+    sortedDemand[i] = own;
+    sortedHome[i] = from;
+    for (let l = 0; l < links; l++) {
+      const use = problem.cost ? (problem.cost[b * links + l] ?? 0) : 0;
+      // Nothing times Infinity is no number: where a block may not go it may not even with no demand.
+      const used = use === Infinity ? Infinity : use * own;
+      cost[i * links + l] = used + (l === from ? 0 : moving);
+    }
+  }
+  const begin = new Float64Array(links * steps.length);
+  for (let l = 0; l < links; l++)
+    for (const [s, { from }] of steps.entries())
+      begin[l * steps.length + s] = from * (capacity[l] ?? 0);
+  return {
+    count,
+    links,
+    order,
+    demand: sortedDemand,
+    home: sortedHome,
+    cost,
+    base,
+    begin,
+    slope: Float64Array.from(steps, (step) => step.slope),
+  };
+}
+
+/** A table of about `wanted` blocks whose solution has nearly the same prices: the largest, and of the rest every k-th for k. */
+export function sample(table: Table, wanted: number): Table {
+  const { count, links } = table;
+  const whole = Math.floor(wanted / 4);
+  const every = Math.ceil((count - whole) / (wanted - whole));
+  if (every <= 1) return table;
+  const picked: number[] = [];
+  for (let i = 0; i < count; i += i < whole ? 1 : every) picked.push(i);
+  const demand = new Float64Array(picked.length);
+  const home = new Int32Array(picked.length);
+  const cost = new Float64Array(picked.length * links);
+  for (const [k, i] of picked.entries()) {
+    const times = i < whole ? 1 : every;
+    demand[k] = times * (table.demand[i] ?? 0);
+    home[k] = table.home[i] ?? -1;
+    for (let l = 0; l < links; l++) cost[k * links + l] = times * (table.cost[i * links + l] ?? 0);
+  }
+  return { ...table, count: picked.length, order: Int32Array.from(picked), demand, home, cost };
+}
+
+/**
+ * The blocks whose choice is closest under `price`, about `wanted` of them. The others keep their choice for any prices
+ * near these: they become load that is there anyway, and `settled` is what they cost.
+ */
+export function narrow(
+  table: Table,
+  price: Float64Array,
+  wanted: number,
+): { readonly doubtful: Table; readonly settled: number } {
+  const { count, links, demand } = table;
+  const margin = new Float64Array(count);
+  const choice = new Int32Array(count);
+  for (let i = 0, at = 0; i < count; i++, at += links) {
+    const own = demand[i] ?? 0;
+    let best = Number.POSITIVE_INFINITY;
+    let second = Number.POSITIVE_INFINITY;
+    let chosen = 0;
+    for (let l = 0; l < links; l++) {
+      const total = (table.cost[at + l] ?? 0) + own * (price[l] ?? 0);
+      if (total < best) {
+        second = best;
+        best = total;
+        chosen = l;
+      } else if (total < second) second = total;
+    }
+    choice[i] = chosen;
+    margin[i] = own > 0 ? (second - best) / own : Number.POSITIVE_INFINITY;
+  }
+  const widest = margin.slice().sort()[Math.min(count, wanted) - 1] ?? 0;
+  const kept: number[] = [];
+  const base = table.base.slice();
+  let settled = 0;
+  for (let i = 0; i < count; i++) {
+    if ((margin[i] ?? 0) <= widest && kept.length < 2 * wanted) {
+      kept.push(i);
+      continue;
+    }
+    const l = choice[i] ?? 0;
+    base[l] = (base[l] ?? 0) + (demand[i] ?? 0);
+    settled += table.cost[i * links + l] ?? 0;
+  }
+  const cost = new Float64Array(kept.length * links);
+  for (const [k, i] of kept.entries())
+    cost.set(table.cost.subarray(i * links, (i + 1) * links), k * links);
+  return {
+    doubtful: {
+      ...table,
+      count: kept.length,
+      order: Int32Array.from(kept),
+      demand: Float64Array.from(kept, (i) => demand[i] ?? 0),
+      home: Int32Array.from(kept, (i) => table.home[i] ?? -1),
+      cost,
+      base,
+    },
+    settled,
+  };
+}
+
+/** Cost of a link's load. */
+export function loadCost({ begin, slope }: Table, link: number, load: number): number {
+  const steps = slope.length;
+  let cost = 0;
+  let below = 0;
+  for (let s = 0, at = link * steps; s < steps; s++, at++) {
+    const over = load - (begin[at] ?? 0);
+    if (over <= 0) break;
+    const own = slope[s] ?? 0;
+    cost += over * (own - below);
+    below = own;
+  }
+  return cost;
+}
+
+/** The objective; `load` becomes the loads. */
+export function objectiveOf(table: Table, link: Int32Array, load: Float64Array): number {
+  const { count, links, demand, cost, base } = table;
+  load.set(base);
+  let value = 0;
+  for (let i = 0; i < count; i++) {
+    const l = link[i] ?? 0;
+    load[l] = (load[l] ?? 0) + (demand[i] ?? 0);
+    value += cost[i * links + l] ?? 0;
+  }
+  for (let l = 0; l < links; l++) value += loadCost(table, l, load[l] ?? 0);
+  return value;
+}
+
+/** Indices by demand, largest first; what `ascending` cannot tell apart is put in order afterwards. */
+function bySize({ demand, home, cost, capacity }: AssignProblem): Int32Array {
+  const count = demand.length;
+  const links = capacity.length;
+  const order = ascending(demand).reverse();
+  const compare = (a: number, b: number): number => {
+    const difference = (demand[b] ?? 0) - (demand[a] ?? 0) || (home[a] ?? 0) - (home[b] ?? 0);
+    if (difference !== 0 || !cost) return difference;
+    for (let l = 0; l < links; l++) {
+      const x = cost[a * links + l] ?? 0;
+      const y = cost[b * links + l] ?? 0;
+      if (x !== y) return x - y;
+    }
+    return 0;
+  };
+  const share = resolution(count);
+  for (let i = 0; i < count; ) {
+    let end = i + 1;
+    const isNear = (at: number) => {
+      const here = demand[order[at - 1] ?? 0] ?? 0;
+      return here - (demand[order[at] ?? 0] ?? 0) <= here * share;
+    };
+    while (end < count && isNear(end)) end++;
+    if (end > i + 1) order.subarray(i, end).sort(compare);
+    i = end;
+  }
+  return order;
+}
