@@ -7,8 +7,15 @@ import { type Prefix, parsePrefix } from '../../../src/core/base/prefix.ts';
 import { decodeAttributes } from '../../../src/core/wire/bgp/attribute-decode.ts';
 import { encodeAttributes } from '../../../src/core/wire/bgp/attribute-encode.ts';
 import type { PathAttributes } from '../../../src/core/wire/bgp/attributes.ts';
+import { attributeFlag, attributeType } from '../../../src/core/wire/bgp/codes.ts';
+import { MessageSplitter } from '../../../src/core/wire/bgp/framing.ts';
 import { nlriLength } from '../../../src/core/wire/bgp/nlri.ts';
-import { encodeEndOfRib, encodeUpdate } from '../../../src/core/wire/bgp/update.ts';
+import {
+  encodeEndOfRib,
+  encodeUpdate,
+  splitUpdate,
+  type UpdateFields,
+} from '../../../src/core/wire/bgp/update.ts';
 import { decodeMrtRecord, readMrtFrames } from '../../../src/core/wire/mrt/decode.ts';
 import { capturesFolder } from '../../support/captures.ts';
 
@@ -18,21 +25,23 @@ const dumpFile = `${capturesFolder}/data/rrc06-bview.20100701.0759.rebuilt.mrt.b
 export const hasFeedData = (): boolean => existsSync(prefixFile) && existsSync(dumpFile);
 
 export interface Feed {
-  readonly chunks: readonly Uint8Array[];
+  /** Whole messages, one after the other, with `placeholderAsn` in front of each path. */
+  readonly bytes: Uint8Array;
   readonly prefixes: number;
   readonly attributeSets: number;
 }
 
+const placeholderAsn = 65_100;
 const context = { as4: true, addPath: { 4: false, 6: false } };
 /** Room for prefixes in a message of 4096 bytes beside attributes that are at most this long. */
 const messageRoom = 4096 - 64;
 
 /**
- * One neighbour's whole table: each prefix gets the attributes that stand at the same share of the dump, so
+ * A neighbour's whole table: each prefix gets the attributes that stand at the same share of the dump, so
  * that neighbours in the table share attributes as they do in life, and prefixes of equal attributes are
  * packed together as routers do.
  */
-export function buildFeed(peerAsn: number, limit: number): Feed {
+export function buildFeed(limit: number): Feed {
   const prefixes = readPrefixes(limit);
   const blocks = readAttributes(limit);
   const groups = new Map<
@@ -46,7 +55,7 @@ export function buildFeed(peerAsn: number, limit: number): Feed {
     if (group) group.prefixes.push(prefix);
     else
       groups.set(key, {
-        attributes: withPeer(blocks[at]?.attributes ?? {}, peerAsn),
+        attributes: withPeer(blocks[at]?.attributes ?? {}),
         family: prefix.family,
         prefixes: [prefix],
       });
@@ -54,7 +63,33 @@ export function buildFeed(peerAsn: number, limit: number): Feed {
   const chunks: Uint8Array[] = [];
   for (const group of groups.values()) chunks.push(...encodeGroup(group));
   chunks.push(encodeEndOfRib(4), encodeEndOfRib(6));
-  return { chunks, prefixes: prefixes.length, attributeSets: groups.size };
+  const bytes = new Uint8Array(Buffer.concat(chunks));
+  return { bytes, prefixes: prefixes.length, attributeSets: groups.size };
+}
+
+/** The same table as this neighbour would send it: its AS in front of every path. */
+export function forPeer(feed: Uint8Array, peerAsn: number): Uint8Array {
+  const bytes = feed.slice();
+  const splitter = new MessageSplitter();
+  splitter.push(bytes);
+  for (let next = splitter.next(); next?.ok; next = splitter.next()) {
+    const fields = splitUpdate(next.value.bytes);
+    if (fields.ok) putFirstAsn(next.value.bytes, fields.value, peerAsn);
+  }
+  return bytes;
+}
+
+/** A frame is a view of the stream, so that writing to it writes to the feed. */
+function putFirstAsn(message: Uint8Array, fields: UpdateFields, peerAsn: number): void {
+  for (let at = fields.attributesStart; at < fields.attributesEnd; ) {
+    const isExtended = ((message[at] ?? 0) & attributeFlag.extendedLength) !== 0;
+    const valueAt = at + (isExtended ? 4 : 3);
+    const high = isExtended ? (message[at + 2] ?? 0) << 8 : 0;
+    // Kind and count of the segment, then AS numbers of four octets.
+    if (message[at + 1] === attributeType.asPath)
+      new DataView(message.buffer, message.byteOffset).setUint32(valueAt + 2, peerAsn);
+    at = valueAt + (high | (message[valueAt - 1] ?? 0));
+  }
 }
 
 function readPrefixes(limit: number): Prefix[] {
@@ -110,17 +145,14 @@ function readAttributes(limit: number): ReadonlyArray<{
   return found;
 }
 
-/** As this neighbour would send it: its AS in front, no AS_SET (RFC 9774), no private AS (the receivers' own). */
-function withPeer(
-  { origin, asPath, communities, med }: PathAttributes,
-  peerAsn: number,
-): PathAttributes {
+/** As a neighbour would send it: its AS in front, no AS_SET (RFC 9774), no private AS (the receivers' own). */
+function withPeer({ origin, asPath, communities, med }: PathAttributes): PathAttributes {
   const asns = (asPath ?? [])
     .filter(({ kind }) => kind === 'sequence')
     .flatMap((segment) => segment.asns.filter((asn) => asn < 64_496));
   return {
     origin: origin ?? 'igp',
-    asPath: [{ kind: 'sequence', asns: [peerAsn, ...asns] }],
+    asPath: [{ kind: 'sequence', asns: [placeholderAsn, ...asns] }],
     ...(communities ? { communities } : {}),
     ...(med === undefined ? {} : { med }),
   };

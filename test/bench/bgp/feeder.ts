@@ -1,6 +1,7 @@
 /**
- * A neighbour that sends a full table to whoever connects: `feeder.js ADDRESS ASN LIMIT`. Prints JSON lines:
- * { "ready", "prefixes", "attributeSets" }, then { "startedMs" } when a session is established.
+ * Neighbours that send a full table to whoever connects: `feeder.js LIMIT ADDRESS=ASN…`, each at its own address.
+ * The table is built once; the neighbours' own AS is put in for each. Prints JSON lines: { "prefixes" } when it
+ * listens, then { "startedMs" } for each session that is established.
  */
 import { createServer, type Socket } from 'node:net';
 import { asn } from '../../../src/core/base/units.ts';
@@ -9,44 +10,43 @@ import { messageType } from '../../../src/core/wire/bgp/codes.ts';
 import { MessageSplitter } from '../../../src/core/wire/bgp/framing.ts';
 import { encodeKeepalive } from '../../../src/core/wire/bgp/notification.ts';
 import { encodeOpen } from '../../../src/core/wire/bgp/open.ts';
-import { buildFeed, type Feed } from './feed.ts';
+import { buildFeed, forPeer } from './feed.ts';
+import { type FeedPeer, receiverAsn } from './receivers/receiver.ts';
 
-const [address = '127.0.1.1', asnText = '65101', limitText = '2000000'] = process.argv.slice(2);
+const [limitText = '2000000', ...peerTexts] = process.argv.slice(2);
+const peers = peerTexts.map((text): FeedPeer => {
+  const [address = '', asnText] = text.split('=');
+  return { address, asn: Number(asnText) };
+});
 const say = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
-const feed = buildFeed(Number(asnText), Number(limitText));
-const bytes = Buffer.concat(feed.chunks);
+const feed = buildFeed(Number(limitText));
+for (const peer of peers) {
+  const bytes = forPeer(feed.bytes, peer.asn);
+  const server = createServer((socket) => serve(socket, peer, bytes));
+  await new Promise<void>((resolve) => server.listen(179, peer.address, resolve));
+}
+say({ prefixes: feed.prefixes, attributeSets: feed.attributeSets });
 
-createServer((socket) => serve(socket, feed)).listen(179, address, () =>
-  say({
-    ready: true,
-    prefixes: feed.prefixes,
-    attributeSets: feed.attributeSets,
-    bytes: bytes.length,
-  }),
-);
-
-function serve(socket: Socket, _: Feed): void {
+function serve(socket: Socket, peer: FeedPeer, bytes: Uint8Array): void {
   const splitter = new MessageSplitter();
   let isStarted = false;
+  // A receiver that is killed is no concern of ours.
   socket.on('error', () => {});
-  socket.write(
-    encodeOpen(
-      buildOpen(
-        {
-          localAsn: asn(Number(asnText)),
-          peerAsn: asn(64512),
-          routerId: address,
-          holdTimeS: 0,
-          isPassive: true,
-          families: [4, 6],
-          addPath: false,
-          gracefulRestartS: 0,
-          staleMaxS: 0,
-        },
-        false,
-      ),
-    ),
+  const open = buildOpen(
+    {
+      localAsn: asn(peer.asn),
+      peerAsn: asn(receiverAsn),
+      routerId: peer.address,
+      holdTimeS: 0,
+      isPassive: true,
+      families: [4, 6],
+      addPath: false,
+      gracefulRestartS: 0,
+      staleMaxS: 0,
+    },
+    false,
   );
+  socket.write(encodeOpen(open));
   socket.on('data', (chunk) => {
     splitter.push(new Uint8Array(chunk));
     for (let next = splitter.next(); next?.ok; next = splitter.next()) {
