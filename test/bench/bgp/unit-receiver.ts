@@ -1,1 +1,92 @@
-export {};
+/**
+ * A whole unit as a receiver: `unit-receiver.js ADDRESS=ASN…`. It steers 10,000 blocks over two links in cycles of a
+ * second (thirty times as often as it comes) while the tables come in; only the packets are not real. Reports every
+ * 20 ms (`OwnReport`, JSON lines).
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { dividePrefix, formatPrefix, prefixOf } from '../../../src/core/base/prefix.ts';
+import { type PrefixText, prefixText } from '../../../src/core/base/units.ts';
+import { systemClock } from '../../../src/daemon/clock.ts';
+import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
+import type { EngineSnapshot } from '../../../src/engine/index.ts';
+import { createSpeaker, type Speaker } from '../../../src/speaker/index.ts';
+import { settingsOf } from '../../support/settings.ts';
+import { snapshotOf } from '../../support/snapshot.ts';
+import { LoopWatch } from './loop-watch.ts';
+import type { OwnReport } from './receivers/headgate.ts';
+import { receiverAddress, receiverAsn } from './receivers/receiver.ts';
+
+/** 40 x 256 blocks of /24. */
+const networks = Array.from({ length: 40 }, (_, i) => prefixText(`100.${64 + i}.0.0/16`));
+const blocks = networks.flatMap((network) =>
+  dividePrefix(prefixOf(network), 24).map((block) => formatPrefix(block)),
+);
+const folder = mkdtempSync(join(tmpdir(), 'hgb-bench-unit-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const feeds = process.argv.slice(2).map((text) => text.split('='));
+const settings = settingsOf(`
+asn: ${receiverAsn}
+mode: control
+networks: [${networks.join(', ')}]
+blocks: { ipv4: 24 }
+management: { router_id: ${receiverAddress}, address: ${receiverAddress} }
+wires:
+  - { name: n, place: link, inside: eth1, outside: eth2 }
+  - { name: s, place: link, inside: eth3, outside: eth4 }
+links:
+  - { name: north, asn: 65001, capacity: 10G, attribute: { wire: n }, router: feed1 }
+  - { name: south, asn: 65002, capacity: 10G, attribute: { wire: s }, router: feed1 }
+routers:
+${feeds.map(([address = '', asn], i) => `  - { name: feed${i + 1}, address: ${address}, asn: ${asn}, bgp: {} }`).join('\n')}
+control: { socket: ${folder}/unit.sock }
+history: { path: ${folder}/history.db }
+metrics: { listen: 127.0.0.1:0 }
+cycle: { interval: 1s, average: 2s }
+`);
+
+/** North carries four fifths of capacity and more, so that every cycle has something to weigh. */
+function snapshot(): EngineSnapshot {
+  const seconds = performance.now() / 1000;
+  const inbound: Record<string, number> = {};
+  blocks.forEach((block: PrefixText, i) => {
+    inbound[`${block} ${i % 5 === 0 ? 'south' : 'north'}`] = Math.round(
+      seconds * (1 + (i % 97)) * 2_500,
+    );
+  });
+  return snapshotOf(performance.now(), { inbound });
+}
+
+let speaker: Speaker | undefined;
+const silent = () => {};
+const refuse = () => Promise.reject(new Error('no session here is signed'));
+const parts: Parts = {
+  clock: systemClock,
+  log: { debug: silent, info: silent, warn: silent, error: silent },
+  openWires: () => ({ publish: silent, snapshot, findings: [], close: silent }),
+  createSpeaker: (options) => {
+    speaker = createSpeaker(options);
+    return speaker;
+  },
+  sockets: { openSocket: refuse, openListener: refuse },
+  addressesOf: () => [],
+  readSecret: () => '',
+  chown: silent,
+  groupId: () => 0,
+};
+await startUnit(settings, parts);
+const watch = new LoopWatch();
+let isBegun = false;
+setInterval(() => {
+  const paths = (speaker?.sessions() ?? []).reduce(
+    (sum, session) => sum + session.pathsReceived,
+    0,
+  );
+  if (paths === 0 && !isBegun) watch.reset();
+  else isBegun = true;
+  const { blockedMs, ownBlockedMs } = watch;
+  const tableBytes = speaker?.rib.byteLength ?? 0;
+  const report: OwnReport = { paths, tableBytes, blockedMs, ownBlockedMs };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}, 20);

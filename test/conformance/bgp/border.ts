@@ -5,6 +5,7 @@
  *      .9 / ::9   10.99.0.0/24    .1 / ::1      inside hosts "behind" the router: 10.99.0.50, 2001:db8:99::50
  *              2001:db8:99::/64
  *
+ * At .8 / ::8 is the router's other neighbour, of another AS, in the unit's namespace as well.
  * The test itself runs inside hgb-unit: it starts again there.
  */
 import { spawn } from 'node:child_process';
@@ -16,6 +17,7 @@ export interface Border {
   readonly unitSpace: string;
   readonly routerSpace: string;
   readonly unit: { readonly ipv4: string; readonly ipv6: string };
+  readonly other: { readonly ipv4: string; readonly ipv6: string };
   readonly router: { readonly ipv4: string; readonly ipv6: string };
   readonly inside: { readonly ipv4: string; readonly ipv6: string };
 }
@@ -24,6 +26,7 @@ export const border: Border = {
   unitSpace: 'hgb-unit',
   routerSpace: 'hgb-router',
   unit: { ipv4: '10.99.0.9', ipv6: '2001:db8:99::9' },
+  other: { ipv4: '10.99.0.8', ipv6: '2001:db8:99::8' },
   router: { ipv4: '10.99.0.1', ipv6: '2001:db8:99::1' },
   inside: { ipv4: '10.99.0.50', ipv6: '2001:db8:99::50' },
 };
@@ -61,7 +64,7 @@ export async function enterBorder(testUrl: string): Promise<boolean> {
 }
 
 async function makeBorder(): Promise<void> {
-  const { unitSpace, routerSpace, unit, router } = border;
+  const { unitSpace, routerSpace, unit, other, router } = border;
   await run(['ip', 'netns', 'add', unitSpace]);
   await run(['ip', 'netns', 'add', routerSpace]);
   await run([
@@ -81,6 +84,7 @@ async function makeBorder(): Promise<void> {
   ]);
   for (const [space, port, address] of [
     [unitSpace, 'u0', unit],
+    [unitSpace, 'u0', other],
     [routerSpace, 'r0', router],
   ] as const) {
     await ipBatch(space, [

@@ -17,6 +17,8 @@ export const bird: RouterKind = {
     addPath: true,
     gracefulRestart: true,
     refresh: true,
+    answersRefresh: true,
+    transit: true,
     nextHopKept: true,
   },
   start,
@@ -66,7 +68,7 @@ function configuration(options: RouterCase): string {
       .map(({ prefix, nextHop }) => `  route ${prefix} via ${nextHop};`)
       .join('\n');
   const channel = (family: string) => `  ${family} {
-    import all; export where source = RTS_STATIC; add paths on; ${asn === unitAsn ? '' : 'next hop keep;'}
+    import all; export where source = RTS_STATIC || proto = "beside"; add paths on; ${asn === unitAsn ? '' : 'next hop keep;'}
   };`;
   return `log stderr all;
 router id 10.99.0.1;
@@ -90,8 +92,16 @@ protocol bgp unit {
 ${channel('ipv4')}
 ${channel('ipv6')}
 }
+${options.otherAsn === undefined ? '' : other(options.asn, options.otherAsn)}
 `;
 }
+
+const other = (asn: number, otherAsn: number) => `protocol bgp beside {
+  local ${border.router.ipv4} as ${asn};
+  neighbor ${border.other.ipv4} as ${otherAsn};
+  connect retry time 2; connect delay time 1; error wait time 1, 5;
+  ipv4 { import all; export none; };
+}`;
 
 /** `show route all` tells each route on a line of its own and its attributes, indented, below. */
 function parseRoutes(text: string): SeenRoute[] {

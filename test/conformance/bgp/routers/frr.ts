@@ -18,6 +18,8 @@ export const frr: RouterKind = {
     addPath: true,
     gracefulRestart: true,
     refresh: true,
+    answersRefresh: true,
+    transit: true,
     nextHopKept: false,
   },
   start,
@@ -97,6 +99,9 @@ function configuration(options: RouterCase): string {
       .map(({ prefix }) => `  network ${prefix}`),
     ` ${neighbor} activate`,
     ` ${neighbor} addpath-tx-all-paths`,
+    ...(name === 'ipv4' && options.otherAsn !== undefined
+      ? [`  neighbor ${border.other.ipv4} activate`]
+      : []),
     ' exit-address-family',
   ];
   return [
@@ -115,6 +120,12 @@ function configuration(options: RouterCase): string {
     `${neighbor} timers ${Math.max(1, Math.floor((options.holdTimeS ?? 90) / 3))} ${options.holdTimeS ?? 90}`,
     ...(options.md5 ? [`${neighbor} password ${options.md5}`] : []),
     ...(options.gtsm ? [`${neighbor} ttl-security hops 1`] : []),
+    ...(options.otherAsn === undefined
+      ? []
+      : [
+          ` neighbor ${border.other.ipv4} remote-as ${options.otherAsn}`,
+          ` neighbor ${border.other.ipv4} timers connect 2`,
+        ]),
     ...family('ipv4'),
     ...family('ipv6'),
     'exit',

@@ -18,6 +18,8 @@ export const gobgp: RouterKind = {
     gracefulRestart: true,
     // A soft reset inbound reads its own copy again and asks nobody.
     refresh: false,
+    answersRefresh: true,
+    transit: true,
     nextHopKept: true,
   },
   start,
@@ -100,8 +102,23 @@ function configuration(options: RouterCase): string {
   ${options.gracefulRestartS ? `[neighbors.graceful-restart.config]\n    enabled = true\n    restart-time = ${options.gracefulRestartS}` : ''}
 ${family('ipv4')}
 ${family('ipv6')}
+${options.otherAsn === undefined ? '' : other(options.otherAsn)}
 `;
 }
+
+const other = (otherAsn: number) => `[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "${border.other.ipv4}"
+    peer-as = ${otherAsn}
+  [neighbors.timers.config]
+    connect-retry = 5
+    idle-hold-time-after-reset = 1
+  [neighbors.transport.config]
+    local-address = "${border.router.ipv4}"
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "ipv4-unicast"
+`;
 
 interface GoPath {
   readonly nlri?: { readonly prefix?: string };

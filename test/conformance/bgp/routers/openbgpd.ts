@@ -19,6 +19,8 @@ export const openbgpd: RouterKind = {
     addPath: true,
     gracefulRestart: true,
     refresh: true,
+    answersRefresh: true,
+    transit: true,
     nextHopKept: true,
   },
   start,
@@ -84,6 +86,7 @@ neighbor ${border.unit[transport]} {
   announce add-path send all
   announce restart ${options.gracefulRestartS ? 'yes' : 'no'}
 }
+${options.otherAsn === undefined ? '' : `neighbor ${border.other.ipv4} {\n  remote-as ${options.otherAsn}\n  local-address ${border.router.ipv4}\n}`}
 allow from any
 allow to any
 `;

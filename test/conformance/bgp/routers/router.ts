@@ -25,6 +25,8 @@ export interface RouterCase {
   readonly gtsm?: boolean;
   readonly gracefulRestartS?: number;
   readonly holdTimeS?: number;
+  /** A second neighbour in this AS at the border's `other` IPv4 address, whose routes the unit is told as well. */
+  readonly otherAsn?: number;
   /** Routes of its own that it tells the unit: prefix and inside next hop. */
   readonly originates: ReadonlyArray<{ readonly prefix: string; readonly nextHop: string }>;
 }
@@ -38,7 +40,12 @@ export interface RouterKind {
     readonly gtsm: boolean;
     readonly addPath: boolean;
     readonly gracefulRestart: boolean;
+    /** Can be told to ask us again. */
     readonly refresh: boolean;
+    /** Tells all again when we ask. */
+    readonly answersRefresh: boolean;
+    /** Passes on what another neighbour told it. */
+    readonly transit: boolean;
     /** Tells its own routes with the inside next hop, so that it can be learned. */
     readonly nextHopKept: boolean;
   };
