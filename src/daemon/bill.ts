@@ -1,8 +1,10 @@
 import type { BillView } from '../control/index.ts';
-import { type LinkId, ms } from '../core/base/units.ts';
+import { bitps, type LinkId, ms } from '../core/base/units.ts';
 import type { Bill, UsageSample } from '../core/decide/billing/bill.ts';
 import { billingMonth } from '../core/decide/billing/month.ts';
+import { paidLevels } from '../core/decide/billing/paid.ts';
 import { drawStatement, type LinkUsage } from '../core/decide/billing/statement.ts';
+import type { LinkBilling } from '../core/model/observation.ts';
 import type { Price } from '../core/model/price.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { History, Span, Usage } from '../history/index.ts';
@@ -40,7 +42,20 @@ export function billView(
   };
 }
 
-function usageOf(settings: Settings, at: number, history: Kept) {
+/** Up to which load each link's bill does not grow; reads months of samples, so it is not for every cycle. */
+export function paidOf(
+  { settings, at }: { readonly settings: Settings; readonly at: number },
+  history: Kept,
+): ReadonlyMap<LinkId, LinkBilling> {
+  const capacity = new Map(settings.links.map((link) => [link.name, link.capacity]));
+  const usage = usageOf(settings, at, history);
+  return paidLevels(
+    ms(at),
+    usage.map((entry) => ({ ...entry, capacity: capacity.get(entry.link) ?? bitps(0) })),
+  );
+}
+
+function usageOf(settings: Settings, at: number, history: Kept): readonly LinkUsage[] {
   return settings.links.flatMap(({ name: link, price }): readonly LinkUsage[] => {
     if (price === undefined) return [];
     const month = billingMonth(ms(at), price.billingDay, price.timeZone);

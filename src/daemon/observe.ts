@@ -4,6 +4,7 @@ import type { Direction } from '../core/model/link.ts';
 import type {
   BlockObservation,
   BlockRouting,
+  LinkBilling,
   LinkObservation,
   Observation,
   Sampled,
@@ -27,6 +28,8 @@ export interface ObserveInput {
   readonly samples?: ReadonlyMap<LinkId, LinkSamples>;
   readonly flows?: FlowStretch;
   readonly routing?: ReadonlyMap<PrefixText, BlockRouting>;
+  /** Where links that are billed by a percentile stand in their month. */
+  readonly billing?: ReadonlyMap<LinkId, LinkBilling>;
   /** The links of the observation before this: a verdict of congestion is left later than it is reached. */
   readonly before?: readonly LinkObservation[];
 }
@@ -63,8 +66,10 @@ function judgeAll(
   const comparisons = (['inbound', 'outbound'] as const).flatMap((direction) =>
     compare(direction, statementsOf(input, seen, direction, deltas)),
   );
+  const billing = input.billing?.get(seen.link);
   return {
     ...seen,
+    ...(billing ? { billing } : {}),
     ...(congestion.length > 0 ? { congestion } : {}),
     ...(comparisons.length > 0 ? { comparisons } : {}),
   };

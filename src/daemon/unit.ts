@@ -5,13 +5,15 @@ import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import type { LinkId } from '../core/base/units.ts';
 import { unsteeredShift } from '../core/decide/billing/unsteered.ts';
-import type { Observation } from '../core/model/observation.ts';
+import type { Policy } from '../core/decide/index.ts';
+import type { LinkBilling, Observation } from '../core/model/observation.ts';
 import type { Move, Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
 import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
 import { answersOf } from './answers.ts';
+import { paidOf } from './bill.ts';
 import {
   type BlockBytes,
   BlockMeter,
@@ -48,6 +50,7 @@ import { SnapshotWindow } from './window.ts';
 
 /** After so many cycles without a measurement nothing is known of what steering shifted. */
 const missedCycles = 10;
+const hourMs = 3_600_000;
 
 export type { Parts } from './components.ts';
 
@@ -81,6 +84,7 @@ export class Unit {
   readonly #usage = new UsageMeter();
   readonly #shifts: ShiftMeter;
   readonly #blockMeter = new BlockMeter();
+  #paid: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
   /** Until when the blocks' usage is known, wall clock. */
   #blocksUntil: number | undefined;
   readonly #started: number;
@@ -172,6 +176,7 @@ export class Unit {
         : {}),
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
+      ...(countsPrice(this.#loop.policy) ? { billing: this.#paidLevels() } : {}),
       ...(this.#loop.last ? { before: this.#loop.last.observation.links } : {}),
       ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
     });
@@ -187,6 +192,18 @@ export class Unit {
       this.#log.error({ err: error }, 'flow exports could not be taken in');
     });
     this.#tally.noteTime(this.#clock.now() - from);
+  }
+
+  /** Read anew when an hour has passed: they change slowly, and months of samples are read for them. */
+  #paidLevels(): ReadonlyMap<LinkId, LinkBilling> {
+    const at = this.#clock.wall();
+    const isDue = this.#paid === undefined || Math.abs(at - this.#paid.at) >= hourMs;
+    if (this.#paid === undefined || isDue)
+      this.#paid = {
+        at,
+        levels: paidOf({ settings: this.#settings, at }, this.#components.history),
+      };
+    return this.#paid.levels;
   }
 
   /** New settings, all of them or none: gives the keys that changed, or an error that names what needs a restart. */
@@ -207,6 +224,7 @@ export class Unit {
     const before = cycleTimesOf(this.#settings);
     const times = cycleTimesOf(settings);
     this.#settings = settings;
+    this.#paid = undefined;
     if (times.averageMs !== before.averageMs) this.#window = new SnapshotWindow(times.averageMs);
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
@@ -423,6 +441,10 @@ export class Unit {
     };
   }
 }
+
+/** Whether any objective weighs the price. */
+const countsPrice = ({ objective, groups }: Policy) =>
+  objective.price > 0 || groups.some((group) => (group.objective?.price ?? 0) > 0);
 
 const moveKey = ({ block, to, rung }: Pick<Move, 'block' | 'to' | 'rung'>) =>
   `${block} ${to ?? ''} ${rung}`;

@@ -13,7 +13,7 @@ export interface CommitPlan {
 }
 
 /** Sets of links are tried one by one: 2^K of them. */
-const mostLinks = 6;
+export const mostLinks = 6;
 
 /**
  * The cheapest committed volumes for `demands` when each link may exceed its own in `free[k]` samples: the offline
