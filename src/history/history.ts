@@ -119,9 +119,24 @@ export class History {
   #sincePrune = 0;
 
   /** Throws HeadgateError `history_failed`. A file that is damaged or of another version is set aside first. */
-  constructor(options: HistoryOptions) {
+  constructor(options: HistoryOptions, database = open(options)) {
     this.#options = options;
-    this.#database = open(options);
+    this.#database = database;
+  }
+
+  /** For another process to look at, while a unit writes it too. Throws HeadgateError `history_unreadable`. */
+  static read(path: string): History {
+    const options = { path, keepMs: Infinity, bytesMax: Infinity, warn: () => undefined };
+    try {
+      const database = new Database(path, { readonly: true, fileMustExist: true });
+      // A cast: with `simple` the pragma is one number.
+      const version = database.pragma('user_version', { simple: true }) as number;
+      if (version !== schemaVersion) throw new Error(`it is of version ${version}`);
+      return new History(options, database);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new HeadgateError('history_unreadable', `cannot read ${path}: ${reason}`, { cause });
+    }
   }
 
   /** The size of the file, bytes, without what still stands in the log. */

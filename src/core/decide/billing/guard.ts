@@ -5,7 +5,9 @@ import { kthLargest } from './percentile.ts';
  * How demand may differ from its forecast, as factors on what is still to come. The samples that were used up to now
  * must not have made a later retreat expensive under any of them.
  */
-const surprises = [0.85, 1, 1.04, 1.08, 1.15, 1.3];
+const surprises = [
+  0.85, 0.92, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08, 1.1, 1.13, 1.17, 1.22, 1.3, 1.45,
+];
 /** A retreat may cost this share more than having been cheapest-first all along. */
 const tolerated = 0.003;
 

@@ -8,8 +8,8 @@ export const hourly: Rail = {
     let made = state.recent.filter((at) => now - at < hourMs).length;
     for (const other of accepted) made += other.group.blocks.length;
     const text = `${made} of ${movesPerHour} moves in this hour`;
-    // A group of more blocks than the cap would never move: it goes when nothing else did.
-    const isLoneGroup = made === 0 && group.blocks.length > movesPerHour;
+    // A group of more blocks than the cap would never move: it goes when nothing else did, but where nothing may.
+    const isLoneGroup = made === 0 && movesPerHour > 0 && group.blocks.length > movesPerHour;
     return made + group.blocks.length <= movesPerHour || isLoneGroup
       ? pass('hourly', text)
       : postpone('hourly', text);

@@ -184,6 +184,7 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
     { rails: { movesPerHour: 1 }, accepted: true },
     { rails: { movesPerHour: 2 }, accepted: true },
   ],
+  ['hourly', { rails: { movesPerHour: 0 } }, { rails: { movesPerHour: 1 } }],
   [
     'share',
     { state: { pending: pending(b, 1e6) } },
