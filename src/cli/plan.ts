@@ -1,26 +1,63 @@
 /** `headgate plan`: what is announced and why, what waits for approval, what was moved and what was stopped. */
 import type { Command } from 'commander';
 import type { MoveView, PlanView } from '../control/index.ts';
+import type { RecordedInput } from '../core/decide/replay.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
+import { UseError } from './face/exit.ts';
 import { formatRate, formatTable, formatTime } from './face/text.ts';
 
 interface PlanOptions extends AskOptions {
   readonly diff?: boolean;
+  readonly exact?: boolean;
+  readonly timeLimit: string;
 }
 
 export function register(program: Command): void {
   askCommand(program, 'plan', 'shows the plan in force, what waits for approval and the last moves')
-    .option('--diff', 'only what a proposal would change')
+    .option('--diff', 'what differs from the plan in force: what waits, and what rails stopped')
+    .option(
+      '--exact',
+      'the best assignment of the moment by a solver, beside the optimiser of the loop',
+    )
+    .option('--time-limit <seconds>', 'with --exact: the most that the solver may take', '60')
     .action(async (options: PlanOptions) => {
+      if (options.exact) {
+        // Here and only here: reading a plan does not load a solver.
+        const { renderExact, solveExactly } = await import('./face/exact.ts');
+        const input = await ask<RecordedInput>(options, 'cycle');
+        print(options, await solveExactly(input, secondsOf(options.timeLimit)), renderExact);
+        return;
+      }
       const plan = await ask<PlanView>(options, 'plan');
       if (options.diff) {
-        print(options, plan.proposal ?? null, (proposal) =>
-          proposal ? renderProposal(proposal) : 'nothing waits for approval',
-        );
+        print(options, { proposal: plan.proposal ?? null, stopped: plan.stopped }, renderDiff);
       } else {
         print(options, plan, renderPlan);
       }
     });
+}
+
+function secondsOf(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new UseError(`--time-limit: expected seconds, found "${text}"`);
+  return value;
+}
+
+/** What a decision wants otherwise than it is: to be approved, or stopped by a rail. */
+export function renderDiff({
+  proposal,
+  stopped,
+}: {
+  readonly proposal: PlanView['proposal'] | null;
+  readonly stopped: PlanView['stopped'];
+}): string {
+  const parts = [proposal ? renderProposal(proposal) : 'nothing waits for approval'];
+  parts.push(
+    stopped.length > 0
+      ? `wanted, and stopped by a rail\n${renderMoves(stopped)}`
+      : 'no rail stopped anything',
+  );
+  return parts.join('\n\n');
 }
 
 export function renderPlan(plan: PlanView): string {

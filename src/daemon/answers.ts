@@ -51,6 +51,7 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
     ['sessions', () => ok(sessionsOf(picture()))],
     ['explain', (args) => explainBlock(parts, args)],
     ['history', (args) => historyOf(parts, args)],
+    ['cycle', (args) => cycleOf(parts, args)],
     ['usage', (args) => usageOf(parts, args)],
     ['bill', () => ok(billView(picture(), parts.history))],
     ['approve', (args) => approve(parts, args)],
@@ -91,6 +92,15 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
     ],
     ['bgp_announced', (args) => ofRouter(speaker, args, (s, router) => s.announced(router))],
   ]);
+}
+
+/** The input of a decision, whole: with it the decision can be taken again elsewhere. */
+function cycleOf({ loop, history }: AnswerParts, { at }: Args) {
+  if (at !== undefined && typeof at !== 'number') return badArgument('expected at in milliseconds');
+  const cycle = at === undefined ? loop.last : history.cycleAt(at);
+  if (!cycle) return refused('no decision of that time; ask again after the first cycle');
+  const { observation, policy, before, mode, isCarriedOut } = cycle;
+  return ok({ observation, policy, before, mode, isCarriedOut });
 }
 
 function explainBlock({ loop, history, picture }: AnswerParts, args: Args) {

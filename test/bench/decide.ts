@@ -2,8 +2,10 @@
  * The optimiser against HiGHS on the same problems in the same run.
  * Usage: scripts/bench decide [--quick] [--json]
  */
+
+import { solveWithHighs } from '../../src/cli/face/highs.ts';
 import { assign } from '../../src/core/decide/assign/index.ts';
-import { makeProblem, solveWithHighs } from './decide/problem.ts';
+import { makeProblem } from './decide/problem.ts';
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 
 const options = readOptions(process.argv);

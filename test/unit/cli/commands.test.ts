@@ -155,7 +155,13 @@ t.test(
       'history',
       'bill',
     ];
-    for (const command of [...readings.map((name) => [name]), ['explain', '198.51.100.0/24']]) {
+    const more = [
+      ['usage', '--groups'],
+      ['plan', '--diff'],
+      ['plan', '--exact'],
+      ['explain', '198.51.100.0/24'],
+    ];
+    for (const command of [...readings.map((name) => [name]), ...more]) {
       const [text, json] = await Promise.all([
         headgate(...command),
         headgate(...command, '--json'),
@@ -189,5 +195,19 @@ t.test(
     unit.kill('SIGTERM');
     t.equal(await ended, 0, log);
     t.match(await headgate('status'), { code: 1 });
+
+    // What it decided can be decided again from its history, without it.
+    const days = ['2000-01-01T00:00:00Z', '2100-01-01T00:00:00Z'];
+    const again = await headgate('replay-decisions', ...days, '--config', file, '--json');
+    t.match(again, { code: 1, stderr: /nonsense|expected observe/ }, 'settings that are wrong');
+    writeFileSync(file, settings('mode: advise'));
+    const replayed = await headgate('replay-decisions', ...days, '--config', file, '--json');
+    t.match(replayed, { code: 0, stderr: '' });
+    t.ok(JSON.parse(replayed.stdout).cycles > 0);
+    t.match(await headgate('replay-decisions', ...days, '--config', file, '--policy', file), {
+      code: 0,
+      stdout: /decided again/,
+    });
+    t.match(await headgate('replay-decisions', 'never', 'ever'), { code: 2, stderr: /is no time/ });
   },
 );

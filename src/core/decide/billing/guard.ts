@@ -34,10 +34,17 @@ export function fillInOrder(
   return volumes;
 }
 
+/** What may be spent before the question is asked again: every sample above `calm`, on the dearest links. */
+export interface Ahead {
+  readonly samples: number;
+  readonly calm: number;
+}
+
 /**
  * Whether filling the cheapest links first from now on would still end with about the bill of having done so all
  * along, for the forecast and for less and more demand than that. While this holds nothing is at stake; a policy that
  * spends free samples only while it holds can always go back.
+ * What may be spent before it is asked again counts as spent.
  * `volumes`: by sample and link, what the period has seen; `forecast`: the demands that are still to come.
  */
 export function canRetreat(
@@ -45,8 +52,10 @@ export function canRetreat(
   free: number,
   volumes: ReadonlyArray<readonly number[]>,
   forecast: Float64Array,
+  ahead: Ahead = { samples: 0, calm: Number.POSITIVE_INFINITY },
 ): boolean {
   const order = cheapestOrder(links);
+  const dearestFirst = [...order].reverse();
   const limits = links.map((link) => link.capacity);
   const done = volumes.length;
   const length = done + forecast.length;
@@ -66,9 +75,12 @@ export function canRetreat(
   }
   return surprises.every((surprise) => {
     for (let t = done; t < length; t++) {
-      const filled = fillInOrder(order, limits, (forecast[t - done] ?? 0) * surprise);
+      const demand = (forecast[t - done] ?? 0) * surprise;
+      const filled = fillInOrder(order, limits, demand);
+      const isBurst = t < done + ahead.samples && demand > ahead.calm;
+      const spent = isBurst ? fillInOrder(dearestFirst, limits, demand) : filled;
       for (let k = 0; k < links.length; k++) {
-        setAt(own, k, t, filled[k]);
+        setAt(own, k, t, spent[k]);
         setAt(cheapest, k, t, filled[k]);
       }
     }

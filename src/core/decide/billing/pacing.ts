@@ -55,6 +55,8 @@ const burstMargin = 0.005;
  * as cheapest-first would, and the others are paced.
  */
 const tooNarrow = 0.85;
+/** Samples that may be spent until the commits are set again: an hour, and some more. */
+const lookAhead = 14;
 /** How much more the expected mean may be above them at the beginning of a sample. */
 const doubt = 0.02;
 
@@ -120,7 +122,8 @@ export function repace(
     else low = middle;
   }
   const commits = resize(shape, links, high);
-  const isRetreating = !canRetreat(links, free, volumes, forecast);
+  const calm = commits.reduce((a, b) => a + b, 0) * (1 - overshoot - doubt);
+  const isRetreating = !canRetreat(links, free, volumes, forecast, { samples: lookAhead, calm });
   return { ...pacing, commits, left: leftAt(commits, used, free), isRetreating };
 }
 

@@ -1,13 +1,14 @@
 /** The optimiser against trying everything on small cases and against HiGHS on larger ones. */
 import fc from 'fast-check';
 import t from 'tap';
+import { solveWithHighs } from '../../../../src/cli/face/highs.ts';
 import {
   type AssignProblem,
   assign,
   assignmentValue,
   loadCost,
 } from '../../../../src/core/decide/assign/index.ts';
-import { makeProblem, solveWithHighs } from '../../../bench/decide/problem.ts';
+import { makeProblem } from '../../../bench/decide/problem.ts';
 
 // Others may be using the machine.
 t.setTimeout(300_000);

@@ -82,3 +82,11 @@ t.test('the bill of cheapest-first is that of its charged demand', async (t) => 
     ),
   );
 });
+
+t.test('what may be spent until it is asked again counts as spent', async (t) => {
+  // Two peaks of 90 to come now, five of 104 later, for which all five free samples of the dear link are needed.
+  const forecast = Float64Array.from({ length: 100 }, (_, i) => (i < 2 ? 90 : i >= 95 ? 104 : 60));
+  t.ok(canRetreat(links, 5, [], forecast));
+  t.notOk(canRetreat(links, 5, [], forecast, { samples: 2, calm: 80 }));
+  t.ok(canRetreat(links, 5, [], forecast, { samples: 2, calm: 200 }), 'nothing would be spent');
+});
