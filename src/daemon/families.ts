@@ -1,6 +1,8 @@
 /** Every metric of the unit: what it is called and how it is read. src/metrics/README.md lists the same. */
 import type { Reading } from '../metrics/index.ts';
+import { nameReadings } from './families/names.ts';
 import { ownReadings } from './families/own.ts';
+import { probeReadings } from './families/probes.ts';
 import type { Scrape } from './families/scrape.ts';
 import { steeringReadings } from './families/steering.ts';
 import { trafficReadings } from './families/traffic.ts';
@@ -11,4 +13,6 @@ export const readings: ReadonlyArray<Reading<Scrape>> = [
   ...trafficReadings,
   ...steeringReadings,
   ...ownReadings,
+  ...nameReadings,
+  ...probeReadings,
 ];

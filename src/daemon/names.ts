@@ -45,6 +45,21 @@ export interface NameServiceParts {
   readonly proximity?: Proximity | undefined;
 }
 
+/** How inbound by name fares. */
+export interface NameState {
+  /** Queries by outcome, and losses by reason. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly resolvers: number;
+  readonly addresses: SteerSnapshot['addresses'];
+  readonly providers: ReadonlyArray<{
+    readonly link: LinkId;
+    /** Why no answer points to it. */
+    readonly outReason: string | undefined;
+    /** Of the recent queries, those whose resolvers the plan sends there. */
+    readonly share: number;
+  }>;
+}
+
 export class NameService {
   readonly #steer: Steer;
   readonly #prober: ResolverProber;
@@ -120,6 +135,16 @@ export class NameService {
   /** Who asks, health of the addresses, counters. */
   snapshot(): SteerSnapshot {
     return this.#steer.snapshot();
+  }
+
+  state(): NameState {
+    const { counts, resolvers, addresses } = this.#steer.snapshot();
+    const providers = providersOf(this.#dns).map(({ link }) => ({
+      link,
+      outReason: this.#outs.get(link),
+      share: this.#cycle.shareOf(link),
+    }));
+    return { counts, resolvers: resolvers.length, addresses, providers };
   }
 
   /** Why a resolver is answered as it is; undefined where `address` is none. */

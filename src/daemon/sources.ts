@@ -34,6 +34,8 @@ export interface Sources {
   links(): ReadonlyMap<LinkId, LinkSamples>;
   /** Flow exports over the averaging time; undefined without exports. */
   flows(): FlowStretch | undefined;
+  /** What probes said when `links` was last called; undefined without probes. */
+  probes(): ProbeSamples | undefined;
   /** What the sources complain of, by key. */
   complaints(): ReadonlyMap<string, string>;
   /** What was not measured, since the start. */
@@ -231,6 +233,10 @@ class OutOfLine implements Sources {
       coverage: Math.min(1, ...this.#drains.map((drain) => drain.coverage)),
       source: exporter?.source ?? 'ipfix',
     };
+  }
+
+  probes(): ProbeSamples | undefined {
+    return this.#probes;
   }
 
   complaints(): ReadonlyMap<string, string> {

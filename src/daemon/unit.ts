@@ -436,7 +436,8 @@ export class Unit {
       requests: control.counts,
       history: { bytes: history.bytes, lost: history.lost },
       sourceLosses: sources?.lost() ?? [],
-      names: names?.snapshot().counts ?? {},
+      names: names?.state(),
+      probes: sources?.probes(),
       recordLost: recorder?.lost ?? 0,
     };
   }

@@ -1,6 +1,6 @@
 import { formatPrefix, parseAddress, parsePrefix } from '../core/base/prefix.ts';
 import { PrefixTrie } from '../core/base/trie.ts';
-import { type Bitps, bitps, type Ms, type PrefixText } from '../core/base/units.ts';
+import { type Bitps, bitps, type LinkId, type Ms, type PrefixText } from '../core/base/units.ts';
 import {
   decideResolvers,
   explainResolver,
@@ -92,6 +92,19 @@ export class ResolverCycle {
     }
     this.#steer.publish(weightsOfPlan(isActing ? plan : { ...plan, entries: [] }));
     return plan;
+  }
+
+  /** Of the recent queries of resolvers that have a plan of their own, those that it sends to a link, 0 to 1. */
+  shareOf(link: LinkId): number {
+    let all = 0;
+    let sent = 0;
+    for (const { network, share } of this.networks()) {
+      const entry = this.#plan?.entries.find((candidate) => candidate.network === network);
+      if (!entry) continue;
+      all += share;
+      sent += share * (entry.shares.find((part) => part.link === link)?.share ?? 0);
+    }
+    return all > 0 ? sent / all : 0;
   }
 
   /** Why a resolver is answered as it is; undefined where `address` is none. */

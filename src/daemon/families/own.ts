@@ -55,14 +55,6 @@ export const ownReadings: ReadonlyArray<Reading<Scrape>> = [
       })),
   },
   {
-    name: 'headgate_dns_events_total',
-    type: 'counter',
-    labels: ['event'],
-    help: 'Queries to the name server by outcome, and its losses by reason',
-    read: ({ names }) =>
-      Object.entries(names).map(([event, value]) => ({ labels: { event }, value })),
-  },
-  {
     name: 'headgate_record_lost_total',
     type: 'counter',
     labels: [],

@@ -1,7 +1,9 @@
 import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Sample } from '../../metrics/index.ts';
+import type { ProbeSamples } from '../../probe/index.ts';
 import type { SessionStatus } from '../../speaker/index.ts';
 import type { Loop } from '../loop.ts';
+import type { NameState } from '../names.ts';
 import type { SourceLoss } from '../sources.ts';
 
 /** What the metrics are read from at a scrape. */
@@ -22,8 +24,10 @@ export interface Scrape {
   readonly requests: ReadonlyMap<string, number>;
   /** What the sources beside the wire did not measure. */
   readonly sourceLosses: readonly SourceLoss[];
-  /** Queries to the name server by outcome, and its losses by reason. */
-  readonly names: Readonly<Record<string, number>>;
+  /** Absent where no names are steered. */
+  readonly names: NameState | undefined;
+  /** Absent where nothing is probed. */
+  readonly probes: Pick<ProbeSamples, 'links' | 'checks' | 'sent'> | undefined;
   /** Lines that the recorder could not write. */
   readonly recordLost: number;
   readonly history: { readonly bytes: number; readonly lost: ReadonlyMap<string, number> };

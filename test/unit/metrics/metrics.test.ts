@@ -41,7 +41,9 @@ function scrape(): Scrape {
       at: 1e12,
       settings,
       wire: { earlier, later, ageMs: 0 },
-      samples: new Map([[linkId('north'), { inbound: counted(80e6), outbound: counted(0) }]]),
+      samples: new Map([
+        [linkId('north'), { inbound: counted(80e6), outbound: counted(0), asHops: counted(3) }],
+      ]),
     }),
   );
   return {
@@ -80,7 +82,34 @@ function scrape(): Scrape {
     ]),
     recordLost: 0,
     sourceLosses: [{ source: 'snmp', reason: 'timeout', count: 2 }],
-    names: { answered: 5 },
+    names: {
+      counts: { answered: 5 },
+      resolvers: 2,
+      addresses: [
+        {
+          name: 'www.',
+          link: 'north',
+          address: '203.0.113.10',
+          isHealthy: false,
+          reason: 'timeout',
+        },
+      ],
+      providers: [{ link: linkId('north'), outReason: 'its link is down', share: 0.25 }],
+    },
+    probes: {
+      sent: 7,
+      links: [
+        {
+          link: linkId('north'),
+          lossRatio: { ...counted(0.5), source: 'probe' },
+          sent: 20,
+          lossNow: { ratio: 0, sent: 3 },
+          rttUs: { ...counted(20_000), source: 'probe' },
+          delayGrowthUs: undefined,
+        },
+      ],
+      checks: [{ link: linkId('north'), family: 4, source: '203.0.113.1', state: 'wrong_link' }],
+    },
     history: { bytes: 4096, lost: new Map([['cycle SQLITE_FULL', 1]]) },
   };
 }
@@ -110,6 +139,12 @@ t.test('values are those of the moment of the scrape', async (t) => {
     ),
     '10',
   );
+  t.equal(value('headgate_dns_provider_usable', 'link="north"'), '0');
+  t.equal(value('headgate_dns_planned_ratio', 'link="north"'), '0.25');
+  t.equal(value('headgate_dns_address_healthy', 'address="203.0.113.10"'), '0');
+  t.equal(value('headgate_probe_rtt_seconds', 'link="north"'), '0.02');
+  t.equal(value('headgate_probe_source_holds', 'state="wrong_link"'), '0');
+  t.equal(value('headgate_link_as_hops', 'link="north"'), '3');
   t.equal(value('headgate_bgp_session_state', 'router="br1"'), '6');
   t.equal(value('headgate_moves_total', 'result="postponed"', 'rail="dwell"'), '3');
   t.equal(value('headgate_link_load_ratio', 'link="north"', 'direction="inbound"'), '1');
