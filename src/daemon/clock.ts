@@ -6,6 +6,8 @@ export interface Clock {
   readonly wall: () => number;
   /** Calls once after a delay; gives the way to cancel. */
   readonly after: (delayMs: number, call: () => void) => () => void;
+  /** Calls once after timers and sockets that wait have had their turn. */
+  readonly soon: (call: () => void) => void;
 }
 
 export const systemClock: Clock = {
@@ -14,6 +16,9 @@ export const systemClock: Clock = {
   after: (delayMs, call) => {
     const timer = setTimeout(call, delayMs);
     return () => clearTimeout(timer);
+  },
+  soon: (call) => {
+    setImmediate(call);
   },
 };
 

@@ -38,11 +38,12 @@ import { Loop } from './loop.ts';
 import { sendNotice } from './messenger.ts';
 import { nameAnswers } from './names.ts';
 import { Notices } from './notices.ts';
-import { observe } from './observe.ts';
+import { type ObserveInput, observe } from './observe.ts';
 import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
 import { readRouting } from './routing.ts';
+import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
 import { ShiftMeter, sampleMs, UsageMeter } from './usage.ts';
 import { complaints, type Picture } from './views.ts';
@@ -92,6 +93,8 @@ export class Unit {
   /** Our clock at the latest snapshot: how old the measurements are. */
   #takenMs = 0;
   #cancelCycle: () => void = () => undefined;
+  readonly #steps: Steps;
+  #isTurning = false;
   #historyLost = 0;
   /** Moves of the last cycle, which the log has. */
   #toldMoves: ReadonlySet<string> = new Set();
@@ -102,6 +105,7 @@ export class Unit {
     const { history, speaker } = components;
     this.#settings = settings;
     this.#clock = parts.clock;
+    this.#steps = new Steps(parts.clock);
     this.#log = parts.log;
     this.#parts = parts;
     this.#notices = new Notices(parts.hostName ?? 'unit');
@@ -117,7 +121,7 @@ export class Unit {
       mode,
       policy,
       initial: recall(history.recall(), settings, this.#started, policy.rails.holdMs),
-      act: (plan, observation) => this.#announce(plan, observation),
+      act: (plan, observation) => this.#steps.add(() => this.#announce(plan, observation)),
       onCycle: (cycle) => this.#keep(cycle),
       onMoves: (moves, mode) => history.recordMoves(moves, mode),
     });
@@ -160,38 +164,57 @@ export class Unit {
     this.#log.info({ mode, links: links.length, blocks: blocks.length }, 'running');
   }
 
-  /** One cycle: measure, decide, act, verify. */
+  /** One cycle: measure, decide, act, verify; in steps, so that with many blocks nothing else waits for all of it. */
   turn(): void {
+    if (this.#isTurning) {
+      this.#tally.noteFailure('cycle');
+      this.#log.warn({}, 'a cycle is left out: the one before is not over');
+      return;
+    }
+    this.#isTurning = true;
     const from = this.#clock.now();
-    this.#measure();
+    const { speaker, sources, origin, names } = this.#components;
+    let routing: ObserveInput['routing'];
+    let observation: Observation | undefined;
+    this.#steps.add(
+      () => this.#measure(),
+      () => {
+        origin?.refresh(this.#clock.wall());
+        if (speaker) routing = readRouting(this.#settings, speaker, this.#loop.withheld, origin);
+      },
+      () => {
+        observation = this.#observe(routing);
+      },
+      () => observation && this.#loop.turn(observation),
+      () => {
+        const mode = this.#loop.isWithdrawn ? 'observe' : this.#settings.mode;
+        if (observation) names?.turn(observation, mode);
+        this.#note();
+        // For the next turn: reading the kernel's drop counts waits for a file.
+        sources?.drain().catch((error: unknown) => {
+          this.#tally.noteFailure('flows');
+          this.#log.error({ err: error }, 'flow exports could not be taken in');
+        });
+        this.#tally.noteTime(this.#clock.now() - from);
+        this.#isTurning = false;
+      },
+    );
+  }
+
+  #observe(routing: ObserveInput['routing']): Observation {
     const span = this.#window.span();
-    const { speaker, sources, origin } = this.#components;
-    origin?.refresh(this.#clock.wall());
+    const { sources } = this.#components;
     const flows = sources?.flows();
-    const observation = observe({
+    return observe({
       at: this.#clock.wall(),
       settings: this.#settings,
-      ...(speaker
-        ? { routing: readRouting(this.#settings, speaker, this.#loop.withheld, origin) }
-        : {}),
+      ...(routing ? { routing } : {}),
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
       ...(countsPrice(this.#loop.policy) ? { billing: this.#paidLevels() } : {}),
       ...(this.#loop.last ? { before: this.#loop.last.observation.links } : {}),
       ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
     });
-    this.#loop.turn(observation);
-    this.#components.names?.turn(
-      observation,
-      this.#loop.isWithdrawn ? 'observe' : this.#settings.mode,
-    );
-    this.#note();
-    // For the next turn: reading the kernel's drop counts waits for a file.
-    sources?.drain().catch((error: unknown) => {
-      this.#tally.noteFailure('flows');
-      this.#log.error({ err: error }, 'flow exports could not be taken in');
-    });
-    this.#tally.noteTime(this.#clock.now() - from);
   }
 
   /** Read anew when an hour has passed: they change slowly, and months of samples are read for them. */
@@ -250,6 +273,8 @@ export class Unit {
   }
 
   async #stop(): Promise<void> {
+    this.#cancelCycle();
+    this.#steps.finish();
     this.#measure();
     const rest = this.#blockMeter.take();
     if (rest) this.#components.history.addBlockSample(rest);
@@ -329,12 +354,12 @@ export class Unit {
 
   #keep(cycle: Cycle): void {
     this.#tally.noteCycle(cycle);
-    this.#components.history.record(cycle);
+    const { history, recorder } = this.#components;
     const { observation, before } = cycle;
     // What was announced is what the last turn left in force; a plan that is only proposed shifts nothing.
     const isInForce = this.#loop.inForce !== undefined;
     const shift = isInForce ? unsteeredShift(observation, before) : new Map<LinkId, number>();
-    this.#components.history.addShifts(this.#shifts.advance(shift, observation.at));
+    history.addShifts(this.#shifts.advance(shift, observation.at));
     if (!this.#components.engine) {
       const sinceMs = observation.at - (this.#blocksUntil ?? observation.at);
       const stretchMs = Math.min(sinceMs, missedCycles * cycleTimesOf(this.#settings).intervalMs);
@@ -342,8 +367,12 @@ export class Unit {
       this.#meterBlocks(carriedIn(observation, stretchMs), observation.at, coverageOf(observation));
       this.#blocksUntil = observation.at;
     }
-    this.#components.recorder?.write(cycle);
-    this.#remember();
+    // Each of them writes the whole of it.
+    this.#steps.add(
+      () => history.record(cycle),
+      () => recorder?.write(cycle),
+      () => this.#remember(),
+    );
     const moves = cycle.decision.moves.filter((move) => move.outcome === 'pending');
     // A proposal comes up in every cycle until it is approved or gone: told once.
     const told = this.#toldMoves;

@@ -9,6 +9,7 @@ import {
   find,
   open,
   openOther,
+  originates,
   otherAsn,
   ourAsn,
   peerName,
@@ -45,12 +46,13 @@ const rounds = 4;
 export async function flood(t: Test, kind: RouterKind): Promise<void> {
   const { router, speaker } = await open(t, kind, { otherAsn }, { holdTimeS: 9 });
   const routes = Array.from({ length: flooded }, (_, i) => ({
-    ...block(`100.${64 + (i >> 8)}.${i & 255}.0/24`),
+    ...block(`100.${64 + (i >> 8)}.${i & 255}.0/24`, { largeCommunities: [[otherAsn, 0, 1]] }),
     nextHop: border.inside.ipv4,
   }));
   const other = await openOther(t, []);
   const count = () => speaker.sessions()[0]?.pathsReceived ?? 0;
-  const own = count();
+  const own = originates.length;
+  await eventually("the router's own are there", () => count() === own);
   for (let round = 0; round < rounds; round++) {
     announce(other, ...routes);
     await eventually('all are there', () => count() >= own + flooded, 60_000);
