@@ -2,12 +2,11 @@
  * What each way to carry packets costs, on one topology in one run: nothing at all, the kernel's bridge, the barest
  * redirects, a minimal AF_PACKET forwarder, and headgate by each driver with 100,000 blocks and everything tracked.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { unfit } from '../wire/border.ts';
+import { compiled } from '../wire/compiled.ts';
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 import { contenders, type Measured, measure } from './wire/contenders.ts';
 
@@ -19,14 +18,7 @@ if (unfit) {
 const folder = mkdtempSync(join(tmpdir(), 'headgate-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-// From dist/test/bench to the source, which is compiled for each run.
-const source = fileURLToPath(new URL('../../../test/bench/wire/tool.c', import.meta.url));
-const tool = join(folder, 'tool');
-const compiled = spawnSync('gcc', ['-O2', source, '-lbpf', '-o', tool], { encoding: 'utf8' });
-if (compiled.status !== 0) {
-  process.stderr.write(`bench wire: the tool does not compile: ${compiled.stderr}\n`);
-  process.exit(1);
-}
+const tool = compiled('test/bench/wire/tool.c', folder, '-lbpf');
 
 const repeats = options.isQuick ? 1 : 3;
 const seconds = options.isQuick ? 0.4 : 2;

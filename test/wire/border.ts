@@ -161,6 +161,13 @@ export class Border {
     return { rxBytes: rx.bytes, txBytes: tx.bytes, rxPackets: rx.packets, txPackets: tx.packets };
   }
 
+  /** Frames that the kernel dropped at an interface for want of time or room. */
+  interfaceDrops(side: Side | 'unit', name: string): number {
+    const [link] = JSON.parse(this.run(side, 'ip', '-s', '-j', 'link', 'show', 'dev', name));
+    const { rx, tx } = link.stats64;
+    return rx.dropped + tx.dropped;
+  }
+
   namespace(side: Side | 'unit'): string {
     return `${this.#tag}${side[0]}`;
   }

@@ -1,10 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { createInterface } from 'node:readline';
 import { type Border, insideAddress, outsideAddress, type Side, until } from './border.ts';
-import { PcapTail } from './pcap.ts';
-
-export const streamPort = 7777;
+import { compiled } from './compiled.ts';
 
 /** What became of the numbers that were sent. */
 export interface Fate {
@@ -13,133 +10,129 @@ export interface Fate {
   readonly duplicated: number;
   /** Arrived after one with a higher number. */
   readonly late: number;
+  /** Frames that the kernel itself says it dropped meanwhile, for want of time or room, at any of the four ports. */
+  readonly dropped: number;
 }
 
-const program = fileURLToPath(new URL('./stream.js', import.meta.url));
-const other = { inside: 'outside', outside: 'inside' } as const;
-const port = { inside: 'i0', outside: 'o0' } as const;
-const address = { inside: insideAddress, outside: outsideAddress } as const;
+interface Arrived {
+  readonly received: number;
+  readonly duplicated: number;
+  readonly late: number;
+}
 
-/** Numbered streams in both directions at once, watched at the far ends by what their interfaces receive. */
+const other = { inside: 'outside', outside: 'inside' } as const;
+const address = { inside: insideAddress, outside: outsideAddress } as const;
+const sides = ['inside', 'outside'] as const;
+
+/** Numbered streams in both directions at once. */
 export class Streams {
   readonly #border: Border;
-  readonly #folder: string;
-  readonly #captures: ChildProcess[] = [];
-  readonly #tails: Partial<Record<Side, PcapTail>> = {};
-  readonly #seen = new Map<string, number[]>();
+  readonly #program: string;
+  readonly #ask: Partial<Record<Side, (stream: number) => Promise<Arrived>>> = {};
   #stream = 0;
 
   constructor(border: Border, folder: string) {
     this.#border = border;
-    this.#folder = folder;
+    this.#program = compiled('test/wire/stream.c', folder);
   }
 
   async open(): Promise<void> {
-    for (const side of ['inside', 'outside'] as const) {
-      const capture = this.#border.start(
-        side,
-        'tcpdump',
-        '-i',
-        port[side],
-        '-w',
-        this.#file(side),
-        '-U',
-        '-B',
-        '65536',
-        '--immediate-mode',
-        '-Q',
-        'in',
-        'udp',
-        'port',
-        String(streamPort),
-      );
-      let said = '';
-      capture.stderr?.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-      });
-      const sink = this.#border.start(side, process.execPath, program, 'sink');
-      let isReady = false;
-      sink.stdout?.once('data', () => {
-        isReady = true;
-      });
-      await until('both ends listen', () => isReady && said.includes('listening'), Boolean);
-      this.#captures.push(capture);
+    for (const side of sides) {
+      const receiver = this.#border.start(side, this.#program, 'receive');
+      const lines = linesOf(receiver);
+      await lines.next();
+      this.#ask[side] = async (stream) => {
+        receiver.stdin?.write(`${stream}\n`);
+        const line = await lines.next();
+        if (line.done) throw new Error(`the receiver ${side} ended`);
+        return JSON.parse(line.value);
+      };
     }
   }
 
-  /** Runs streams both ways while `event` happens in their middle. */
+  /** Runs streams both ways while `event` happens in their middle. By the side that receives. */
   async during(
     perSecond: number,
     seconds: number,
     event: () => Promise<void>,
   ): Promise<Record<Side, Fate>> {
     const stream = ++this.#stream;
-    const senders = (['inside', 'outside'] as const).map((side) =>
+    const droppedBefore = this.#dropped();
+    const senders = sides.map((side, cpu) =>
       this.#border.runAside(
         side,
-        process.execPath,
-        program,
+        this.#program,
         'send',
         address[other[side]],
         String(perSecond),
         String(seconds),
         String(stream),
+        String(cpu),
       ),
     );
-    // In the middle is where numbers arrive already: the senders take their time to start.
-    await until(
-      'streams run',
-      () =>
-        this.#numbers('inside', stream).length > perSecond / 10 &&
-        this.#numbers('outside', stream).length > perSecond / 10,
-      Boolean,
+    const arrived = () => Promise.all(sides.map((side) => this.#arrived(side, stream)));
+    await until('streams run', arrived, (all) =>
+      all.every(({ received }) => received > perSecond / 10),
     );
     await event();
     await Promise.all(senders);
-    const sent = perSecond * seconds;
     let last = -1;
-    await until(
+    const all = await until(
       'nothing more arrives',
       async () => {
         await new Promise((resolve) => setTimeout(resolve, 100));
-        return this.#numbers('inside', stream).length + this.#numbers('outside', stream).length;
+        return arrived();
       },
-      (count) => {
+      (all) => {
+        const count = all.reduce((sum, { received }) => sum + received, 0);
         const isStill = count === last;
         last = count;
         return isStill;
       },
     );
-    return {
-      inside: fate(sent, this.#numbers('inside', stream)),
-      outside: fate(sent, this.#numbers('outside', stream)),
-    };
+    const dropped = this.#dropped() - droppedBefore;
+    const sent = Math.floor(perSecond * seconds);
+    const fate = ({ received, duplicated, late }: Arrived): Fate => ({
+      sent,
+      lost: sent - (received - duplicated),
+      duplicated,
+      late,
+      dropped,
+    });
+    const [inside, outside] = all;
+    if (!inside || !outside) throw new Error('two sides receive');
+    return { inside: fate(inside), outside: fate(outside) };
   }
 
-  #file(side: Side): string {
-    return join(this.#folder, `stream-${side}.pcap`);
+  /** Stops the packet loop of a unit, and nothing else of it, for so long. */
+  async freeze(unit: ChildProcess, tid: number, ms: number): Promise<void> {
+    await this.#border.runAside('unit', this.#program, 'freeze', String(tid), String(ms));
+    if (unit.exitCode !== null) throw new Error('the unit ended while it was frozen');
   }
 
-  /** Numbers of one stream that arrived at a side, in their order. */
-  #numbers(side: Side, stream: number): readonly number[] {
-    this.#tails[side] ??= new PcapTail(this.#file(side));
-    for (const frame of this.#tails[side].read()) {
-      const key = `${side} ${frame.readUInt32BE(42)}`;
-      const numbers = this.#seen.get(key) ?? [];
-      numbers.push(frame.readUInt32BE(46));
-      this.#seen.set(key, numbers);
-    }
-    return this.#seen.get(`${side} ${stream}`) ?? [];
+  /** A fault in native code. */
+  async crash(pid: number, tid: number): Promise<void> {
+    await this.#border.runAside('unit', this.#program, 'crash', String(pid), String(tid));
+  }
+
+  async #arrived(side: Side, stream: number): Promise<Arrived> {
+    const ask = this.#ask[side];
+    if (!ask) throw new Error('open() comes first');
+    return ask(stream);
+  }
+
+  #dropped(): number {
+    const ports = [
+      ['inside', 'i0'],
+      ['unit', 'in0'],
+      ['unit', 'out0'],
+      ['outside', 'o0'],
+    ] as const;
+    return ports.reduce((sum, [side, name]) => sum + this.#border.interfaceDrops(side, name), 0);
   }
 }
 
-function fate(sent: number, numbers: readonly number[]): Fate {
-  const seen = new Set(numbers);
-  let highest = -1;
-  let late = 0;
-  for (const number of numbers) {
-    if (number < highest) late++;
-    highest = Math.max(highest, number);
-  }
-  return { sent, lost: sent - seen.size, duplicated: numbers.length - seen.size, late };
+function linesOf(child: ChildProcess): AsyncIterator<string> {
+  if (!child.stdout) throw new Error('started without pipes');
+  return createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 }
