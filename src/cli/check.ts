@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { formatSettingsError, type Settings } from '../core/settings/index.ts';
 import { cycleTimesOf, policyOf } from '../daemon/configure.ts';
+import { describeNames } from '../daemon/names.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, readSettings } from './face/settings-file.ts';
@@ -16,7 +17,8 @@ export function register(program: Command): void {
     .action((file: string, options: { readonly json?: boolean }) => {
       const loaded = readSettings(file);
       if (loaded.ok) {
-        const consequences = describe(loaded.value);
+        // Throws where a file that the settings name is wrong: its zones, with line and column.
+        const consequences = [...describe(loaded.value), ...describeNames(loaded.value)];
         print(options, { ok: true, errors: [], consequences }, () => consequences.join('\n'));
         return;
       }

@@ -24,10 +24,14 @@ export function renderResolvers(resolvers: readonly ResolverView[]): string {
       { head: 'resolver', cell: (resolver) => resolver.address },
       { head: 'queries', cell: (resolver) => String(resolver.queries), align: 'right' },
       { head: 'share', cell: (resolver) => formatShare(resolver.share, 1), align: 'right' },
+      { head: 'its clients come in by', cell: (resolver) => planText(resolver) },
     ],
     resolvers,
   );
 }
+
+const planText = ({ plan = [] }: ResolverView): string =>
+  plan.map(({ link, share }) => `${link} ${formatShare(share, 0)}`).join(', ');
 
 function countOf(text: string): number {
   const count = Number(text);

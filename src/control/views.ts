@@ -178,6 +178,8 @@ export interface ResolverView {
   readonly queries: number;
   /** Of all queries seen. */
   readonly share: number;
+  /** Where the plan sends its clients; absent where it has none of its own. */
+  readonly plan?: ReadonlyArray<{ readonly link: string; readonly share: number }>;
 }
 
 export interface ExplainView {

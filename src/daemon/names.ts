@@ -1,16 +1,18 @@
 /** Inbound by name in the unit: the name server, probes towards its resolvers, and the decision between them. */
-import type { Answer, ControlError } from '../control/index.ts';
+import type { Answer, ControlError, ResolverView } from '../control/index.ts';
 import { type Address, covers, parseAddress, parsePrefix, prefixOf } from '../core/base/prefix.ts';
 import { err, ok } from '../core/base/result.ts';
 import { bitps, type LinkId, ms, type PrefixText } from '../core/base/units.ts';
 import {
   defaultResolverPolicy,
+  type LinkShare,
   type ProviderSample,
   type ResolverPolicy,
 } from '../core/decide/resolvers.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { probe as probeSettings } from '../core/settings/probe.ts';
+import { formatName } from '../core/wire/dns/name.ts';
 import { openDnsSockets } from '../engine/dns.ts';
 import {
   createProber,
@@ -20,6 +22,7 @@ import {
 } from '../probe/index.ts';
 import { ResolverCycle, type ResolverMeasurements } from '../steer/cycle.ts';
 import { type Steer, type SteerSnapshot, startSteer } from '../steer/index.ts';
+import { readZones } from '../steer/zones.ts';
 import { policyOf } from './configure.ts';
 import {
   isReturning,
@@ -147,6 +150,11 @@ export class NameService {
     return { counts, resolvers: resolvers.length, addresses, providers };
   }
 
+  /** Where a resolver's clients are sent; undefined where it has no plan of its own. */
+  planOf(address: string): readonly LinkShare[] | undefined {
+    return this.#cycle.entryOf(address)?.shares;
+  }
+
   /** Why a resolver is answered as it is; undefined where `address` is none. */
   explain(address: string): string | undefined {
     return this.#cycle.explain(address);
@@ -169,7 +177,12 @@ export function nameAnswers(names: NameService | undefined): ReadonlyMap<string,
       'resolvers',
       () => {
         const { resolvers } = names.snapshot();
-        return ok(resolvers.map(({ address, queries, share }) => ({ address, queries, share })));
+        return ok(
+          resolvers.map(({ address, queries, share }): ResolverView => {
+            const plan = names.planOf(address);
+            return { address, queries, share, ...(plan ? { plan } : {}) };
+          }),
+        );
       },
     ],
     [
@@ -185,6 +198,20 @@ export function nameAnswers(names: NameService | undefined): ReadonlyMap<string,
       },
     ],
   ]);
+}
+
+/** What the names of the settings lead to, in sentences. Throws HeadgateError `bad_zone` where a zone file is wrong. */
+export function describeNames({ dns }: Settings): readonly string[] {
+  if (dns === undefined) return [];
+  const zones = [...readZones(dns, 1).values()];
+  return [
+    `names: answered at ${dns.listen.join(', ')}, port ${dns.port}`,
+    ...zones.map(({ apex, nodes }) => `zone ${formatName(apex)}: ${nodes.size} names`),
+    ...dns.names.map(({ name, ttl, addresses }) => {
+      const by = addresses.map(({ link, address }) => `${address} by ${link}`);
+      return `${name} steered: ${by.join(', ')}; kept for ${ttl / 1000} s`;
+    }),
+  ];
 }
 
 /** Probes towards resolvers leave as those of the links do: their source, their mark. */

@@ -44,6 +44,10 @@ const soBindToDevice = 25;
 const protocolRaw = 255;
 const protocolOf = { icmp: { 4: 1, 6: 58 }, tcp: { 4: 6, 6: 6 } } as const;
 
+/** A timer that fires later than this was held up, and what was held up with it gets so much more. */
+const lateMs = 20;
+const graceMs = 100;
+
 interface Pending {
   settle(outcome: ProbeOutcome): void;
   sentNs: bigint;
@@ -138,7 +142,16 @@ export function createProbeEngine(): ProbeEngine {
       );
       return await new Promise<ProbeOutcome>((resolve) => {
         const key = keyOf({ method, id, sequence: own });
-        const timer = setTimeout(() => settle({ kind: 'lost' }), timeoutMs);
+        const dueMs = performance.now() + timeoutMs;
+        let hasGrace = true;
+        const expire = () => {
+          // This process was busy: the answer may wait in the socket, and would be called lost for nothing.
+          const isLate = performance.now() - dueMs > lateMs;
+          if (isLate && hasGrace) timer = setTimeout(expire, graceMs);
+          else settle({ kind: 'lost' });
+          hasGrace = false;
+        };
+        let timer = setTimeout(expire, timeoutMs);
         const settle = (outcome: ProbeOutcome) => {
           clearTimeout(timer);
           pending.delete(key);

@@ -107,11 +107,17 @@ export class ResolverCycle {
     return all > 0 ? sent / all : 0;
   }
 
+  /** The plan of the network that an address is in; undefined where it has none. */
+  entryOf(address: string): ResolverEntry | undefined {
+    const parsed = parseAddress(address);
+    return parsed.ok ? this.#entries.match(parsed.value) : undefined;
+  }
+
   /** Why a resolver is answered as it is; undefined where `address` is none. */
   explain(address: string): string | undefined {
     const parsed = parseAddress(address);
     if (!parsed.ok) return undefined;
-    const entry = this.#entries.match(parsed.value);
+    const entry = this.entryOf(address);
     if (entry) return explainResolver(entry);
     const shares = (this.#plan?.default ?? []).map(
       ({ link, share }) => `${link} ${Math.round(share * 100)} %`,

@@ -9,7 +9,7 @@ import { openControlClient } from '../../../src/control/index.ts';
 import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import type { Observation } from '../../../src/core/model/observation.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
-import { NameService, resolverPolicyOf } from '../../../src/daemon/names.ts';
+import { describeNames, NameService, resolverPolicyOf } from '../../../src/daemon/names.ts';
 import { startUnit } from '../../../src/daemon/unit.ts';
 import type { DestinationProbe, Prober, ProbeSamples } from '../../../src/probe/index.ts';
 import type { ResolverWeights, Steer } from '../../../src/steer/index.ts';
@@ -241,3 +241,32 @@ dns:
   });
   t.match(await client.ask('explain_resolver', { address: 'nobody' }), { ok: false });
 });
+
+t.test(
+  'what names lead to is told before a unit runs, and a zone file that is wrong by its line',
+  async (t) => {
+    const folder = t.testdir({
+      good: 'mail 300 A 192.0.2.25\n',
+      bad: 'mail 300 A 192.0.2.25\nwww 300 MX ten mail\n',
+    });
+    const withFile = (file: string) =>
+      settingsOf(`${twoLinks}
+dns:
+  listen: [198.51.100.53]
+  zones:
+    - name: svc.example.net
+      nameservers: [{ name: ns.svc.example.net, addresses: [198.51.100.53] }]
+      file: ${folder}/${file}
+  names:
+    - name: www.svc.example.net
+      addresses: [{ link: north, address: 198.51.100.10 }]
+`);
+    t.match(describeNames(withFile('good')), [
+      'names: answered at 198.51.100.53, port 53',
+      /^zone svc\.example\.net\.?: 4 names$/,
+      /^www\.svc\.example\.net\.? steered: 198\.51\.100\.10 by north; kept for 30 s$/,
+    ]);
+    t.throws(() => describeNames(withFile('bad')), { code: 'bad_zone', message: /bad:2:/ });
+    t.same(describeNames(settingsOf(twoLinks)), []);
+  },
+);
