@@ -1,31 +1,61 @@
-/** `headgate status`: is all well, and if not, what and since when. */
+/** `headgate status`: in three lines whether all is well, and if not, what and since when. */
 import type { Command } from 'commander';
 import type { StatusView } from '../control/index.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
-import { formatDuration } from './face/text.ts';
+import { formatDuration, formatTime } from './face/text.ts';
+
+interface Options extends AskOptions {
+  readonly all?: boolean;
+}
 
 export function register(program: Command): void {
-  askCommand(program, 'status', 'says whether all is well, and if not, what and since when').action(
-    async (options: AskOptions) => {
-      print(options, await ask<StatusView>(options, 'status'), renderStatus);
-    },
-  );
+  askCommand(
+    program,
+    'status',
+    'in three lines whether all is well, and if not, what and since when',
+  )
+    .option('-a, --all', 'everything that is not as it should be, one line each')
+    .action(async (options: Options) => {
+      const view = await ask<StatusView>(options, 'status');
+      print(options, view, options.all ? renderAll : renderStatus);
+    });
 }
 
 export function renderStatus(view: StatusView): string {
-  const { plan, wires, routers, reasons, proposal } = view;
+  const { plan, wires, routers, reasons } = view;
   const up = routers.filter((router) => router.phase === 'established').length;
   const forwarding = wires.filter((wire) => wire.state === 'forwarding').length;
-  const state = reasons.length === 0 ? 'all is well' : `${reasons.length} to look at`;
+  const state = reasons.length === 0 ? 'all is well' : 'ATTENTION';
   return [
     `${state}: mode ${view.mode}, running for ${formatDuration(view.at - view.started)}, ${view.cycles} cycles`,
-    `wires ${forwarding} of ${wires.length} forwarding, routers ${up} of ${routers.length} with a session`,
-    `plan ${plan.generation}: ${plan.steered} of ${plan.blocks} blocks steered${view.is_withdrawn ? ', all withdrawn' : ''}`,
-    ...(proposal
-      ? [
-          `proposal ${proposal.id} waits: ${proposal.moves} moves; headgate plan shows it, headgate approve ${proposal.id} carries it out`,
-        ]
-      : []),
-    ...reasons.map(({ what, since }) => `! ${what} (for ${formatDuration(view.at - since)})`),
+    `wires ${forwarding} of ${wires.length} forwarding, routers ${up} of ${routers.length} with a session, plan ${plan.generation}: ${plan.steered} of ${plan.blocks} blocks steered${view.is_withdrawn ? ', all withdrawn' : ''}`,
+    lastLine(view),
+  ].join('\n');
+}
+
+/** What a person should look at first. */
+function lastLine({ at, reasons, proposal }: StatusView): string {
+  const [first, ...more] = reasons;
+  if (first) {
+    const rest = more.length === 0 ? '' : `; and ${more.length} more: headgate status --all`;
+    return `${first.what} (since ${formatTime(first.since)}, for ${formatDuration(at - first.since)})${rest}`;
+  }
+  if (proposal) {
+    return `proposal ${proposal.id} waits: ${proposal.moves} moves; headgate plan shows it, headgate approve ${proposal.id} carries it out`;
+  }
+  return 'nothing waits for you';
+}
+
+function renderAll(view: StatusView): string {
+  const { at, reasons, proposal } = view;
+  const [first = '', second = ''] = renderStatus(view).split('\n');
+  return [
+    first,
+    second,
+    ...(proposal ? [lastLine({ ...view, reasons: [] })] : []),
+    ...reasons.map(
+      ({ what, since }) =>
+        `! ${what} (since ${formatTime(since)}, for ${formatDuration(at - since)})`,
+    ),
   ].join('\n');
 }

@@ -3,17 +3,23 @@ import type { Command } from 'commander';
 import {
   type BlockView,
   type ControlClient,
+  type ExplainView,
+  type HistoryView,
   type LinkView,
   openControlClient,
   type PlanView,
+  type SessionsView,
   type StatusView,
 } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { type AskOptions, askCommand } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
-import { type Frame, orders, renderTop } from './top/screen.ts';
+import { press } from './top/keys.ts';
+import { type Frame, type Look, renderTop } from './top/screen.ts';
 
 const refreshMs = 1000;
+const hourMs = 3_600_000;
+const trendMax = 60;
 /** Alternate screen without cursor, and back: the terminal is as it was afterwards. */
 const enter = '\u001b[?1049h\u001b[?25l';
 const leave = '\u001b[?25h\u001b[?1049l';
@@ -22,43 +28,59 @@ const clearLine = '\u001b[K';
 const clearBelow = '\u001b[J';
 
 export function register(program: Command): void {
-  askCommand(program, 'top', 'shows links, blocks and moves live; q ends, s sorts').action(
-    async (options: AskOptions) => {
-      if (options.json || !process.stdout.isTTY || !process.stdin.isTTY) {
-        throw new UseError(
-          'top needs a terminal; for a script use headgate status, links and blocks with --json',
-        );
-      }
-      const client = await openControlClient(options.socket);
-      try {
-        await show(client);
-      } finally {
-        client.close();
-      }
-    },
-  );
+  askCommand(
+    program,
+    'top',
+    'shows links, blocks and moves live; its last line names the keys',
+  ).action(async (options: AskOptions) => {
+    if (options.json || !process.stdout.isTTY || !process.stdin.isTTY) {
+      throw new UseError(
+        'top needs a terminal; for a script use headgate status, links and blocks with --json',
+      );
+    }
+    const client = await openControlClient(options.socket);
+    try {
+      await show(client);
+    } finally {
+      client.close();
+    }
+  });
 }
 
 async function show(client: ControlClient): Promise<void> {
   const { stdin, stdout } = process;
-  let order = 0;
   let frame: Frame | undefined;
+  let look: Look = {
+    order: 'rate',
+    filter: '',
+    isTyping: false,
+    cursor: 0,
+    trends: new Map(),
+    hasColour: !process.env.NO_COLOR && stdout.hasColors(),
+    isUtf8: /utf-?8/i.test(process.env.LC_ALL ?? process.env.LC_CTYPE ?? process.env.LANG ?? ''),
+  };
   const draw = () => {
     if (!frame) return;
-    const lines = renderTop(
-      frame,
-      orders[order % orders.length] ?? 'rate',
-      stdout.columns,
-      stdout.rows,
-    );
+    const lines = renderTop(frame, look, stdout.columns, stdout.rows);
     stdout.write(home + lines.map((line) => line + clearLine).join('\r\n') + clearBelow);
   };
   const ended = new AbortController();
   const onKey = (key: Buffer) => {
-    const text = key.toString();
-    // In raw mode Ctrl-C comes as a character.
-    if (text === 'q' || text === '\u0003') ended.abort();
-    if (text === 's') order++;
+    if (!frame) {
+      if (key.toString() === 'q' || key.toString() === '\u0003') ended.abort();
+      return;
+    }
+    const effect = press(key.toString(), look, frame);
+    look = effect.look;
+    if (effect.isEnd) ended.abort();
+    if (effect.explain !== undefined) {
+      // A refusal leaves the screen as it is: the next frame says what is wrong.
+      void client.ask('explain', { prefix: effect.explain }).then((answer) => {
+        // A cast: the unit's views are typed in src/control/views.ts.
+        if (answer.ok) look = { ...look, explained: answer.value as ExplainView };
+        draw();
+      });
+    }
     draw();
   };
   stdin.setRawMode(true);
@@ -69,6 +91,7 @@ async function show(client: ControlClient): Promise<void> {
   try {
     while (!ended.signal.aborted) {
       frame = await readFrame(client);
+      look = { ...look, trends: grow(look.trends, frame.links) };
       draw();
       await pause(refreshMs, ended.signal);
     }
@@ -80,20 +103,35 @@ async function show(client: ControlClient): Promise<void> {
   }
 }
 
+/** The trends with one more frame; no longer than a wide terminal shows. */
+function grow(
+  trends: ReadonlyMap<string, readonly number[]>,
+  links: readonly LinkView[],
+): ReadonlyMap<string, readonly number[]> {
+  return new Map(
+    links.map(({ name, utilisation = 0 }) => [
+      name,
+      [...(trends.get(name) ?? []), utilisation].slice(-trendMax),
+    ]),
+  );
+}
+
 async function readFrame(client: ControlClient): Promise<Frame> {
-  const read = async <View>(command: string): Promise<View> => {
-    const answer = await client.ask(command);
+  const read = async <View>(command: string, args = {}): Promise<View> => {
+    const answer = await client.ask(command, args);
     if (!answer.ok) throw new HeadgateError(answer.error.code, answer.error.message);
     // A cast: the unit's views are typed in src/control/views.ts.
     return answer.value as View;
   };
-  const [status, links, blocks, plan] = await Promise.all([
+  const [status, links, blocks, plan, sessions] = await Promise.all([
     read<StatusView>('status'),
     read<readonly LinkView[]>('links'),
     read<readonly BlockView[]>('blocks'),
     read<PlanView>('plan'),
+    read<SessionsView>('sessions'),
   ]);
-  return { status, links, blocks, plan };
+  const { rails } = await read<HistoryView>('history', { from: status.at - hourMs, limit: 1 });
+  return { status, links, blocks, plan, sessions, rails };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

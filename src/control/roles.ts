@@ -19,6 +19,7 @@ const needed: Readonly<Record<string, Role>> = {
   explain_resolver: 'read',
   history: 'read',
   bill: 'read',
+  usage: 'read',
   audit: 'read',
   bgp: 'read',
   bgp_routes: 'read',

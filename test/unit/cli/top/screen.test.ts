@@ -1,5 +1,14 @@
+import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
-import { bar, type Frame, renderTop } from '../../../../src/cli/top/screen.ts';
+import { press } from '../../../../src/cli/top/keys.ts';
+import {
+  bar,
+  type Frame,
+  type Look,
+  listed,
+  renderTop,
+  sparkline,
+} from '../../../../src/cli/top/screen.ts';
 
 const frame: Frame = {
   status: {
@@ -67,45 +76,161 @@ const frame: Frame = {
     ],
     stopped: [],
   },
+  sessions: {
+    live: 3,
+    capacity: 10,
+    links: [
+      {
+        link: 'north',
+        inbound: {
+          data_segments: 1000,
+          retransmitted_segments: 30,
+          lost_before: 20,
+          lost_beyond: 10,
+          spurious: 0,
+          reordered: 0,
+        },
+        outbound: {
+          data_segments: 0,
+          retransmitted_segments: 0,
+          lost_before: 0,
+          lost_beyond: 0,
+          spurious: 0,
+          reordered: 0,
+        },
+        rtt_us: {
+          inside: { samples: 0, p50: null, p95: null, p99: null },
+          outside: { samples: 0, p50: null, p95: null, p99: null },
+        },
+      },
+    ],
+  },
+  rails: [{ rail: 'dwell', result: 'postpone', count: 7 }],
 };
 
-t.test('a screen never wraps or scrolls, however small', (t) => {
+const look: Look = {
+  order: 'rate',
+  filter: '',
+  isTyping: false,
+  cursor: 0,
+  trends: new Map([['north', [0, 0.5, 1]]]),
+  hasColour: false,
+  isUtf8: false,
+};
+const screen = (changes: Partial<Look> = {}, width = 80, height = 24) =>
+  renderTop(frame, { ...look, ...changes }, width, height);
+const explained = {
+  prefix: '10.0.007.0/24',
+  at: 0,
+  text: `stays on north: ${'word '.repeat(60)}`,
+  age_ms: 0,
+  coverage: 1,
+  candidates: [
+    {
+      link: 'north',
+      rung: 1,
+      score: 0.5,
+      terms: { balance: 0, congestion: 0, response: 0, price: 0 },
+      share: 1,
+    },
+  ],
+  verdicts: [{ rail: 'dwell', result: 'postpone', reason: 'moved 3 min ago' }],
+  moves: [],
+};
+
+t.test('a screen never wraps or scrolls, however small, coloured or not', (t) => {
   for (const [width, height] of [
     [80, 24],
     [200, 60],
     [40, 10],
     [20, 3],
   ] as const) {
-    const lines = renderTop(frame, 'rate', width, height);
-    t.ok(lines.length <= height, `${lines.length} lines of ${height}`);
-    t.ok(
-      lines.every((line) => line.length <= width),
-      `${width} wide`,
-    );
+    for (const changes of [
+      {},
+      { hasColour: true, isUtf8: true },
+      { explained },
+      { cursor: 5000 },
+    ]) {
+      const lines = screen(changes, width, height);
+      t.ok(lines.length <= height, `${lines.length} lines of ${height}`);
+      t.ok(
+        lines.every((line) => stripVTControlCharacters(line).length <= width),
+        `${width} wide`,
+      );
+    }
   }
   t.end();
 });
 
-t.test('it shows what is wrong, the links, the heaviest blocks first, and the moves', (t) => {
-  const text = renderTop(frame, 'rate', 80, 24).join('\n');
+t.test('at 80 columns it shows what is wrong, links, blocks, moves and rails that bite', (t) => {
+  const text = screen().join('\n');
   t.match(text, /! link south is down \(for 1 min\)/);
-  t.match(text, /north +\[#{10}\.{10}\] +50 %/);
+  t.match(text, /north +\[#{5}\.{5}\] +50 % +_=# .*2\.0\/1\.0 -/, 'retransmissions by side');
   t.match(text, /south +DOWN/);
   t.match(text, /10\.0\.007\.0\/24: south -> north \(worked\)/);
-  const blocks = [...text.matchAll(/^10\.0\.(\d+)\.0\/24 /gm)].map((match) => Number(match[1]));
+  t.match(text, /rails in the last hour: dwell postpones 7/);
+  const blocks = [...text.matchAll(/^[> ] +10\.0\.(\d+)\.0\/24 /gm)].map((match) =>
+    Number(match[1]),
+  );
   t.equal(blocks[0], 99);
+  t.ok(blocks.length > 2);
   t.same(
     blocks,
     [...blocks].sort((a, b) => b - a),
   );
-  t.match(renderTop(frame, 'link', 80, 24).join('\n'), /10\.0\.\d+\.0\/24/);
+  t.notOk(text.includes('\u001b'), 'without colour there is none');
+  t.ok(screen({ hasColour: true }).join('\n').includes('\u001b[31m! link south'));
   t.end();
 });
 
-t.test('bars stay within their frame', (t) => {
+t.test('keys sort, filter, choose and open an explanation', (t) => {
+  const sorted = press('s', look, frame).look;
+  t.equal(sorted.order, 'block');
+  t.equal(press('s', press('s', sorted, frame).look, frame).look.order, 'rate', 'around again');
+
+  let typed = press('/', look, frame).look;
+  for (const key of ['0', '0', '8', '\u007f', '7', '\r']) typed = press(key, typed, frame).look;
+  t.match(typed, { filter: '007', isTyping: false });
+  t.same(
+    listed(frame.blocks, typed).map(({ prefix }) => prefix),
+    ['10.0.007.0/24'],
+  );
+  t.match(screen(typed).join('\n'), /filter \(007\)/);
+  t.equal(press('\u001b', typed, frame).look.filter, '', 'escape shows all again');
+  t.equal(listed(frame.blocks, { ...look, filter: 'NORTH' }).length, 99, 'a link is found too');
+
+  t.match(press('\r', press('j', look, frame).look, frame), { explain: '10.0.098.0/24' });
+  t.equal(press('k', look, frame).look.cursor, 0);
+  const opened = screen({ explained });
+  t.match(opened.join('\n'), /dwell: postpone: moved 3 min ago/);
+  t.equal(press('\u001b', { ...look, explained }, frame).look.explained, undefined);
+  t.equal(press('q', look, frame).isEnd, true);
+  t.equal(press('q', { ...look, isTyping: true }, frame).isEnd, undefined, 'a letter of a filter');
+  t.equal(press('\u0003', { ...look, isTyping: true }, frame).isEnd, true);
+  t.end();
+});
+
+t.test('the chosen block is always in sight', (t) => {
+  for (const cursor of [0, 3, 50, 97, 98]) {
+    t.match(screen({ cursor }).join('\n'), new RegExp(`> +10\\.0\\.0*${99 - cursor}\\.0`));
+  }
+  t.end();
+});
+
+t.test('bars and sparklines stay within their frame', (t) => {
   t.same(
     [0, 0.5, 1, 7, -1].map((share) => bar(share).length),
-    [22, 22, 22, 22, 22],
+    [12, 12, 12, 12, 12],
   );
+  for (const isUtf8 of [false, true]) {
+    t.equal(sparkline([], isUtf8).length, 12);
+    t.equal(
+      sparkline(
+        Array.from({ length: 90 }, (_, i) => i / 10 - 1),
+        isUtf8,
+      ).length,
+      12,
+    );
+  }
   t.end();
 });
