@@ -92,15 +92,13 @@ function putFirstAsn(message: Uint8Array, fields: UpdateFields, peerAsn: number)
   }
 }
 
+/** At most `limit` of them, at equal distances in the file's order. */
 function readPrefixes(limit: number): Prefix[] {
   const lines = gunzipSync(readFileSync(prefixFile)).toString().split(/\r?\n/);
   const step = Math.max(1, lines.length / limit);
-  return Array.from({ length: Math.min(limit, lines.length) }, (_, i) => {
-    const prefix = parsePrefix((lines[Math.floor(i * step)] ?? '').trim());
-    return prefix.ok ? prefix.value : undefined;
-  })
-    .filter((prefix) => prefix !== undefined)
-    .filter(isGlobal);
+  return Array.from({ length: Math.min(limit, lines.length) }, (_, i) =>
+    parsePrefix((lines[Math.floor(i * step)] ?? '').trim()),
+  ).flatMap((prefix) => (prefix.ok && isGlobal(prefix.value) ? [prefix.value] : []));
 }
 
 /** What every implementation takes: BIRD and FRR drop martians, and would never have all. */

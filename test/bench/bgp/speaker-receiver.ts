@@ -29,7 +29,7 @@ setInterval(() => {
   const paths = speaker.sessions().reduce((sum, session) => sum + session.pathsReceived, 0);
   if (paths === 0 && !isBegun) watch.reset();
   else isBegun = true;
-  const { blockedMs, ownBlockedMs } = watch;
-  const report: OwnReport = { paths, tableBytes: speaker.rib.byteLength, blockedMs, ownBlockedMs };
+  const { blockedMs, computedMs } = watch;
+  const report: OwnReport = { paths, tableBytes: speaker.rib.byteLength, blockedMs, computedMs };
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }, 20);

@@ -1,5 +1,5 @@
 /**
- * A whole unit as a receiver: `unit-receiver.js ADDRESS=ASN…`. It steers 10,000 blocks over two links in cycles of a
+ * A whole unit as a receiver: `unit-receiver.js NETWORKS ADDRESS=ASN…`. It steers that many times 256 blocks over two links in cycles of a
  * second (thirty times as often as it comes) while the tables come in; only the packets are not real. Reports every
  * 20 ms (`OwnReport`, JSON lines).
  */
@@ -18,14 +18,17 @@ import { LoopWatch } from './loop-watch.ts';
 import type { OwnReport } from './receivers/headgate.ts';
 import { receiverAddress, receiverAsn } from './receivers/receiver.ts';
 
-/** 40 x 256 blocks of /24. */
-const networks = Array.from({ length: 40 }, (_, i) => prefixText(`100.${64 + i}.0.0/16`));
+const [networksText, ...feedTexts] = process.argv.slice(2);
+/** Each of 256 blocks of /24. */
+const networks = Array.from({ length: Number(networksText) }, (_, i) =>
+  prefixText(`100.${64 + i}.0.0/16`),
+);
 const blocks = networks.flatMap((network) =>
   dividePrefix(prefixOf(network), 24).map((block) => formatPrefix(block)),
 );
 const folder = mkdtempSync(join(tmpdir(), 'hgb-bench-unit-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-const feeds = process.argv.slice(2).map((text) => text.split('='));
+const feeds = feedTexts.map((text) => text.split('='));
 const settings = settingsOf(`
 asn: ${receiverAsn}
 mode: control
@@ -85,8 +88,8 @@ setInterval(() => {
   );
   if (paths === 0 && !isBegun) watch.reset();
   else isBegun = true;
-  const { blockedMs, ownBlockedMs } = watch;
+  const { blockedMs, computedMs } = watch;
   const tableBytes = speaker?.rib.byteLength ?? 0;
-  const report: OwnReport = { paths, tableBytes, blockedMs, ownBlockedMs };
+  const report: OwnReport = { paths, tableBytes, blockedMs, computedMs };
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }, 20);

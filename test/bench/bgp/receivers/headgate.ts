@@ -10,8 +10,8 @@ export interface OwnReport {
   readonly tableBytes: number;
   /** The longest time in which the event loop had no turn, ms. */
   readonly blockedMs: number;
-  /** The same without what other processes took of it, ms. */
-  readonly ownBlockedMs: number;
+  /** The longest time that its thread computed without giving it a turn, ms. */
+  readonly computedMs: number;
 }
 
 export interface OwnReceiver extends RunningReceiver {
@@ -23,14 +23,19 @@ export interface OwnKind extends ReceiverKind {
 }
 
 /** The speaker in a process of its own, or the whole unit with its cycle, in the script named. */
-function ownKind(name: string, script: string): OwnKind {
+function ownKind(name: string, script: string, ...first: readonly string[]): OwnKind {
   const file = fileURLToPath(new URL(script, import.meta.url));
   return {
     name,
     program: process.execPath,
     start: (feeds) => {
       const peers = feeds.map(({ address, asn }) => `${address}=${asn}`);
-      const [program = '', ...rest] = inside(benchSpace, [process.execPath, file, ...peers]);
+      const [program = '', ...rest] = inside(benchSpace, [
+        process.execPath,
+        file,
+        ...first,
+        ...peers,
+      ]);
       const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
       let latest: OwnReport | undefined;
       createInterface(child.stdout).on('line', (line) => {
@@ -48,4 +53,13 @@ function ownKind(name: string, script: string): OwnKind {
 }
 
 export const headgate = ownKind('headgate', '../speaker-receiver.js');
-export const headgateUnit = ownKind('headgate, whole unit', '../unit-receiver.js');
+export const headgateUnit = ownKind(
+  'headgate, whole unit of 1,024 blocks',
+  '../unit-receiver.js',
+  '4',
+);
+export const largeUnit = ownKind(
+  'headgate, whole unit of 10,240 blocks',
+  '../unit-receiver.js',
+  '40',
+);

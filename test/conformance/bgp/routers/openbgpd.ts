@@ -19,7 +19,8 @@ export const openbgpd: RouterKind = {
     addPath: true,
     gracefulRestart: true,
     refresh: true,
-    answersRefresh: true,
+    // 7.7 says "AID not negotiated" to every request for families that it negotiated, to BIRD's as well.
+    answersRefresh: false,
     transit: true,
     nextHopKept: true,
   },
