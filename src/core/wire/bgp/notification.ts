@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import { decodeUtf8, encodeUtf8 } from '../../base/utf8.ts';
 import {
   ceaseSubcode,
   headerLength,
@@ -78,7 +79,7 @@ export function shutdownReason(notification: Notification): string | undefined {
 /** Data of a shutdown or reset NOTIFICATION; a longer reason is cut between characters. */
 export function encodeShutdownReason(reason: string): Uint8Array {
   let kept = '';
-  let bytes: number[] = [];
+  let bytes: readonly number[] = [];
   for (const character of reason) {
     const next = encodeUtf8(kept + character);
     if (next.length > 255) break;
@@ -93,27 +94,4 @@ export function describeNotification(notification: Notification): string {
   const name = notificationName(notification.code, notification.subcode);
   const reason = shutdownReason(notification);
   return reason === undefined ? name : `${name}: ${JSON.stringify(reason)}`;
-}
-
-// core has neither TextEncoder nor Buffer: the language's own URI functions know UTF-8.
-function encodeUtf8(text: string): number[] {
-  const escaped = encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, '\ufffd'));
-  const bytes: number[] = [];
-  for (let i = 0; i < escaped.length; i++) {
-    if (escaped[i] === '%') {
-      bytes.push(Number.parseInt(escaped.slice(i + 1, i + 3), 16));
-      i += 2;
-    } else bytes.push(escaped.charCodeAt(i));
-  }
-  return bytes;
-}
-
-function decodeUtf8(bytes: Uint8Array): string {
-  const escaped = Array.from(bytes, (b) => `%${b.toString(16).padStart(2, '0')}`).join('');
-  try {
-    return decodeURIComponent(escaped);
-  } catch {
-    // Not UTF-8: shown byte by byte, so that nothing is hidden.
-    return escaped;
-  }
 }

@@ -3,6 +3,7 @@ import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { addressBits, makePrefix, type Prefix } from '../../base/prefix.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import { type Framing, u32At } from '../../base/splitter.ts';
+import { decodeUtf8, encodeUtf8 } from '../../base/utf8.ts';
 
 export const rtrVersions = [0, 1] as const;
 export type RtrVersion = (typeof rtrVersions)[number];
@@ -123,7 +124,7 @@ export function decodeRtrPdu(bytes: Uint8Array): Result<RtrPdu, RtrPduError> {
     }
     case pduType.errorReport: {
       reader.skip(reader.u32());
-      const text = new TextDecoder().decode(reader.take(reader.u32()));
+      const text = decodeUtf8(reader.take(reader.u32()));
       return reader.isShort
         ? wrongLength
         : ok({ version, kind: 'error_report', code: session, text });
@@ -169,7 +170,7 @@ export function encodeRtrErrorReport(
   pdu: Uint8Array,
   text: string,
 ): Uint8Array {
-  const words = new TextEncoder().encode(text);
+  const words = Uint8Array.from(encodeUtf8(text));
   return header(version, pduType.errorReport, code, headerLength + 8 + pdu.length + words.length)
     .u32(pdu.length)
     .put(pdu)
