@@ -29,23 +29,24 @@ struct WireRules {
 };
 
 // An index below HG_LINKS_MAX, or HG_LINK_UNKNOWN.
-inline uint8_t attribute(const WireRules& rules, const Packet& packet, const Parsed& parsed) {
+// `network` is 0 without an IP header; `vlan` may be kNoVlan.
+inline uint8_t attribute(const WireRules& rules, const Packet& packet, uint8_t network, uint16_t vlan, uint8_t tos) {
   if (rules.link != HG_LINK_UNKNOWN) return rules.link;
   if (rules.macs != 0 && packet.link_type == 1 && packet.captured >= 14) {
     // The border router is the sender of what is inbound and the receiver of what is outbound.
     const uint8_t* at = packet.data + (packet.direction == Direction::Inbound ? 6 : 0);
-    const uint64_t mac = static_cast<uint64_t>(load_be16(at)) << 32 | load_be32(at + 2);
+    const uint64_t mac = load_be64(at) >> 16;
     for (unsigned i = 0; i < rules.macs; i++) {
       if (rules.mac[i] == mac) return rules.mac_link[i];
     }
   }
-  if (rules.by_vlan && parsed.vlan != kNoVlan) {
-    const uint8_t link = rules.vlan_link[parsed.vlan & 0x0fff];
+  if (rules.by_vlan && vlan != kNoVlan) {
+    const uint8_t link = rules.vlan_link[vlan & 0x0fff];
     if (link != HG_LINK_UNKNOWN) return link;
   }
   // Outbound, a DSCP is what a host set or what we are about to set: it tells nothing yet.
-  if (rules.by_dscp && parsed.network != 0 && packet.direction == Direction::Inbound)
-    return rules.dscp_link[parsed.tos >> 2];
+  if (rules.by_dscp && network != 0 && packet.direction == Direction::Inbound)
+    return rules.dscp_link[tos >> 2];
   return HG_LINK_UNKNOWN;
 }
 

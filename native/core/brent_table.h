@@ -11,6 +11,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace headgate {
 
@@ -27,15 +28,24 @@ struct BrentStats {
   uint64_t occupied;  // slots that hold a record, free or not
 };
 
-// `Record` is trivially copyable and has three members that are the table's:
+// `Record` is trivially copyable, as small as may be, and has three members that are the table's:
 //   uint32_t hash;          0: the slot was never used
 //   uint8_t reach : 4;      of the slot, not of the record in it: both stay when the record moves
 //   uint8_t displaced : 4;  keys with this slot as first choice that sit elsewhere; 15 means "15 or more"
-template <typename Record>
+// `Rest` is what belongs to a record and is seldom asked: it lies apart, so that the records are dense and a search
+// touches few pages, and moves with its record.
+struct NoRest {};
+template <typename Record, typename Rest = NoRest>
 class BrentTable {
  public:
-  // `memory` is zeroed and holds `slots` (a power of two) records; it outlives the table.
-  BrentTable(void* memory, size_t slots) : records_(static_cast<Record*>(memory)), mask_(slots - 1) {}
+  static constexpr size_t kRestBytes = std::is_empty_v<Rest> ? 0 : sizeof(Rest);
+  static size_t bytes(size_t slots) { return slots * (sizeof(Record) + kRestBytes); }
+
+  // `memory` is zeroed and of bytes(slots), a power of two; it outlives the table.
+  BrentTable(void* memory, size_t slots)
+      : records_(static_cast<Record*>(memory)),
+        rests_(reinterpret_cast<Rest*>(static_cast<Record*>(memory) + slots)),
+        mask_(slots - 1) {}
 
   size_t slots() const { return mask_ + 1; }
   const BrentStats& stats() const { return stats_; }
@@ -44,6 +54,8 @@ class BrentTable {
 
   // Of any 32-bit hash value the form that the table stores.
   static uint32_t usable(uint32_t hash) { return hash == 0 ? 1 : hash; }
+
+  Rest& rest_of(const Record& record) { return rests_[&record - records_]; }
 
   Record& home(uint32_t hash) { return records_[first(hash)]; }
   // The record one step behind the first choice: to prefetch when the first choice is another key's.
@@ -131,6 +143,7 @@ class BrentTable {
     vacate(to);
     const uint8_t reach = records_[to].reach, displaced = records_[to].displaced;
     records_[to] = records_[from];
+    if constexpr (!std::is_empty_v<Rest>) rests_[to] = rests_[from];
     records_[to].reach = reach & 15;
     records_[to].displaced = displaced & 15;
     records_[from].hash = 0;
@@ -166,6 +179,7 @@ class BrentTable {
   }
 
   Record* records_;
+  Rest* rests_;
   size_t mask_;
   BrentStats stats_{};
 };

@@ -1,6 +1,7 @@
 #include "parse.h"
 
 #include "byte_order.h"
+#include "common_packet.h"
 
 namespace headgate {
 namespace {
@@ -311,34 +312,27 @@ void parse_ether_type(Cursor at, uint16_t type, const Packet& packet, Parsed& ou
   }
 }
 
-// An untagged Ethernet frame with IPv4 without options or fragments and TCP with timestamps alone: what most
-// packets are. Reads the same as the general way below, in a quarter of the instructions.
+// Reads the same as the general way below, in a quarter of the instructions.
 inline bool parse_common(const Packet& packet, Parsed& out) {
-  const uint8_t* data = packet.data;
-  if (packet.link_type != kLinkEthernet || packet.captured < 66 || packet.wire_length < packet.captured) return false;
-  if (load<uint16_t>(data + 12) != __builtin_bswap16(kTypeIpv4) || data[14] != 0x45 || data[23] != kProtocolTcp)
-    return false;
-  if ((load<uint16_t>(data + 20) & __builtin_bswap16(0x3fff)) != 0 || (data[46] >> 4) != 8) return false;
-  if (load<uint32_t>(data + 54) != __builtin_bswap32(0x0101080a)) return false;
-  const uint32_t total = load_be16(data + 16);
-  if (total < 52 || total > packet.wire_length - 14) return false;
+  if (!is_common(packet)) return false;
+  const CommonPacket at{packet.data};
   out.network = 4;
   out.protocol = kProtocolTcp;
-  out.tos = data[15];
-  out.tcp_flags = data[47];
+  out.tos = at.tos();
+  out.tcp_flags = at.tcp_flags();
   out.has_ports = out.has_tcp = out.has_timestamps = true;
-  out.network_offset = 14;
-  out.transport_offset = 34;
-  out.ip_id = load_be16(data + 18);
-  out.source_port = load_be16(data + 34);
-  out.destination_port = load_be16(data + 36);
-  out.window = load_be16(data + 48);
-  out.ip_bytes = total;
-  out.payload_bytes = total - 52;
-  out.seq = load_be32(data + 38);
-  out.ack = load_be32(data + 42);
-  out.tsval = load_be32(data + 58);
-  out.tsecr = load_be32(data + 62);
+  out.network_offset = CommonPacket::kNetwork;
+  out.transport_offset = CommonPacket::kTransport;
+  out.ip_id = at.ip_id();
+  out.source_port = at.source_port();
+  out.destination_port = at.destination_port();
+  out.window = at.window();
+  out.ip_bytes = at.ip_bytes();
+  out.payload_bytes = at.payload_bytes();
+  out.seq = at.seq();
+  out.ack = at.ack();
+  out.tsval = at.tsval();
+  out.tsecr = at.tsecr();
   return true;
 }
 

@@ -3,12 +3,19 @@
 #include <cstring>
 
 #include "byte_order.h"
+#include "common_packet.h"
 #include "rewrite.h"
+#include "tcp_steady.h"
+
+// A stage of a batch is one function with all that it does: what it calls once is laid out in it.
+#define HG_STAGE __attribute__((always_inline)) inline
+#define HG_RARE __attribute__((noinline))
 
 namespace headgate {
 namespace {
 
 constexpr unsigned kSecondAhead = 6;
+constexpr uint16_t kDnsPort = 53;
 
 // A pipeline without tables forwards and counts all the same.
 const Tables kNoTables;
@@ -17,6 +24,9 @@ const Tables kNoTables;
 inline void add(uint64_t& counter, uint64_t by) {
   __atomic_store_n(&counter, counter + by, __ATOMIC_RELAXED);
 }
+
+// A tag in the metadata is on the wire too.
+inline uint32_t on_wire(const Packet& packet) { return packet.wire_length + packet.has_vlan * 4u; }
 
 constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 
@@ -28,28 +38,45 @@ struct Pipeline::Sums {
   uint64_t network[7] = {};  // by Parsed::network: 0, 4 or 6
 };
 
-// Round trips of a batch that are still to be counted for their block.
+// Round trips of a batch that are still to be counted. One is written for every packet that could end one, and kept
+// by whether it did: no branch depends on it.
 struct Pipeline::Samples {
+  struct One {
+    uint32_t rtt_us;
+    uint32_t at;  // of the packet in its batch
+  };
   unsigned count = 0;
-  uint32_t* bucket[kBatch];
+  One one[kBatch + 1];
+};
+
+// Where the headers stand that a mark needs.
+struct Pipeline::Places {
+  uint8_t network;            // 0: the whole fixed IP header is not there
+  uint8_t protocol;
+  uint16_t network_offset;
+  uint16_t ports_offset;      // kNowhere: no ports, or those of a fragment, which its fellows lack
+  uint16_t first_tag_offset;
 };
 
 // What the stages of one batch hand on for one packet.
 struct Pipeline::Work {
-  Parsed parsed;
-  SessionKey key;
+  hg_traffic* traffic;  // of its block, link and direction
+  SessionTag tag;
+  uint32_t column;       // of its link and direction
   uint32_t block;        // of our end of the packet
   uint32_t other_block;  // when both ends are ours: that of the destination
   uint32_t destination;  // outbound only
   uint8_t link;
   uint8_t chosen;  // link by the published tables: what the mark says
+  bool is_common;  // a CommonPacket with nothing out of the way: what follows is not filled, but for `places`
   bool is_tracked;
-  bool has_addresses;  // the whole fixed IP header is there
-  bool may_mark;       // outbound on a wire where marks are in force
+  bool may_mark;   // outbound on a wire where marks are in force
+  Places places;
+  Parsed parsed;
 };
 
 struct Pipeline::Regions {
-  size_t sessions, resolvers, counts, traffic, tcp, rtt, block_rtt, destination, end;
+  size_t sessions, recent, resolvers, counts, traffic, tcp, rtt, block_rtt, destination, end;
 };
 
 Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
@@ -62,6 +89,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   };
   const size_t columns = (settings.links + 1ull) * 2;
   at.sessions = take(SessionTable::bytes(settings.session_slots));
+  at.recent = take(RecentSegments::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
   at.counts = take(sizeof(PipelineCounts));
   at.traffic = take((settings.blocks + 1ull) * columns * sizeof(hg_traffic));
@@ -79,6 +107,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
     : settings_(settings),
       tables_(&kNoTables),
       sessions_(static_cast<uint8_t*>(memory) + layout(settings).sessions, settings.session_slots),
+      recent_(static_cast<uint8_t*>(memory) + layout(settings).recent),
       resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
@@ -116,91 +145,162 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
     const unsigned i = markable[m];
     // Where it is going to leave by is where it is counted, whatever its next hop says.
     work[i].chosen = choose(packets[i], work[i], tables);
-    if (work[i].chosen != HG_LINK_UNKNOWN) work[i].link = work[i].chosen;
+    work[i].link = work[i].chosen != HG_LINK_UNKNOWN ? work[i].chosen : work[i].link;
   }
   Samples samples;
+  const size_t row = links() * 2ull;
   for (unsigned i = 0; i < n; i++) {
-    __builtin_prefetch(&traffic_[traffic_index(work[i].block, work[i].link, packets[i].direction)], 1);
+    Work& each = work[i];
+    each.column = static_cast<uint32_t>(link_index(each.link, packets[i].direction));
+    each.traffic = traffic_ + (each.block < settings_.blocks ? each.block : settings_.blocks) * row + each.column;
+    __builtin_prefetch(each.traffic, 1);
     // Far enough ahead that the first choice is there and the second will be.
     if (i + kSecondAhead < n && work[i + kSecondAhead].is_tracked)
-      sessions_.prefetch_second(work[i + kSecondAhead].key.hash);
-    if (work[i].is_tracked) follow_tcp(packets[i], work[i], samples);
+      sessions_.prefetch_second(work[i + kSecondAhead].tag.hash);
+    if (each.is_common) {
+      if (!follow_steady(packets[i], each, i, samples)) follow_common(packets[i], each, i, samples);
+    } else if (each.is_tracked) {
+      follow_tcp(packets[i], each, i, samples);
+    }
   }
   Sums sums;
-  for (unsigned i = 0; i < n; i++) count(packets[i], work[i], sums);
+  for (unsigned i = 0; i < n; i++) {
+    if (work[i].is_common) {
+      count_common(packets[i], work[i], sums);
+    } else {
+      count(packets[i], work[i], sums);
+    }
+  }
   add(counts_->packets, n);
   add(counts_->frame_bytes, sums.frame_bytes);
   add(counts_->network[0], sums.network[4]);
   add(counts_->network[1], sums.network[6]);
   add(counts_->network[2], sums.network[0]);
-  for (unsigned i = 0; i < samples.count; i++) ++*samples.bucket[i];
+  count_samples(packets, work, samples);
   for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], tables);
 }
 
-void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
+HG_STAGE void Pipeline::count_samples(const Packet* packets, const Work* work, const Samples& samples) {
+  uint32_t* bucket[kBatch];
+  unsigned count = 0;
+  for (unsigned s = 0; s < samples.count; s++) {
+    const auto [rtt_us, at] = samples.one[s];
+    // The packet came back from the end that it came from.
+    rtt_[work[at].column ^ 1].add(rtt_us);
+    bucket[count] = &block_rtt_[work[at].block < settings_.blocks ? work[at].block : settings_.blocks].bucket[BlockRtt::index_of(rtt_us)];
+    __builtin_prefetch(bucket[count], 1);
+    count += packets[at].direction == Direction::Inbound;
+  }
+  for (unsigned s = 0; s < count; s++) ++*bucket[s];
+}
+
+HG_STAGE void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
+  packet.verdict = Verdict::Forward;
+  work.is_common = is_common(packet);
+  if (work.is_common) {
+    const CommonPacket at{packet.data};
+    // A super-packet and what may ask a name server take the way where there are questions to ask.
+    work.is_common = (packet.segment_bytes == 0) & (at.destination_port() != kDnsPort);
+    if (work.is_common) {
+      static constexpr Places places = {4, kProtocolTcp, CommonPacket::kNetwork, CommonPacket::kTransport, kNowhere};
+      work.is_tracked = true;
+      work.tag = session_tag4(at.source(), at.destination(), at.source_port(), at.destination_port(), settings_.hash_key);
+      sessions_.prefetch(work.tag.hash);
+      work.places = places;
+      const uint16_t vlan = packet.has_vlan ? packet.vlan_tci & 0x0fff : kNoVlan;
+      return attribute_packet(packet, work, tables, 4, vlan, at.tos());
+    }
+  }
+  read_any(packet, work, tables);
+}
+
+HG_RARE void Pipeline::read_any(Packet& packet, Work& work, const Tables& tables) {
   Parsed& parsed = work.parsed;
   parse(packet, parsed);
-  packet.verdict = Verdict::Forward;
   work.is_tracked = parsed.has_tcp;
   if (work.is_tracked) {
-    work.key = session_key(packet.data, parsed, settings_.hash_key);
-    sessions_.prefetch(work.key.hash);
+    work.tag = session_tag(packet.data, parsed, settings_.hash_key);
+    sessions_.prefetch_whole(work.tag.hash);
   }
-  work.block = work.other_block = work.destination = HG_NONE;
-  work.has_addresses =
+  const bool has_addresses =
       parsed.network != 0 && parsed.network_offset + (parsed.network == 4 ? 20u : 40u) <= packet.captured;
-  if (work.has_addresses) {
-    const uint8_t* ip = packet.data + parsed.network_offset;
-    const uint8_t* source = ip + (parsed.network == 4 ? 12 : 8);
-    const uint8_t* destination = ip + (parsed.network == 4 ? 16 : 24);
+  const bool has_ports = parsed.has_ports && parsed.fragment == Fragment::Whole;
+  work.places = {has_addresses ? parsed.network : uint8_t{0}, parsed.protocol, parsed.network_offset,
+                 has_ports ? parsed.transport_offset : kNowhere, parsed.first_tag_offset};
+  attribute_packet(packet, work, tables, parsed.network, parsed.vlan, parsed.tos);
+}
+
+// Block, destination and link of a packet whose `places` are known. `outermost` is the network of a header that may
+// be cut, too.
+HG_STAGE void Pipeline::attribute_packet(Packet& packet, Work& work, const Tables& tables, uint8_t outermost, uint16_t vlan,
+                                         uint8_t tos) {
+  const uint8_t network = work.places.network;
+  work.block = work.other_block = work.destination = HG_NONE;
+  if (network != 0) {
+    const uint8_t* ip = packet.data + work.places.network_offset;
+    const uint8_t* source = ip + (network == 4 ? 12 : 8);
+    const uint8_t* destination = ip + (network == 4 ? 16 : 24);
     if (settings_.direction_by_address) {
-      const uint32_t from = tables.blocks.lookup(parsed.network, source);
-      const uint32_t to = tables.blocks.lookup(parsed.network, destination);
-      packet.direction = from != HG_NONE ? Direction::Outbound : Direction::Inbound;
-      work.block = from != HG_NONE ? from : to;
-      if (from != HG_NONE) work.other_block = to;
+      const uint32_t from = tables.blocks.lookup(network, source);
+      const uint32_t to = tables.blocks.lookup(network, destination);
+      const bool is_ours = from != HG_NONE;
+      packet.direction = is_ours ? Direction::Outbound : Direction::Inbound;
+      work.block = is_ours ? from : to;
+      work.other_block = is_ours ? to : HG_NONE;
     } else {
-      work.block = tables.blocks.lookup(parsed.network, packet.direction == Direction::Outbound ? source : destination);
+      // Reckoned, where a choice would be a branch that nobody can predict.
+      const ptrdiff_t step = (destination - source) * (packet.direction == Direction::Inbound);
+      work.block = tables.blocks.lookup(network, source + step);
     }
     if (!tables.destinations.empty() && packet.direction == Direction::Outbound)
-      work.destination = tables.destinations.lookup(parsed.network, destination);
+      work.destination = tables.destinations.lookup(network, destination);
   }
   const WireRules& rules = tables.wires[packet.wire < kWiresMax ? packet.wire : 0];
-  work.link = attribute(rules, packet, parsed);
+  work.link = attribute(rules, packet, outermost, vlan, tos);
   // Bits, since each is a branch that nobody can predict where traffic goes both ways.
   work.may_mark = (tables.marks.enabled != 0) & rules.may_mark & (packet.direction == Direction::Outbound);
 }
 
-void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
+// A CommonPacket: one packet on the wire, TCP, and nothing that could not be read.
+HG_STAGE void Pipeline::count_common(const Packet& packet, const Work& work, Sums& sums) {
+  sums.frame_bytes += packet.wire_length;
+  sums.network[4]++;
+  const Amount amount{1, CommonPacket{packet.data}.ip_bytes(), on_wire(packet)};
+  add_traffic(work, amount);
+}
+
+HG_STAGE void Pipeline::add_traffic(const Work& work, const Amount& amount) {
+  const auto add_to = [&amount](hg_traffic& traffic) {
+    add(traffic.packets, amount.segments);
+    add(traffic.ip_bytes, amount.ip_bytes);
+    add(traffic.l2_bytes, amount.l2_bytes);
+  };
+  add_to(*work.traffic);
+  if (work.other_block != HG_NONE) add_to(traffic_[traffic_index(work.other_block, work.link, Direction::Inbound)]);
+  if (work.destination < settings_.destinations) {
+    DestinationTraffic& destination = destination_[work.destination];
+    add(destination.packets, amount.segments);
+    add(destination.l2_bytes, amount.l2_bytes);
+  }
+}
+
+HG_RARE void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
   const Parsed& parsed = work.parsed;
   sums.frame_bytes += packet.wire_length;
   sums.network[parsed.network]++;
   if (parsed.reason != Unparsed::None) add(counts_->unparsed[static_cast<unsigned>(parsed.reason)], 1);
   if (parsed.network == 0) return;
 
-  // A tag in the metadata is on the wire too.
-  const uint32_t l2_length = packet.wire_length + (packet.has_vlan ? 4u : 0u);
-  uint64_t segments = 1, ip_bytes = parsed.ip_bytes, l2_bytes = l2_length;
+  const uint32_t l2_length = on_wire(packet);
+  Amount amount{1, parsed.ip_bytes, l2_length};
   if (packet.segment_bytes != 0 && parsed.payload_bytes > packet.segment_bytes) {
     // The headers that each segment of a super-packet gets of its own.
-    segments = (parsed.payload_bytes + packet.segment_bytes - 1) / packet.segment_bytes;
-    ip_bytes += (segments - 1) * (parsed.ip_bytes - parsed.payload_bytes);
-    l2_bytes += (segments - 1) * (l2_length - parsed.payload_bytes);
+    amount.segments = (parsed.payload_bytes + packet.segment_bytes - 1) / packet.segment_bytes;
+    amount.ip_bytes += (amount.segments - 1) * (parsed.ip_bytes - parsed.payload_bytes);
+    amount.l2_bytes += (amount.segments - 1) * (l2_length - parsed.payload_bytes);
   }
-  const auto add_traffic = [&](uint32_t block, Direction direction) {
-    hg_traffic& traffic = traffic_[traffic_index(block, work.link, direction)];
-    add(traffic.packets, segments);
-    add(traffic.ip_bytes, ip_bytes);
-    add(traffic.l2_bytes, l2_bytes);
-  };
-  add_traffic(work.block, packet.direction);
-  if (work.other_block != HG_NONE) add_traffic(work.other_block, Direction::Inbound);
-  if (work.destination < settings_.destinations) {
-    DestinationTraffic& destination = destination_[work.destination];
-    add(destination.packets, segments);
-    add(destination.l2_bytes, l2_bytes);
-  }
-  if (parsed.destination_port == 53 && parsed.has_ports && is_dns_query(packet, parsed)) {
+  add_traffic(work, amount);
+  if (parsed.destination_port == kDnsPort && parsed.has_ports && is_dns_query(packet, parsed)) {
     // Only questions to our own name servers, where blocks say which addresses are ours.
     const bool is_to_us = packet.direction == Direction::Inbound || work.other_block != HG_NONE;
     if (is_to_us && (settings_.blocks == 0 || work.block != HG_NONE)) {
@@ -210,28 +310,50 @@ void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
   }
 }
 
-void Pipeline::follow_tcp(const Packet& packet, Work& work, Samples& samples) {
+// False: the segment is none of an established session in order, and nothing was done.
+HG_STAGE bool Pipeline::follow_steady(const Packet& packet, const Work& work, uint32_t at, Samples& samples) {
+  Session* session = sessions_.find(work.tag);
+  if (session == nullptr) return false;
+  const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
+  const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
+  Steady steady;
+  if (!track_steady(*session, work.tag.side, CommonPacket{packet.data}, now_us, now_ms, recent_, steady)) return false;
+  hg_tcp_counts& counts = tcp_[work.column];
+  add(counts_->tcp_segments, 1);
+  add(counts.data_segments, steady.is_data);
+  add(counts.data_bytes, steady.payload_bytes);
+  samples.one[samples.count] = {steady.rtt_us, at};
+  samples.count += steady.has_rtt;
+  return true;
+}
+
+HG_RARE void Pipeline::follow_common(const Packet& packet, Work& work, uint32_t at, Samples& samples) {
+  parse(packet, work.parsed);
+  follow_tcp(packet, work, at, samples);
+}
+
+HG_RARE void Pipeline::follow_tcp(const Packet& packet, Work& work, uint32_t at, Samples& samples) {
   const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
   const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
   add(counts_->tcp_segments, 1);
-  Session* session = sessions_.find(work.key);
+  Session* session = sessions_.find(work.tag);
   if (session == nullptr) {
     // A reset of a session that we do not know begins none.
     if (work.parsed.tcp_flags & kTcpRst) return;
-    session = sessions_.insert(work.key, now_ms);
+    session = sessions_.insert(work.tag, now_ms);
     if (session == nullptr) {
       add(counts_->sessions_refused, 1);
       return;
     }
     add(counts_->sessions, 1);
   }
-  session->link = work.link;
-  const Tracked tracked = track(*session, work.key.side, work.parsed, packet.segment_bytes, now_us, now_ms);
-  record(packet, work, tracked, samples);
+  const Tracked tracked = track(*session, sessions_.rest_of(*session), work.tag.side, work.parsed, packet.segment_bytes, now_us, now_ms, recent_);
+  record(packet, work, tracked);
+  if (tracked.has_rtt) samples.one[samples.count++] = {tracked.rtt_us, at};
 }
 
-void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tracked, Samples& samples) {
-  hg_tcp_counts& counts = tcp_[link_index(work.link, packet.direction)];
+void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tracked) {
+  hg_tcp_counts& counts = tcp_[work.column];
   if (tracked.segment_class == SegmentClass::New) {
     add(counts.data_segments, tracked.segments);
     add(counts.data_bytes, tracked.new_bytes);
@@ -273,51 +395,43 @@ void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tra
     }
   }
   if (tracked.is_resync) add(counts_->resyncs, 1);
-  if (tracked.has_rtt) {
-    // This packet came back from the end that it came from.
-    const Direction towards = packet.direction == Direction::Inbound ? Direction::Outbound : Direction::Inbound;
-    RttHistogram& rtt = rtt_[link_index(work.link, towards)];
-    rtt.add(tracked.rtt_us);
-    if (towards == Direction::Outbound && work.block < settings_.blocks) {
-      // Its cache line comes while the rest of the batch is worked on.
-      uint32_t* const bucket = &block_rtt_[work.block].bucket[BlockRtt::index_of(tracked.rtt_us)];
-      __builtin_prefetch(bucket, 1);
-      samples.bucket[samples.count++] = bucket;
-    }
-  }
 }
 
 // The link that the published tables give an outbound packet's session; HG_LINK_UNKNOWN leaves it alone.
-uint8_t Pipeline::choose(const Packet& packet, const Work& work, const Tables& tables) {
-  const Parsed& parsed = work.parsed;
-  if (!work.has_addresses) return HG_LINK_UNKNOWN;
-  const uint8_t* ip = packet.data + parsed.network_offset;
-  uint32_t source[4], destination[4];
-  const uint32_t words = parsed.network == 4 ? 1 : 4;
-  std::memcpy(source, ip + (words == 1 ? 12 : 8), words * 4);
-  std::memcpy(destination, ip + (words == 1 ? 16 : 24), words * 4);
-  const bool has_ports = parsed.has_ports && parsed.fragment == Fragment::Whole;
-  const uint32_t ports = has_ports ? load<uint32_t>(packet.data + parsed.transport_offset) : 0;
-  const uint32_t hash = hg_tuple_hash(source, destination, words, ports, parsed.protocol);
+HG_STAGE uint8_t Pipeline::choose(const Packet& packet, const Work& work, const Tables& tables) {
+  const Places& at = work.places;
+  if (at.network == 0) return HG_LINK_UNKNOWN;
+  const uint8_t* ip = packet.data + at.network_offset;
+  const uint32_t ports = at.ports_offset != kNowhere ? load<uint32_t>(packet.data + at.ports_offset) : 0;
+  uint32_t source[4], destination[4], hash;
+  if (at.network == 4) {
+    std::memcpy(source, ip + 12, 4);
+    std::memcpy(destination, ip + 16, 4);
+    hash = hg_tuple_hash(source, destination, 1, ports, at.protocol);
+  } else {
+    std::memcpy(source, ip + 8, 16);
+    std::memcpy(destination, ip + 24, 16);
+    hash = hg_tuple_hash(source, destination, 4, ports, at.protocol);
+  }
   const uint8_t planned = work.destination < tables.destination_link.size()
                               ? tables.destination_link[work.destination]
                               : static_cast<uint8_t>(HG_LINK_UNKNOWN);
   return hg_choose_link(&tables.marks, planned, hash);
 }
 
-void Pipeline::mark(Packet& packet, const Work& work, const Tables& tables) {
-  if (!work.may_mark || !work.has_addresses) return;
-  const Parsed& parsed = work.parsed;
+HG_STAGE void Pipeline::mark(Packet& packet, const Work& work, const Tables& tables) {
+  const Places& at = work.places;
+  if (at.network == 0) return;
   const hg_mark none = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
   const hg_mark chosen = work.chosen < HG_LINKS_MAX ? tables.marks.marks[work.chosen] : none;
   bool is_changed = false;
   if (chosen.dscp != HG_DSCP_NONE) {
-    is_changed = set_dscp(packet, parsed, chosen.dscp);
-  } else if (tables.marks.reserved_dscp >> (parsed.tos >> 2) & 1) {
-    is_changed = set_dscp(packet, parsed, 0);
+    is_changed = set_dscp(packet, at.network, at.network_offset, chosen.dscp);
+  } else if (tables.marks.reserved_dscp != 0 && tables.marks.reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
+    is_changed = set_dscp(packet, at.network, at.network_offset, 0);
     if (is_changed) add(counts_->cleared, 1);
   }
-  if (chosen.vlan != HG_VLAN_NONE) is_changed |= set_vlan(packet, parsed, chosen.vlan);
+  if (chosen.vlan != HG_VLAN_NONE) is_changed |= set_vlan(packet, at.first_tag_offset, chosen.vlan);
   if (!is_changed) return;
   packet.verdict = Verdict::ForwardMarked;
   add(counts_->marked, 1);

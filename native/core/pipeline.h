@@ -20,6 +20,7 @@
 #include "resolver.h"
 #include "session.h"
 #include "tcp.h"
+#include "tcp_steady.h"
 
 namespace headgate {
 
@@ -115,10 +116,14 @@ class Pipeline {
   ResolverTable& resolvers() { return resolvers_; }
 
  private:
+  struct Places;
   struct Work;
   struct Sums;
   struct Samples;
   struct Regions;
+  struct Amount {
+    uint64_t segments, ip_bytes, l2_bytes;
+  };
   static Regions layout(const PipelineSettings& settings);
 
   uint32_t links() const { return settings_.links + 1; }
@@ -133,9 +138,17 @@ class Pipeline {
 
   void process_batch(Packet* packets, unsigned n, const Tables& tables);
   void read(Packet& packet, Work& work, const Tables& tables);
+  void read_any(Packet& packet, Work& work, const Tables& tables);
+  void attribute_packet(Packet& packet, Work& work, const Tables& tables, uint8_t outermost, uint16_t vlan,
+                        uint8_t tos);
   void count(const Packet& packet, const Work& work, Sums& sums);
-  void follow_tcp(const Packet& packet, Work& work, Samples& samples);
-  void record(const Packet& packet, const Work& work, const Tracked& tracked, Samples& samples);
+  void count_common(const Packet& packet, const Work& work, Sums& sums);
+  void add_traffic(const Work& work, const Amount& amount);
+  bool follow_steady(const Packet& packet, const Work& work, uint32_t at, Samples& samples);
+  void follow_common(const Packet& packet, Work& work, uint32_t at, Samples& samples);
+  void follow_tcp(const Packet& packet, Work& work, uint32_t at, Samples& samples);
+  void record(const Packet& packet, const Work& work, const Tracked& tracked);
+  void count_samples(const Packet* packets, const Work* work, const Samples& samples);
   static uint8_t choose(const Packet& packet, const Work& work, const Tables& tables);
   void mark(Packet& packet, const Work& work, const Tables& tables);
 
@@ -143,6 +156,7 @@ class Pipeline {
   std::atomic<const Tables*> tables_;
   std::atomic<uint64_t> in_use_{0};
   SessionTable sessions_;
+  RecentSegments recent_;
   ResolverTable resolvers_;
   PipelineCounts* counts_;
   hg_traffic* traffic_;

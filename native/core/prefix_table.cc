@@ -1,6 +1,7 @@
 #include "prefix_table.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace headgate {
 namespace {
@@ -15,8 +16,8 @@ Address mask_of(unsigned length) {
 template <typename Address>
 unsigned shared_bits(const PrefixEntry<Address>& first, const PrefixEntry<Address>& last, unsigned shortest) {
   constexpr unsigned bits = sizeof(Address) * 8;
-  // The root needs 16 bits behind the shared ones.
-  const unsigned most = std::min(shortest, bits - 16);
+  // The root has a bit behind the shared ones at least.
+  const unsigned most = std::min(shortest, bits - 1);
   unsigned shared = 0;
   while (shared < most) {
     const Address bit = Address{1} << (bits - 1 - shared);
@@ -26,27 +27,29 @@ unsigned shared_bits(const PrefixEntry<Address>& first, const PrefixEntry<Addres
   return shared;
 }
 
-constexpr unsigned kFixedStepsMax = 3;
-
 }  // namespace
 
 template <typename Address>
 void RangeTable<Address>::build(std::vector<PrefixEntry<Address>> entries) {
-  shared_ = 0;
-  common_ = 0;
+  spans_.clear();
   starts_.clear();
   values_.clear();
-  unsigned shortest = kBits;
+  unsigned shortest = kBits, longest = 0;
   for (auto& entry : entries) {
     entry.address &= mask_of<Address>(entry.length);
+    assert(entry.value < kSearch || entry.value == HG_NONE);
     shortest = std::min<unsigned>(shortest, entry.length);
+    longest = std::max<unsigned>(longest, entry.length);
   }
   std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return a.address != b.address ? a.address < b.address : a.length < b.length;
   });
-  if (!entries.empty()) shared_ = shared_bits(entries.front(), entries.back(), shortest);
-  shift_ = kBits - shared_ - 16;
-  if (shared_ != 0) common_ = entries.front().address >> (kBits - shared_);
+  const unsigned shared = entries.empty() ? 0 : shared_bits(entries.front(), entries.back(), shortest);
+  const unsigned root_bits = std::clamp(longest > shared ? longest - shared : 1u, 1u, std::min(kRootBitsMax, kBits - shared));
+  shift_ = kBits - shared - root_bits;
+  slot_mask_ = (1u << root_bits) - 1;
+  shared_mask_ = mask_of<Address>(shared);
+  common_ = entries.empty() ? Address{0} : static_cast<Address>(entries.front().address & shared_mask_);
 
   const auto put = [this](Address start, uint32_t value) {
     if (!starts_.empty() && starts_.back() == start) {
@@ -83,22 +86,21 @@ void RangeTable<Address>::build(std::vector<PrefixEntry<Address>> entries) {
   }
   close_before(0, true);
 
-  root_.assign(65537, 0);
-  const Address base = shared_ == 0 ? Address{0} : static_cast<Address>(common_ << (kBits - shared_));
+  root_.resize(slot_mask_ + 1u);
   uint32_t range = 0;
-  for (uint32_t slot = 0; slot < 65536; slot++) {
-    const Address start = base | (static_cast<Address>(slot) << shift_);
+  for (uint32_t slot = 0; slot <= slot_mask_; slot++) {
+    const Address start = common_ | static_cast<Address>(static_cast<Address>(slot) << shift_);
+    const Address last = start | static_cast<Address>((Address{1} << shift_) - 1);
     while (range + 1 < starts_.size() && starts_[range + 1] <= start) range++;
-    root_[slot] = range;
+    const uint32_t first = range;
+    while (range + 1 < starts_.size() && starts_[range + 1] <= last) range++;
+    if (range == first) {
+      root_[slot] = values_[first];
+    } else {
+      root_[slot] = kSearch + static_cast<uint32_t>(spans_.size());
+      spans_.push_back({first, range - first + 1});
+    }
   }
-  // The last slot searches to the last range that starts inside the shared bits.
-  const Address end = base | (shared_ == 0 ? static_cast<Address>(~Address{0}) : static_cast<Address>(~Address{0}) >> shared_);
-  while (range + 1 < starts_.size() && starts_[range + 1] <= end) range++;
-  root_[65536] = range;
-  uint32_t largest = 0;
-  for (uint32_t slot = 0; slot < 65536; slot++) largest = std::max(largest, root_[slot + 1] - root_[slot] + 1);
-  fixed_steps_ = 0;
-  while (fixed_steps_ < kFixedStepsMax && (1u << fixed_steps_) < largest) fixed_steps_++;
 }
 
 template class RangeTable<uint32_t>;

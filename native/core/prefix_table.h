@@ -1,7 +1,8 @@
-// Longest-prefix match from an address to a 32-bit value: disjoint sorted ranges behind a 16-bit root.
+// Longest-prefix match from an address to a value below 2^31: disjoint sorted ranges behind a root array.
 //
-// Prefixes are flattened to ranges, so that a lookup is one root access and a short branch-free binary
-// search, whatever the nesting. Immutable once built: a new table is built beside it and the pointer to
+// Prefixes are flattened to ranges, so that a lookup is one root access and, only where a slot of the root holds
+// several ranges, a short branch-free binary search, whatever the nesting. The root has as many bits as the prefixes
+// need, 16 at most: blocks of equal length are a flat array, as large as there are blocks. Immutable once built: a new table is built beside it and the pointer to
 // it is swapped. Cost per prefix: at most 2 ranges of 8 bytes (IPv4) or 20 bytes (IPv6).
 #pragma once
 #include <cstdint>
@@ -36,29 +37,15 @@ class RangeTable {
   // Of equal prefixes the last wins.
   void build(std::vector<PrefixEntry<Address>> entries);
 
-  uint32_t lookup(Address address) const {
+  __attribute__((always_inline)) uint32_t lookup(Address address) const {
     // Everything outside the bits that all prefixes share has no prefix at all.
-    if (shared_ != 0 && (address >> (kBits - shared_)) != common_) return HG_NONE;
-    const uint32_t slot = static_cast<uint32_t>(address >> shift_) & 0xffff;
-    uint32_t low = root_[slot];
-    uint32_t count = root_[slot + 1] - low + 1;
-    // The last start that is not above the address; starts_[low] never is. A step with one candidate left
-    // changes nothing: where slots are small, a fixed number of steps saves a branch that nobody can predict.
-    for (unsigned step = 0; step < fixed_steps_; step++) {
-      const uint32_t half = count / 2;
-      low = starts_[low + half] <= address ? low + half : low;
-      count -= half;
-    }
-    while (count > 1) {
-      const uint32_t half = count / 2;
-      low = starts_[low + half] <= address ? low + half : low;
-      count -= half;
-    }
-    return values_[low];
+    if ((address & shared_mask_) != common_) return HG_NONE;
+    const uint32_t entry = root_[slot_of(address)];
+    return entry + 1 <= kSearch ? entry : search(address, spans_[entry - kSearch]);
   }
 
   void prefetch(Address address) const {
-    __builtin_prefetch(&root_[static_cast<uint32_t>(address >> shift_) & 0xffff]);
+    __builtin_prefetch(&root_[slot_of(address)]);
   }
 
   // All ranges in ascending order as visit(first address, value); the first begins at 0.
@@ -69,17 +56,41 @@ class RangeTable {
   size_t ranges() const { return starts_.size(); }
 
   size_t bytes() const {
-    return root_.size() * sizeof(uint32_t) + starts_.size() * sizeof(Address) + values_.size() * sizeof(uint32_t);
+    return root_.size() * sizeof(uint32_t) + spans_.size() * sizeof(Span) + starts_.size() * sizeof(Address) +
+           values_.size() * sizeof(uint32_t);
   }
 
  private:
-  unsigned fixed_steps_ = 0;  // enough for the largest slot, where that is small
-  unsigned shared_ = 0;  // leading bits that all prefixes have alike
-  unsigned shift_ = kBits - 16;
-  Address common_ = 0;             // those bits
-  std::vector<uint32_t> root_;     // by the 16 bits behind them: index of the range that holds the slot's start
-  std::vector<Address> starts_;    // first address of each range, ascending
-  std::vector<uint32_t> values_;   // value of each range
+  // Entries of the root from here up, but for HG_NONE, are the index of a span; below they are the value itself.
+  static constexpr uint32_t kSearch = 0x80000000;
+  static constexpr unsigned kRootBitsMax = 16;
+
+  // The ranges that one slot of the root reaches into.
+  struct Span {
+    uint32_t first, count;
+  };
+
+  uint32_t slot_of(Address address) const { return static_cast<uint32_t>(address >> shift_) & slot_mask_; }
+
+  uint32_t search(Address address, Span span) const {
+    // The last start that is not above the address; the first of a span never is.
+    uint32_t low = span.first;
+    for (uint32_t count = span.count; count > 1;) {
+      const uint32_t half = count / 2;
+      low = starts_[low + half] <= address ? low + half : low;
+      count -= half;
+    }
+    return values_[low];
+  }
+
+  unsigned shift_ = 0;
+  uint32_t slot_mask_ = 0;
+  Address shared_mask_ = 0;  // leading bits that all prefixes have alike
+  Address common_ = 0;       // those bits
+  std::vector<uint32_t> root_;    // by the bits behind them
+  std::vector<Span> spans_;       // of slots with several ranges
+  std::vector<Address> starts_;   // first address of each range, ascending
+  std::vector<uint32_t> values_;  // value of each range
 };
 
 extern template class RangeTable<uint32_t>;
@@ -92,7 +103,7 @@ class PrefixTable {
   PrefixTable(std::vector<PrefixEntry<uint32_t>> v4, std::vector<PrefixEntry<Address6>> v6);
 
   // `at`: an address in network order as it stands in the packet; `network` is 4 or 6.
-  uint32_t lookup(uint8_t network, const uint8_t* at) const {
+  __attribute__((always_inline)) uint32_t lookup(uint8_t network, const uint8_t* at) const {
     return network == 4 ? v4_.lookup(load_be32(at)) : v6_.lookup(load_address6(at));
   }
   uint32_t lookup4(uint32_t address) const { return v4_.lookup(address); }

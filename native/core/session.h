@@ -1,8 +1,9 @@
 // The record of one TCP session and the table of them.
 //
-// 256 bytes in four cache lines, ordered by how often they are touched: the key with the sequence state
-// of both sides (every segment), the samples of both sides (nearly every segment), the holes of each side
-// (losses only). "a" is the endpoint with the lower (address, port); side 0 is what a sends.
+// 64 bytes, one cache line, have all that a segment in order needs; what is seldom asked lies in a second array, since
+// random accesses cost by the page as well as by the line. A session is known by 64 bits of a keyed hash of its tuple
+// and by nothing else: of a million sessions, one new one in 18 million million would be taken for another. "a" is
+// the endpoint with the lower (address, port); side 0 is what a sends.
 #pragma once
 #include <cstdint>
 
@@ -12,7 +13,6 @@
 namespace headgate {
 
 inline constexpr unsigned kHoles = 4;
-inline constexpr unsigned kRecent = 3;
 
 // Sequence space that one side skipped and has not filled since.
 struct Hole {
@@ -24,26 +24,28 @@ struct Hole {
 
 enum class Sample : uint8_t { None = 0, Sequence = 1, Timestamp = 2 };
 
-// What is kept of the segments that one side sends.
+// Facts of one side, read and written as one word where all of them are asked at once.
+struct SideFlags {
+  uint16_t holes : 3 = 0;
+  uint16_t sample : 2 = 0;           // Sample
+  uint16_t probed : 1 = 0;           // one byte was sent into a closed window
+  uint16_t id_steps : 4 = 0;         // identifications in a row that rose by a little: 3 and more are believed
+  uint16_t is_seeded : 1 = 0;        // `next` holds
+  uint16_t is_closed_window : 1 = 0; // this side advertised window 0
+  uint16_t has_fin : 1 = 0;
+  uint16_t payload_class : 3 = 0;    // kPayloadClasses: what one segment of this side may carry
+};
+
+// Payload up to which a segment with timestamps is one segment and no super-packet: the usual MSS values, rounded down.
+inline constexpr uint16_t kPayloadClasses[8] = {1448, 1440, 1428, 1388, 1368, 1348, 1208, 0};
+
+// What is kept of the segments that one side sends, and asked for each of them.
 struct Side {
-  uint32_t sample_key;      // acknowledgement or TSecr that ends the outstanding round-trip sample
-  uint32_t sample_us;       // when it began
-  uint16_t recent[kRecent]; // fingerprints of its last data segments: a copy of one is a duplicate
-  uint16_t ip_id;           // newest IPv4 identification
-  uint32_t segments;        // data segments sent
-  uint32_t tsval;           // highest TSval sent
-  uint16_t rtt_min;         // between the unit and the other end, in units of 32 us; 0 unknown
-  uint16_t mss;             // what the other end announced; 0 unknown
-  uint16_t retransmitted;   // segments; stays at 65535
-  uint8_t holes : 3;
-  uint8_t recent_at : 2;
-  uint8_t sample : 2;          // Sample
-  uint8_t probed : 1;          // one byte was sent into a closed window
-  uint8_t id_steps : 4;        // identifications in a row that rose by a little: 3 and more are believed
-  uint8_t is_seeded : 1;       // `next` holds
-  uint8_t is_closed_window : 1;  // this side advertised window 0
-  uint8_t has_syn : 1;
-  uint8_t has_fin : 1;
+  uint32_t sample_key;  // acknowledgement or TSecr that ends the outstanding round-trip sample
+  uint32_t sample_us;   // when it began
+  uint32_t tsval;       // highest TSval sent
+  uint16_t ip_id;       // newest IPv4 identification
+  SideFlags flags;
 };
 
 enum class SessionState : uint8_t { HalfOpen = 0, OneSided, Established, Closed };
@@ -52,26 +54,23 @@ struct alignas(64) Session {
   uint32_t hash;
   uint8_t reach : 4;
   uint8_t displaced : 4;
-  uint8_t network;  // 4 or 6
   SessionState state;
-  uint8_t link;     // where its last packet went or came from
-  uint64_t address[4];  // a high, a low, b high, b low; IPv4 in the low words
-  uint32_t ports;       // a's in the high half
+  uint8_t rtt_min[2];  // between the unit and the end that side's segments go to, in kRttUnitUs; 0 unknown
+  uint32_t tag;        // with `hash` the 64 bits that a search compares
   uint32_t last_seen_ms;
   uint32_t next[2];   // per side: the sequence number after the highest that it sent
   uint32_t acked[2];  // per side: how far the other side has acknowledged it
   Side side[2];
+};
+
+struct SessionRest {
+  uint16_t mss[2];    // per side: what the other end announced; 0 unknown
+  uint16_t print[2];  // per side: of its last data segment without timestamps and identification
   Hole hole[2][kHoles];
 };
-static_assert(sizeof(Hole) == 16 && sizeof(Side) == 32 && sizeof(Session) == 256);
-
-struct SessionKey {
-  uint64_t address[4];
-  uint32_t ports;
-  uint32_t hash;
-  uint8_t network;
-  uint8_t side;  // the side that sent this packet
-};
+static_assert(sizeof(Hole) == 16 && sizeof(Side) == 16 && sizeof(Session) == 64 && sizeof(SessionRest) == 136);
+// Up to 65 ms, above which nothing is decided by a round trip.
+inline constexpr uint32_t kRttUnitUs = 256;
 
 // Secret words of the hash, drawn at start: chosen tuples must not collide on purpose.
 struct HashKey {
@@ -84,15 +83,38 @@ inline constexpr uint32_t kClosedMs = 10'000;
 inline constexpr uint32_t kOneSidedMs = 60'000;
 inline constexpr uint32_t kIdleMs = 300'000;
 
-// `data` is the packet that `parsed` was read from; parsed.has_tcp holds.
-SessionKey session_key(const uint8_t* data, const Parsed& parsed, const HashKey& key);
-
-inline bool is_of(const Session& session, const SessionKey& key) {
-  // One comparison of all words: a mispredicted branch per word costs more than the words.
-  return ((session.address[0] ^ key.address[0]) | (session.address[1] ^ key.address[1]) |
-          (session.address[2] ^ key.address[2]) | (session.address[3] ^ key.address[3]) |
-          (session.ports ^ key.ports) | static_cast<uint64_t>(session.network ^ key.network)) == 0;
+// One step of a keyed multiply-and-fold hash (the NH idea of UMAC, RFC 4418 section 5.2): without the key
+// nobody can choose words that make the product collide.
+inline uint64_t fold(uint64_t a, uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
+
+// What finds a session: 64 bits of its keyed hash, and the side that sent the packet at hand.
+struct SessionTag {
+  uint32_t hash, tag;
+  uint8_t side;
+};
+
+inline SessionTag finish_tag(uint64_t hash, uint64_t network, uint32_t ports, bool side, const HashKey& secret) {
+  hash = fold(hash ^ secret.word[4], (network << 32 | ports) + secret.word[5]);
+  return {BrentTable<Session>::usable(static_cast<uint32_t>(hash >> 32)), static_cast<uint32_t>(hash), side};
+}
+
+// Of a packet of IPv4. Which end is a takes no branch: in traffic both ways nobody can predict it.
+inline SessionTag session_tag4(uint32_t source, uint32_t destination, uint16_t source_port, uint16_t destination_port,
+                               const HashKey& secret) {
+  const uint64_t from = static_cast<uint64_t>(source) << 16 | source_port;
+  const uint64_t to = static_cast<uint64_t>(destination) << 16 | destination_port;
+  const bool side = from > to;
+  const uint64_t a = side ? to : from, b = side ? from : to;
+  const auto ports = static_cast<uint32_t>(a << 16 | (b & 0xffff));
+  return finish_tag(fold((a >> 16) + secret.word[0], (b >> 16) + secret.word[1]), 4, ports, side, secret);
+}
+
+// The same of any packet: `data` is what `parsed` was read from; parsed.has_tcp holds.
+SessionTag session_tag(const uint8_t* data, const Parsed& parsed, const HashKey& key);
 
 inline uint32_t lifetime_ms(SessionState state) {
   constexpr uint32_t by_state[] = {kHalfOpenMs, kOneSidedMs, kIdleMs, kClosedMs};
@@ -103,34 +125,34 @@ class SessionTable {
  public:
   SessionTable(void* memory, size_t slots) : table_(memory, slots) {}
 
-  static size_t bytes(size_t slots) { return slots * sizeof(Session); }
+  static size_t bytes(size_t slots) { return BrentTable<Session, SessionRest>::bytes(slots); }
 
-  void prefetch(uint32_t hash) {
-    const Session* session = &table_.home(hash);
-    __builtin_prefetch(session, 1);
-    __builtin_prefetch(session->side, 1);
+  void prefetch(uint32_t hash) { __builtin_prefetch(&table_.home(hash), 1); }
+  // The rest as well, of what is not going to be a segment in order.
+  void prefetch_whole(uint32_t hash) {
+    prefetch(hash);
+    __builtin_prefetch(&table_.rest_of(table_.home(hash)), 1);
   }
   // Second stage: when the first choice is taken by another, the next place that the key may be.
   void prefetch_second(uint32_t hash) {
     const Session& home = table_.home(hash);
     if (home.hash == hash || home.reach == 0) return;
-    const Session* session = &table_.second(hash);
-    __builtin_prefetch(session, 1);
-    __builtin_prefetch(session->side, 1);
+    __builtin_prefetch(&table_.second(hash), 1);
   }
 
-  Session* find(const SessionKey& key) {
-    return table_.find(key.hash, [&](const Session& session) { return is_of(session, key); });
+  Session* find(const SessionTag& key) {
+    return table_.find(key.hash, [&](const Session& session) { return session.tag == key.tag; });
   }
-  // A new record, zero but for its key, or nullptr when the table holds only sessions that must stay:
+  // A new record, zero but for its tag, or nullptr when the table holds only sessions that must stay:
   // established ones are never evicted for a new one; half-open and one-sided ones are, the stalest first.
-  Session* insert(const SessionKey& key, uint32_t now_ms);
+  Session* insert(const SessionTag& key, uint32_t now_ms);
 
   const BrentStats& stats() const { return table_.stats(); }
-  BrentTable<Session>& table() { return table_; }
+  SessionRest& rest_of(const Session& session) { return table_.rest_of(session); }
+  BrentTable<Session, SessionRest>& table() { return table_; }
 
  private:
-  BrentTable<Session> table_;
+  BrentTable<Session, SessionRest> table_;
 };
 
 }  // namespace headgate

@@ -38,8 +38,10 @@ struct Tracked {
   uint32_t rtt_us;     // a round trip between the unit and the *sender* of this packet, which ended a sample
 };
 
+class RecentSegments;
+
 // `now_us` and `now_ms` are the packet's time, truncated; both only ever differ by less than their range.
-Tracked track(Session& session, unsigned side, const Parsed& parsed, uint32_t segment_bytes, uint32_t now_us,
-              uint32_t now_ms);
+Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, uint32_t segment_bytes, uint32_t now_us,
+              uint32_t now_ms, RecentSegments& recent);
 
 }  // namespace headgate

@@ -5,6 +5,7 @@
 
 #include "core/byte_order.h"
 #include "core/checksum.h"
+#include "core/common_packet.h"
 #include "support.h"
 
 namespace headgate::test {
@@ -179,6 +180,92 @@ TEST_CASE("a host may not set a DSCP that means a link") {
   CHECK(after[15] == 1);
   CHECK(header_checksum(after.data() + 14) == 0);
   CHECK(unit.pipeline.counts().cleared == 1);
+}
+
+TEST_CASE("a packet whose IP header is cut short is not marked, though a mark is due") {
+  Unit unit;
+  unit.tables.marks.enabled = 1;
+  unit.tables.wires[0].may_mark = true;
+  unit.tables.marks.reserved_dscp = 1ull;
+  unit.tables.marks.marks[0] = {101, 10, 0};
+  for (auto& entry : unit.tables.marks.spread) entry = 0;
+  const auto whole = ethernet(ipv4_tcp(outbound_shape()));
+  for (size_t length = 14; length < 34; length++) {
+    const std::vector<uint8_t> cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
+    Frame frame(cut, 1);
+    frame.packet.wire_length = static_cast<uint32_t>(whole.size());
+    CHECK(unit.pass(frame, Direction::Outbound) == cut);
+    CHECK(frame.packet.verdict == Verdict::Forward);
+  }
+  CHECK(unit.pipeline.counts().marked == 0);
+}
+
+// The same segments behind an Ethernet header take the short way, and as raw IPv4 the general one.
+TEST_CASE("the short way of the commonest packets leaves the same sessions and counts as the general one") {
+  INFO("seed ", seed());
+  Random random(40);
+  Unit quick, general;
+  struct End {
+    uint32_t next, tsval;
+    uint16_t ip_id;
+  };
+  struct Conversation {
+    TcpShape shape;
+    End end[2];
+  };
+  std::vector<Conversation> all(24);
+  for (auto& each : all) {
+    each.shape.source = kOurs + random.below(200);
+    each.shape.destination_port = static_cast<uint16_t>(random.one_in(8) ? 53 : 80 + random.below(3));
+    each.shape.source_port = static_cast<uint16_t>(random.next());
+    for (auto& end : each.end) end = {static_cast<uint32_t>(random.next()), 1 + random.below(3), static_cast<uint16_t>(random.next())};
+  }
+  uint64_t now_us = 1'000'000'000;
+  uint64_t steady = 0;
+  for (unsigned i = 0; i < (is_long() ? 2'000'000u : 60'000u); i++) {
+    now_us += random.one_in(5000) ? random.below(70'000'000) : random.below(3000);
+    Conversation& each = all[random.below(24)];
+    const unsigned side = random.below(2);
+    End& own = each.end[side];
+    TcpShape shape = each.shape;
+    if (side == 1) std::swap(shape.source, shape.destination), std::swap(shape.source_port, shape.destination_port);
+    shape.payload = random.one_in(3) ? 0 : random.one_in(30) ? random.below(4000) : 1 + random.below(1448);
+    shape.seq = own.next;
+    if (random.one_in(12)) shape.seq += random.one_in(40) ? static_cast<uint32_t>(random.next()) : random.below(3000) - 2000;
+    shape.ack = each.end[side ^ 1].next - (random.one_in(4) ? random.below(2000) : 0);
+    shape.has_timestamps = !random.one_in(60);
+    own.tsval += random.one_in(3);
+    shape.tsval = random.one_in(200) ? 0 : own.tsval - (random.one_in(15) ? 3 : 0);
+    shape.tsecr = each.end[side ^ 1].tsval - random.below(2);
+    shape.ip_id = random.one_in(25) ? static_cast<uint16_t>(random.next()) : ++own.ip_id;
+    shape.window = random.one_in(50) ? 0 : 500;
+    if (random.one_in(400)) shape.flags = static_cast<uint8_t>(random.next());
+    if (shape.flags & kTcpSyn) shape.mss = static_cast<uint16_t>(random.one_in(2) ? 1460 : 50 + random.below(2000));
+    if (static_cast<int32_t>(shape.seq + shape.payload - own.next) > 0) own.next = shape.seq + shape.payload;
+    const auto ip = ipv4_tcp(shape);
+    Frame a(ethernet(ip), 1, now_us), b(ip, 101, now_us);
+    steady += is_common(a.packet);
+    const Direction direction = side == 0 ? Direction::Outbound : Direction::Inbound;
+    quick.pass(a, direction);
+    general.pass(b, direction);
+  }
+  CHECK(steady > 1000);
+  Pipeline& one = quick.pipeline;
+  Pipeline& other = general.pipeline;
+  for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
+    CHECK(std::memcmp(&one.tcp(HG_LINK_UNKNOWN, direction), &other.tcp(HG_LINK_UNKNOWN, direction), sizeof(hg_tcp_counts)) == 0);
+    CHECK(std::memcmp(&one.rtt(HG_LINK_UNKNOWN, direction), &other.rtt(HG_LINK_UNKNOWN, direction), sizeof(RttHistogram)) == 0);
+    CHECK(one.traffic(3, HG_LINK_UNKNOWN, direction).packets == other.traffic(3, HG_LINK_UNKNOWN, direction).packets);
+    CHECK(one.traffic(3, HG_LINK_UNKNOWN, direction).ip_bytes == other.traffic(3, HG_LINK_UNKNOWN, direction).ip_bytes);
+  }
+  CHECK(std::memcmp(&one.block_rtt(3), &other.block_rtt(3), sizeof(BlockRtt)) == 0);
+  CHECK(one.counts().tcp_segments == other.counts().tcp_segments);
+  CHECK(one.counts().sessions == other.counts().sessions);
+  CHECK(one.counts().resyncs == other.counts().resyncs);
+  for (size_t i = 0; i < one.sessions().table().slots(); i++)
+    REQUIRE(std::memcmp(&one.sessions().table().at(i), &other.sessions().table().at(i), sizeof(Session)) == 0);
+  CHECK(one.tcp(HG_LINK_UNKNOWN, Direction::Outbound).lost_beyond > 0);
+  CHECK(one.rtt(HG_LINK_UNKNOWN, Direction::Outbound).samples > 0);
 }
 
 TEST_CASE("an outbound packet is counted for the link that its mark names") {

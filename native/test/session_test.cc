@@ -30,12 +30,12 @@ HashKey random_key(Random& random) {
   return key;
 }
 
-SessionKey key_of(const TcpShape& shape, const HashKey& secret) {
+SessionTag key_of(const TcpShape& shape, const HashKey& secret) {
   const Frame frame(ipv4_tcp(shape), 101);
   Parsed parsed;
   parse(frame.packet, parsed);
   REQUIRE(parsed.has_tcp);
-  return session_key(frame.packet.data, parsed, secret);
+  return session_tag(frame.packet.data, parsed, secret);
 }
 
 // Mean probes of a successful search after random inserts up to `load`.
@@ -110,17 +110,17 @@ TEST_CASE("successful searches cost what Brent's method promises") {
   CHECK(nine == doctest::Approx(1.80).epsilon(0.03));
 }
 
-TEST_CASE("both directions of a session have one key, and the sides differ") {
+TEST_CASE("both directions of a session have one tag, and the sides differ") {
   Random random(8);
   const HashKey secret = random_key(random);
   const TcpShape there;
   TcpShape back = there;
   std::swap(back.source, back.destination);
   std::swap(back.source_port, back.destination_port);
-  const SessionKey a = key_of(there, secret), b = key_of(back, secret);
+  const SessionTag a = key_of(there, secret), b = key_of(back, secret);
   CHECK(a.hash == b.hash);
   CHECK(a.side != b.side);
-  CHECK(a.ports == b.ports);
+  CHECK(a.tag == b.tag);
 }
 
 TEST_CASE("tuples that collide under one secret do not under another") {

@@ -1,4 +1,5 @@
 #include "core/tcp.h"
+#include "core/tcp_steady.h"
 
 #include <map>
 
@@ -10,6 +11,9 @@ namespace {
 // One session seen from mid-path; `down` is what the far end sends, `up` what ours sends.
 struct Story {
   Session session{};
+  SessionRest rest{};
+  std::vector<uint8_t> memory = std::vector<uint8_t>(RecentSegments::kBytes);
+  RecentSegments recent{memory.data()};
   uint32_t now_us = 5'000'000;
 
   Tracked segment(unsigned side, uint32_t seq, uint32_t payload, uint32_t ack, uint8_t flags = kTcpAck,
@@ -26,7 +30,7 @@ struct Story {
     parsed.ip_id = ip_id;
     parsed.has_timestamps = tsval != 0;
     parsed.tsval = tsval;
-    return track(session, side, parsed, 0, now_us, now_us / 1000);
+    return track(session, rest, side, parsed, 0, now_us, now_us / 1000, recent);
   }
   SegmentClass data(uint32_t seq, uint32_t payload, uint32_t tsval = 0, uint16_t ip_id = 0) {
     return segment(0, seq, payload, 1, kTcpAck, tsval, ip_id).segment_class;
@@ -148,11 +152,11 @@ TEST_CASE("a super-packet counts as the segments it becomes") {
   parsed.tcp_flags = kTcpAck;
   parsed.payload_bytes = 400'000;
   parsed.ip_bytes = 400'060;
-  CHECK(track(story.session, 0, parsed, 1440, 0, 0).segments == 278);
+  CHECK(track(story.session, story.rest, 0, parsed, 1440, 0, 0, story.recent).segments == 278);
   parsed.seq = 400'000;
   // Without the size of a segment, by the MSS that the other end announced.
-  story.session.side[0].mss = 1000;
-  CHECK(track(story.session, 0, parsed, 0, 0, 0).segments == 400);
+  story.rest.mss[0] = 1000;
+  CHECK(track(story.session, story.rest, 0, parsed, 0, 0, 0, story.recent).segments == 400);
 }
 
 TEST_CASE("the handshake gives a round trip to each side") {

@@ -45,20 +45,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ip[10] = static_cast<uint8_t>(right >> 8);
     ip[11] = static_cast<uint8_t>(right);
   }
-  const bool is_changed = set_dscp(packet, parsed, dscp);
+  const bool has_header =
+      parsed.network != 0 && parsed.network_offset + (parsed.network == 4 ? 20u : 40u) <= packet.captured;
+  const bool is_changed = has_header && set_dscp(packet, parsed.network, parsed.network_offset, dscp);
   if (is_whole_ipv4) require(checksum_of(packet.data + parsed.network_offset) == 0);
   Parsed after;
   parse(packet, after);
   if (is_changed) {
     require(after.tos == ((dscp << 2) | (parsed.tos & 3)));
-    require(!set_dscp(packet, after, dscp));
+    require(!set_dscp(packet, after.network, after.network_offset, dscp));
   }
   after.tos = parsed.tos;
   require(after == parsed);
-  if (set_vlan(packet, parsed, vid)) {
+  if (set_vlan(packet, parsed.first_tag_offset, vid)) {
     parse(packet, after);
     require(after.vlan == vid);
-    require(!set_vlan(packet, after, vid));
+    require(!set_vlan(packet, after.first_tag_offset, vid));
   }
   return 0;
 }

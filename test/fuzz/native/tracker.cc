@@ -1,8 +1,10 @@
 // The tracker on any sequence of segments of one session. What must hold: holes stay in order, apart and
 // below what was sent; what was acknowledged is never beyond what was sent; counts fit the payload.
 #include <cstdlib>
+#include <cstring>
 
 #include "core/tcp.h"
+#include "core/tcp_steady.h"
 
 using namespace headgate;
 
@@ -14,17 +16,17 @@ void require(bool holds) {
 
 int32_t ahead(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b); }
 
-void check(const Session& session) {
+void check(const Session& session, const SessionRest& rest) {
   for (unsigned side = 0; side < 2; side++) {
     const Side& own = session.side[side];
-    require(own.holes <= kHoles && own.recent_at < kRecent);
-    for (unsigned i = 0; i < own.holes; i++) {
-      const Hole& hole = session.hole[side][i];
+    require(own.flags.holes <= kHoles);
+    for (unsigned i = 0; i < own.flags.holes; i++) {
+      const Hole& hole = rest.hole[side][i];
       require(ahead(hole.end, hole.start) > 0);
       require(ahead(session.next[side], hole.end) >= 0);
-      if (i > 0) require(ahead(hole.start, session.hole[side][i - 1].end) >= 0);
+      if (i > 0) require(ahead(hole.start, rest.hole[side][i - 1].end) >= 0);
     }
-    if (own.is_seeded) require(ahead(session.next[side], session.acked[side]) >= 0);
+    if (own.flags.is_seeded) require(ahead(session.next[side], session.acked[side]) >= 0);
   }
 }
 
@@ -34,6 +36,10 @@ void check(const Session& session) {
 // acknowledgement offset (16 bits, signed), TSval offset, identification step, window, spare.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Session session{};
+  SessionRest rest{};
+  static uint8_t memory[RecentSegments::kBytes];
+  std::memset(memory, 0, sizeof memory);
+  RecentSegments recent(memory);
   uint32_t now_us = 0xfffff000, tsval = 0xfffffff0;
   uint32_t sent[2] = {0xffffff00, 0x7fffff00};
   uint16_t id = 0xfff0;
@@ -56,12 +62,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     parsed.ip_id = id = static_cast<uint16_t>(id + static_cast<int8_t>(data[9]));
     parsed.window = data[10];
     parsed.mss = (data[11] & 8) != 0 && (parsed.tcp_flags & kTcpSyn) ? 1460 : 0;
-    const Tracked tracked = track(session, side, parsed, (data[11] & 16) != 0 ? 700 : 0, now_us, now_us / 1000);
+    const Tracked tracked = track(session, rest, side, parsed, (data[11] & 16) != 0 ? 700 : 0, now_us, now_us / 1000, recent);
     require(tracked.new_bytes + tracked.old_bytes <= parsed.payload_bytes);
     require(tracked.segment_class < SegmentClass::Count);
     if (is_retransmission(tracked.segment_class)) require(tracked.old_segments >= 1);
-    check(session);
-    if (session.side[side].is_seeded) sent[side] = session.next[side];
+    check(session, rest);
+    if (session.side[side].flags.is_seeded) sent[side] = session.next[side];
   }
   return 0;
 }
