@@ -37,6 +37,7 @@ struct hg_gate {
 
 #define HG_CHANGED_QDISC 1u
 #define HG_CHANGED_PROMISCUOUS 2u
+#define HG_CHANGED_LOWERED 4u /* set down to pass a lost carrier on */
 
 /* What the kernel forwarded in one direction, per CPU. */
 struct hg_bypassed {

@@ -69,7 +69,7 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
     if (!each.IsObject()) return misused(env, "engineOpen: a wire is an object");
     const auto wire = each.As<Napi::Object>();
     wires.push_back({text_of(wire, "name"), text_of(wire, "inside"), text_of(wire, "outside"),
-                     driver_of(text_of(wire, "driver"))});
+                     driver_of(text_of(wire, "driver")), wire.Get("passesLinkState").ToBoolean().Value()});
   }
   const auto given = info[1].As<Napi::Object>();
   EngineCapacity capacity;
@@ -114,6 +114,13 @@ Napi::Value engine_snapshot(const Napi::CallbackInfo& info) {
   counts.Set("pipeline", bytes_of(env, std::vector{engine->pipeline_counts()}));
   counts.Set("resolvers", bytes_of(env, engine->resolvers()));
   return counts;
+}
+
+// engineWires(handle) -> hg_wire_counts of each wire, without reading anything else
+Napi::Value engine_wires(const Napi::CallbackInfo& info) {
+  const Engine* const engine = engine_of(info);
+  if (engine == nullptr) return misused(info.Env(), "engineWires(handle)");
+  return bytes_of(info.Env(), engine->wire_counts());
 }
 
 Napi::Value engine_findings(const Napi::CallbackInfo& info) {
@@ -169,6 +176,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
+  exports.Set("engineWires", Napi::Function::New<engine_wires>(env));
   exports.Set("gateInstall", Napi::Function::New<gate_install>(env));
   exports.Set("gateRelease", Napi::Function::New<gate_release>(env));
   exports.Set("gateStatus", Napi::Function::New<gate_status>(env));

@@ -136,6 +136,16 @@ std::optional<Failure> read_port(const std::string& name, PortFacts* facts) {
   return std::nullopt;
 }
 
+bool set_up(const std::string& name, bool is_up) {
+  const ControlSocket control;
+  ifreq ask = {};
+  name.copy(ask.ifr_name, IFNAMSIZ - 1);
+  if (!control.call(SIOCGIFFLAGS, &ask)) return false;
+  if (((ask.ifr_flags & IFF_UP) != 0) == is_up) return true;
+  ask.ifr_flags = static_cast<short>(ask.ifr_flags ^ IFF_UP);
+  return control.call(SIOCSIFFLAGS, &ask);
+}
+
 std::optional<Failure> check_port(const std::string& name, const PortFacts& facts) {
   if (auto failure = check_mirror_port(name, facts)) return failure;
   if (const std::string address = address_of(name); !address.empty())

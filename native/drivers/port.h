@@ -21,6 +21,9 @@ struct PortFacts {
 // Reads what the kernel knows; `interface_missing` when there is no such interface.
 std::optional<Failure> read_port(const std::string& name, PortFacts* facts);
 
+// Sets the interface administratively up or down; whether that was possible.
+bool set_up(const std::string& name, bool is_up);
+
 // Whether the interface can be a port: it exists, is up, is Ethernet, has no address and no master, and no other
 // headgate holds it.
 std::optional<Failure> check_port(const std::string& name, const PortFacts& facts);

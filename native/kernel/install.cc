@@ -225,8 +225,9 @@ std::optional<Failure> release_gate(const std::string& wire) {
     const uint32_t changed = page->changed[direction];
     detach(interface, page->program, (changed & HG_CHANGED_QDISC) != 0);
     std::array<char, IFNAMSIZ> name = {};
-    if ((changed & HG_CHANGED_PROMISCUOUS) != 0 && if_indextoname(interface, name.data()) != nullptr)
-      set_promiscuous(name.data(), false);
+    if (if_indextoname(interface, name.data()) == nullptr) continue;
+    if ((changed & HG_CHANGED_PROMISCUOUS) != 0) set_promiscuous(name.data(), false);
+    if ((changed & HG_CHANGED_LOWERED) != 0) set_up(name.data(), true);
   }
   munmap(page, static_cast<size_t>(getpagesize()));
   for (const char* map : kMaps) unlink((directory + "/" + map).c_str());

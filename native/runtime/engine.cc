@@ -178,7 +178,8 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const 
       return Failure{"driver_unfit", "not enough memory for wire " + options.name + ": " +
                                          std::to_string(Pipeline::bytes(settings) >> 20) +
                                          " MiB wanted; fewer session slots or blocks take less"};
-    const WireOptions wire = {options.name, options.inside, options.outside, static_cast<uint16_t>(members_.size())};
+    const WireOptions wire = {options.name, options.inside, options.outside, static_cast<uint16_t>(members_.size()),
+                              options.passes_link_state};
     auto failure = make_wire(&member->options, &member->gate, &member->wire);
     if (!failure && member->gate.is_open()) {
       member->before = member->gate.tallies();

@@ -22,6 +22,7 @@ struct EngineWire {
   std::string inside;
   std::string outside;
   DriverKind driver = DriverKind::Auto;
+  bool passes_link_state = false;
 };
 
 // Everything is allocated for these at open and never grows.

@@ -17,6 +17,7 @@ constexpr uint64_t kInspectNs = 200'000'000;
 std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline* pipeline) {
   options_ = options;
   pipeline_ = pipeline;
+  undo_lowering(gate_, options);
   names_[kInbound] = options.outside;
   names_[kOutbound] = options.inside;
   if (auto failure = check_pair(options.name, options.inside, options.outside, &facts_[kOutbound], &facts_[kInbound]))
@@ -33,6 +34,7 @@ std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline
 
 void ForwardingWire::close() {
   stop();
+  raise_ports(gate_);
   for (const uint32_t side : {kInbound, kOutbound}) {
     ports_[side].close();
     claims_[side].release();
@@ -113,6 +115,7 @@ void ForwardingWire::wait() {
 void ForwardingWire::inspect() {
   inspected_ns_ = clock_ns(CLOCK_MONOTONIC);
   copy_tables(inspected_ns_);
+  pass_links(gate_, inspected_ns_);
   bool is_down = false;
   for (uint32_t side = 0; side < 2; side++) {
     PortFacts now;

@@ -11,7 +11,7 @@ namespace headgate {
 class ForwardingWire final : public Wire {
  public:
   // `gate` is that of the wire, open, and outlives it; none where nothing is installed.
-  explicit ForwardingWire(const Gate* gate) : heartbeat_(gate) {}
+  explicit ForwardingWire(const Gate* gate) : gate_(gate), heartbeat_(gate) {}
   ~ForwardingWire() override { close(); }
 
   std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
@@ -30,6 +30,7 @@ class ForwardingWire final : public Wire {
   void inspect();
   bool reopen(uint32_t side);
 
+  const Gate* gate_;
   Heartbeat heartbeat_;
   // By direction: frames tapped until then (CLOCK_REALTIME) were left to the gate; 0 when there are none.
   std::array<uint64_t, 2> discard_until_ns_ = {};

@@ -24,6 +24,7 @@ KernelWire::~KernelWire() { close(); }
 std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pipeline) {
   options_ = options;
   pipeline_ = pipeline;
+  undo_lowering(gate_, options);
   PortFacts& inside = facts_[kOutbound];
   PortFacts& outside = facts_[kInbound];
   if (auto failure = check_pair(options.name, options.inside, options.outside, &inside, &outside)) return failure;
@@ -54,6 +55,7 @@ void KernelWire::close() {
   if (ring_ != nullptr) ring_buffer__free(ring_);
   ring_ = nullptr;
   copies_.close();
+  raise_ports(gate_);
   for (PortClaim& claim : claims_) claim.release();
 }
 
@@ -129,6 +131,7 @@ void KernelWire::adapt() {
 void KernelWire::inspect() {
   inspected_ns_ = clock_ns(CLOCK_MONOTONIC);
   copy_tables(inspected_ns_);
+  pass_links(gate_, inspected_ns_);
   bool is_up = true;
   for (const uint32_t direction : {kInbound, kOutbound}) {
     PortFacts now;

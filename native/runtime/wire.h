@@ -12,6 +12,8 @@
 #include "core/pipeline.h"
 #include "drivers/driver.h"
 #include "drivers/failure.h"
+#include "kernel/install.h"
+#include "runtime/link_pass.h"
 
 namespace headgate {
 
@@ -20,6 +22,7 @@ struct WireOptions {
   std::string inside;
   std::string outside;  // empty with a mirror
   uint16_t index = 0;   // written into Packet::wire
+  bool passes_link_state = false;
 };
 
 enum class WireState : uint8_t { Forwarding = 0, Bypass = 1, Down = 2 };
@@ -64,6 +67,13 @@ class Wire {
   // Refreshes the copies of the pipeline's tables when they are old; called by run() now and then.
   void copy_tables(uint64_t now_ns);
 
+  // Takes a port up again that an earlier unit had taken down and could not; before the ports are looked at.
+  static void undo_lowering(const Gate* gate, const WireOptions& options);
+  // Passes a lost or regained carrier on, when that is set; called now and then. `gate` may be none.
+  void pass_links(const Gate* gate, uint64_t now_ns);
+  // Takes up what pass_links() took down.
+  void raise_ports(const Gate* gate);
+
   virtual void run() = 0;
 
   WireOptions options_;
@@ -74,6 +84,7 @@ class Wire {
   std::atomic<bool> is_stopping_{false};
   int wake_ = -1;  // an eventfd
   std::thread thread_;
+  LinkPass links_;
   uint64_t copied_ns_ = 0;
   mutable std::mutex copy_;
   std::vector<Resolver> resolvers_;

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { HeadgateError } from '../core/base/error.ts';
 import { wiresOf } from '../daemon/configure.ts';
+import { type WireEvent, WireHook } from '../daemon/wire-hook.ts';
 import {
   defaultStaleMs,
   type InstalledStatus,
@@ -39,11 +40,15 @@ export function register(program: Command): void {
       parseStale,
       defaultStaleMs,
     )
-    .action((options: Options) => {
-      const wires = wiresOf(requireSettings(options.config)).filter(
-        ({ driver }) => driver !== 'mirror',
-      );
+    .action(async (options: Options) => {
+      const settings = requireSettings(options.config);
+      const wires = wiresOf(settings).filter(({ driver }) => driver !== 'mirror');
       for (const each of wires) installWire(each, options.stale);
+      // Until a unit says that it is ready; one that runs has said so, and goes on.
+      for (const { name, driver, hook, hookTimeout } of settings.wires) {
+        if (!hook || driver === 'mirror' || readInstalled(name).path === 'unit') continue;
+        await told(name, hook, hookTimeout, 'bypass');
+      }
       report(
         options,
         wires.map(({ name }) => name),
@@ -52,17 +57,21 @@ export function register(program: Command): void {
   command(
     'release',
     'takes it off every wire; from then on nothing passes, or only while headgate runs',
-  ).action((options: Options) => {
-    const names = wiresOf(requireSettings(options.config)).map(({ name }) => name);
-    for (const name of names) {
+  ).action(async (options: Options) => {
+    const { wires } = requireSettings(options.config);
+    for (const { name, hook, hookTimeout } of wires) {
       try {
         releaseWire(name);
       } catch (error) {
         // Nothing to take off is what was asked for.
         if (!(error instanceof HeadgateError && error.code === 'not_installed')) throw error;
       }
+      if (hook) await told(name, hook, hookTimeout, 'released');
     }
-    report(options, names);
+    report(
+      options,
+      wires.map(({ name }) => name),
+    );
   });
   command('status', 'who forwards on every wire, and how much the kernel has').action(
     (options: Options) => {
@@ -72,6 +81,20 @@ export function register(program: Command): void {
       );
     },
   );
+}
+
+/** Tells the wire's hook; that it failed is said, and is no failure of what was asked for. */
+async function told(
+  wire: string,
+  command: readonly string[],
+  timeoutMs: number,
+  event: WireEvent,
+): Promise<void> {
+  const onFailure = (name: string, _event: WireEvent, why: string) =>
+    void process.stderr.write(`wire ${name}: the hook failed: ${why}\n`);
+  const hook = new WireHook({ wire, command, timeoutMs, onFailure });
+  hook.tell(event);
+  await hook.settled();
 }
 
 function report(options: Options, names: readonly string[]): void {

@@ -22,6 +22,7 @@ import { Recorder } from './recorder.ts';
 import { withSecrets } from './secrets.ts';
 import { makeSources, type Sources } from './sources.ts';
 import { VrpFile } from './vrp-file.ts';
+import { followWires, WireHook } from './wire-hook.ts';
 
 /** What touches the world, handed in by `headgate run`, or by a test that puts something simpler in its place. */
 export interface Parts {
@@ -115,6 +116,8 @@ export async function openComponents(
       : parts.openWires({ wires: wiresOf(settings), tables: tablesOf(settings) });
   if (engine) closers.push(() => engine.close());
   for (const finding of engine?.findings ?? []) log.info({}, finding);
+  const hooks = hooksOf(settings, log);
+  if (engine && hooks.length > 0) closers.push(followWires(engine, hooks, parts.clock));
 
   const opened = withSecrets(settings, parts.readSecret);
   const speaker = makeSpeaker(opened, parts);
@@ -159,6 +162,21 @@ function wireWitness(engine: WireEngine, clock: Clock): ArrivalWitness {
     }
     return arrivalsOn(latest.snapshot, address);
   };
+}
+
+function hooksOf({ wires }: Settings, log: Log): readonly WireHook[] {
+  return wires.flatMap(({ name, hook, hookTimeout }) =>
+    hook
+      ? [
+          new WireHook({
+            wire: name,
+            command: hook,
+            timeoutMs: hookTimeout,
+            onFailure: (wire, event, why) => log.error({ wire, event }, `the hook failed: ${why}`),
+          }),
+        ]
+      : [],
+  );
 }
 
 /** Runs them all, whatever fails. */

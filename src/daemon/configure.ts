@@ -31,8 +31,9 @@ export function cycleTimesOf({ cycle, timeScale }: Settings): CycleTimes {
 }
 
 export function wiresOf({ wires }: Settings): readonly WireOptions[] {
-  return wires.map(({ name, place, inside, outside, driver }) => ({
+  return wires.map(({ name, place, inside, outside, driver, linkState }) => ({
     name,
+    passesLinkState: linkState === 'pass',
     place,
     inside,
     driver,

@@ -1,5 +1,5 @@
 import type { LinkId, PrefixText } from '../core/base/units.ts';
-import type { Driver, EngineSnapshot } from './snapshot.ts';
+import type { Driver, EngineSnapshot, WireCount } from './snapshot.ts';
 
 /** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
 export type Place = 'inside' | 'link';
@@ -12,6 +12,8 @@ export interface WireOptions {
   /** Interface towards the border; none with `mirror`. */
   readonly outside?: string;
   readonly driver: Driver | 'auto';
+  /** A port without carrier takes the other one down, so that both far ends see it. */
+  readonly passesLinkState?: boolean;
 }
 
 /** How a packet is known to have used a link; exactly one of the keys beside `wire`, none where the wire is the link. */
@@ -60,6 +62,8 @@ export interface WireEngine {
    */
   publish(tables: EngineTables): void;
   snapshot(): EngineSnapshot;
+  /** Of the wires alone, which is cheap at any number of blocks. */
+  wireStates(): ReadonlyArray<Pick<WireCount, 'wire' | 'state'>>;
   /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */
   readonly findings: readonly string[];
   /** Ends the packet loops, restores the ports. Twice is harmless. */

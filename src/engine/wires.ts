@@ -28,11 +28,18 @@ type Handle = object;
 interface Native {
   describe(): unknown;
   engineOpen(
-    wires: readonly { name: string; inside: string; outside: string; driver: string }[],
+    wires: readonly {
+      name: string;
+      inside: string;
+      outside: string;
+      driver: string;
+      passesLinkState: boolean;
+    }[],
     capacity: { blocks: number; destinations: number; links: number; sessionSlots: number },
   ): Handle;
   enginePublish(handle: Handle, tables: Uint8Array): void;
   engineSnapshot(handle: Handle): NativeSnapshot;
+  engineWires(handle: Handle): ArrayBuffer;
   engineFindings(handle: Handle): readonly string[];
   engineClose(handle: Handle): void;
 }
@@ -84,6 +91,7 @@ class Wires implements WireEngine {
       inside: wire.inside,
       outside: outsideOf(wire),
       driver: wire.driver,
+      passesLinkState: wire.passesLinkState ?? false,
     }));
     this.#handle = machine(() =>
       native.engineOpen(wires, {
@@ -156,6 +164,14 @@ class Wires implements WireEngine {
       resolvers: readResolvers(counts.resolvers),
       sessions: pipeline.sessions,
     };
+  }
+
+  wireStates(): ReadonlyArray<Pick<WireCount, 'wire' | 'state'>> {
+    const records = readWires(machine(() => this.#native.engineWires(this.#handle)));
+    return this.#wires.flatMap(({ name }, i) => {
+      const record = records[i];
+      return record ? [{ wire: name, state: record.state }] : [];
+    });
   }
 
   close(): void {

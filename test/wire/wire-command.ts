@@ -11,8 +11,8 @@ const headgate = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)
 export class WireCommand {
   readonly #settings: string;
 
-  /** Settings for the wire of a Border are written to `folder`. */
-  constructor(folder: string, driver: Driver) {
+  /** Settings for the wire of a Border, with `more` keys of it, are written to `folder`. */
+  constructor(folder: string, driver: Driver, more = '') {
     this.#settings = join(folder, `${driver}.yaml`);
     writeFileSync(
       this.#settings,
@@ -20,7 +20,7 @@ export class WireCommand {
 networks: [10.77.0.0/24]
 management: { interface: lo }
 wires:
-  - { name: core, place: link, inside: in0, outside: out0, driver: ${driver} }
+  - { name: core, place: link, inside: in0, outside: out0, driver: ${driver}${more && `, ${more}`} }
 links:
   - { name: north, asn: 65001, capacity: 10G, attribute: { wire: core } }
 `,

@@ -61,6 +61,11 @@ export const wire = section({
   inside: interfaceName,
   /** Interface towards the border; none with `driver: mirror`. */
   outside: interfaceName.exactOptional(),
+  /** A program and its arguments that is told `ready`, `bypass` and `released`: it drives a bypass relay. */
+  hook: list(z.string().min(1), 'a program and its arguments', 64).exactOptional(),
+  hook_timeout: duration.default(duration.parse('10s')),
+  /** `pass`: a port without carrier takes the other one down, so that both ends see it. */
+  link_state: z.enum(['keep', 'pass'], { error: 'expected keep or pass' }).default('keep'),
   driver: z
     .enum(['auto', 'af_packet', 'tc', 'xdp', 'mirror'], {
       error: 'expected auto, af_packet, tc, xdp or mirror',

@@ -67,7 +67,13 @@ const refuse = () => Promise.reject(new Error('no session here is signed'));
 const parts: Parts = {
   clock: systemClock,
   log: { debug: silent, info: silent, warn: silent, error: silent },
-  openWires: () => ({ publish: silent, snapshot, findings: [], close: silent }),
+  openWires: () => ({
+    publish: silent,
+    snapshot,
+    wireStates: () => [],
+    findings: [],
+    close: silent,
+  }),
   createSpeaker: (options) => {
     speaker = createSpeaker(options);
     return speaker;

@@ -69,6 +69,7 @@ ${more}`;
     log: { debug: note, info: note, warn: note, error: note },
     openWires: () => ({
       publish: () => order.push('published'),
+      wireStates: () => [],
       snapshot: () => {
         if (engineFails) throw new HeadgateError('wire_gone', 'the card was pulled');
         const ms = clock.now();

@@ -1,0 +1,56 @@
+#include "runtime/link_pass.h"
+
+#include "runtime/copy_share.h"
+#include "support.h"
+
+namespace headgate::test {
+namespace {
+
+constexpr LinkPass::Port kLinked = {true, true}, kLost = {true, false}, kDown = {false, false};
+constexpr uint64_t kSecond = 1'000'000'000;
+
+}  // namespace
+
+TEST_CASE("a lost carrier takes the other port down, and its return brings that up again") {
+  for (const uint32_t side : {0u, 1u}) {
+    LinkPass pass;
+    std::array<LinkPass::Port, 2> ports = {kLinked, kLinked};
+    CHECK(pass.step(ports, kSecond) == LinkPass::Change{});
+    ports[side] = kLost;
+    CHECK(pass.step(ports, 2 * kSecond)[1 - side] == std::optional(false));
+    ports[1 - side] = kDown;
+    CHECK(pass.step(ports, 3 * kSecond) == LinkPass::Change{});
+    ports[side] = kLinked;
+    CHECK(pass.step(ports, 4 * kSecond)[1 - side] == std::optional(true));
+    // The port that was raised has no carrier for a while: that is not passed back.
+    ports[1 - side] = kLost;
+    CHECK(pass.step(ports, 5 * kSecond) == LinkPass::Change{});
+    CHECK(pass.step(ports, 20 * kSecond)[side] == std::optional(false));
+  }
+}
+
+TEST_CASE("two lost carriers change nothing") {
+  LinkPass pass;
+  CHECK(pass.step({kLost, kLost}, kSecond) == LinkPass::Change{});
+  CHECK(pass.step({kDown, kLost}, 2 * kSecond) == LinkPass::Change{});
+}
+
+TEST_CASE("sessions are left out when the ring fills, and taken in again when it has been empty for long") {
+  CopyShare share;
+  uint64_t now = kSecond;
+  CHECK(share.step(0.2, now) == HG_COPY_ALL);
+  CHECK(share.step(0.6, now) == HG_COPY_ALL / 2);
+  CHECK(share.step(0.9, now + 1) == HG_COPY_ALL / 2);
+  for (unsigned i = 0; i < 20; i++) share.step(0.9, now += 50'000'000);
+  CHECK(share.step(0.9, now) == 1);
+  CHECK(share.step(0.01, now += 500'000'000) == 1);
+  unsigned last = 1;
+  for (unsigned i = 0; i < 60 && last < HG_COPY_ALL; i++) {
+    const unsigned next = share.step(0.01, now += 1'100'000'000);
+    CHECK(next > last);
+    last = next;
+  }
+  CHECK(last == HG_COPY_ALL);
+}
+
+}  // namespace headgate::test
