@@ -5,6 +5,9 @@ import { parsePrefix } from '../core/base/prefix.ts';
 import type {
   AnnouncedRoute,
   ChangeStretch,
+  InjectedDetour,
+  MonitoredPeer,
+  MonitoredRoute,
   ReceivedRoute,
   SessionStatus,
 } from '../speaker/index.ts';
@@ -48,6 +51,34 @@ export function register(program: Command): void {
         renderAnnounced,
       );
     });
+  askCommand(bgp, 'detours', 'shows the detours of outbound traffic that each router is told')
+    .addOption(router())
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<RouterOptions>();
+      const detours = await askRouters<InjectedDetour>(options, 'bgp_detours', of(options));
+      print(options, detours, renderDetours);
+    });
+  askCommand(
+    bgp,
+    'monitored',
+    'shows what routers tell by BMP: their peers, or what those told and hear for a prefix or address',
+  )
+    .argument('[at]', 'prefix or address', requirePrefix)
+    .action(async (at: string | undefined, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<AskOptions>();
+      if (at === undefined)
+        print(
+          options,
+          await ask<readonly MonitoredPeer[]>(options, 'bmp_peers'),
+          renderMonitoredPeers,
+        );
+      else
+        print(
+          options,
+          await ask<readonly MonitoredRoute[]>(options, 'bmp_routes', { at }),
+          renderMonitoredRoutes,
+        );
+    });
   askCommand(bgp, 'changes', 'shows the latest changes of sessions and routes')
     .option('-f, --follow', 'goes on until interrupted')
     .action(async (_: unknown, command: Command) => {
@@ -88,11 +119,16 @@ export function renderSessions(sessions: readonly SessionStatus[]): string {
     ],
     sessions,
   );
-  const errors = sessions.flatMap(({ router, lastError }) =>
-    lastError ? [`${router}: ${lastError.text} (${formatDuration(lastError.agoMs)} ago)`] : [],
-  );
+  const errors = sessions.flatMap(({ router, lastError, egress }) => [
+    ...errorLine(router, lastError),
+    ...(egress ? [`${router}: egress session ${egress.phase}, ${egress.detours} detours`] : []),
+    ...errorLine(`${router} egress session`, egress?.lastError),
+  ]);
   return [table, ...errors].join('\n');
 }
+
+const errorLine = (session: string, lastError: SessionStatus['lastError']): string[] =>
+  lastError ? [`${session}: ${lastError.text} (${formatDuration(lastError.agoMs)} ago)`] : [];
 
 function renderCounters(sessions: readonly SessionStatus[]): string {
   const rows = sessions.flatMap(({ router, counters }) =>
@@ -122,6 +158,59 @@ export function renderRoutes(routes: readonly ReceivedRoute[]): string {
         cell: (route) => [...route.communities, ...route.largeCommunities].join(' '),
       },
       { head: '', cell: (route) => (route.isStale ? 'stale' : '') },
+    ],
+    routes,
+  );
+}
+
+export function renderDetours(detours: readonly InjectedDetour[]): string {
+  return formatTable(
+    [
+      { head: 'destination', cell: ({ detour }) => detour.prefix },
+      { head: 'next hop', cell: ({ detour }) => detour.nextHop },
+      { head: 'pref', cell: ({ detour }) => String(detour.localPref), align: 'right' },
+      { head: 'state', cell: ({ state }) => state },
+      { head: 'why', cell: ({ reason }) => reason },
+    ],
+    detours,
+  );
+}
+
+const tableNames: Readonly<Record<MonitoredPeer['table'], string>> = {
+  in_pre: 'told the router',
+  in_post: 'accepted of it',
+  out_pre: 'chosen for it',
+  out_post: 'told by the router',
+  local: "the router's own",
+};
+
+export function renderMonitoredPeers(peers: readonly MonitoredPeer[]): string {
+  return formatTable(
+    [
+      { head: 'router', cell: (peer) => peer.router },
+      { head: 'peer', cell: (peer) => peer.address },
+      { head: 'AS', cell: (peer) => String(peer.asn), align: 'right' },
+      { head: 'table', cell: (peer) => tableNames[peer.table] },
+      { head: 'state', cell: (peer) => (peer.isUp ? 'up' : `down: ${peer.reason ?? ''}`) },
+      { head: 'paths', cell: (peer) => String(peer.paths), align: 'right' },
+    ],
+    peers,
+  );
+}
+
+function renderMonitoredRoutes(routes: readonly MonitoredRoute[]): string {
+  return formatTable(
+    [
+      { head: 'prefix', cell: (route) => route.prefix },
+      { head: 'router', cell: (route) => route.router },
+      { head: 'peer', cell: (route) => route.peer },
+      { head: 'table', cell: (route) => tableNames[route.table] },
+      { head: 'next hop', cell: (route) => route.nextHop },
+      { head: 'path', cell: (route) => `${route.asPath} ${route.origin}`.trim() },
+      {
+        head: 'communities',
+        cell: (route) => [...route.communities, ...route.largeCommunities].join(' '),
+      },
     ],
     routes,
   );

@@ -3,7 +3,7 @@
 import type { Answer, ControlError } from '../control/index.ts';
 import { formatPrefix, parsePrefix } from '../core/base/prefix.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
-import type { PrefixText, RouterId } from '../core/base/units.ts';
+import type { PrefixText } from '../core/base/units.ts';
 import { explain } from '../core/decide/index.ts';
 import type { History, Quality, Usage } from '../history/index.ts';
 import type { Speaker } from '../speaker/index.ts';
@@ -35,7 +35,6 @@ type Args = Readonly<Record<string, unknown>>;
 const movesExplained = 10;
 const movesListed = 100;
 const dayMs = 86_400_000;
-const noSpeaker = 'no router is peered with; add bgp: {} to one in the settings';
 
 const refused = (message: string) => err<ControlError>({ code: 'refused', message });
 const badArgument = (message: string) => err<ControlError>({ code: 'bad_argument', message });
@@ -65,32 +64,6 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
         return ok({ is_withdrawn: loop.isWithdrawn });
       },
     ],
-    [
-      'bgp_changes',
-      ({ since = 0 }) =>
-        typeof since !== 'number'
-          ? badArgument('expected since as a number')
-          : speaker
-            ? ok(speaker.changes(since))
-            : refused(noSpeaker),
-    ],
-    ['bgp', () => ok(speaker?.sessions() ?? [])],
-    [
-      'bgp_routes',
-      (args) => ofRouter(speaker, args, (s, router) => s.routesFrom(router, textOf(args.at))),
-    ],
-    [
-      'bgp_changes',
-      ({ since }) =>
-        ok(
-          speaker?.changes(typeof since === 'number' ? since : 0) ?? {
-            next: 1,
-            lost: 0,
-            changes: [],
-          },
-        ),
-    ],
-    ['bgp_announced', (args) => ofRouter(speaker, args, (s, router) => s.announced(router))],
   ]);
 }
 
@@ -203,24 +176,6 @@ export function blockOf(
   return ok(found.prefix);
 }
 
-function ofRouter<T>(
-  speaker: Speaker | undefined,
-  args: Args,
-  read: (speaker: Speaker, router: RouterId) => T,
-): Result<T | readonly T[], ControlError> {
-  if (!speaker) return refused(noSpeaker);
-  const routers = speaker.sessions().map((session) => session.router);
-  if (args.router === undefined) return ok(routers.map((router) => read(speaker, router)));
-  const router = routers.find((name) => name === args.router);
-  if (router === undefined) {
-    return err({
-      code: 'not_found',
-      message: `no BGP session with "${String(args.router)}"; there are ${routers.join(', ')}`,
-    });
-  }
-  return ok(read(speaker, router));
-}
-
 function historyOf({ history, picture }: AnswerParts, args: Args) {
   const { from = 0, to = picture().at, limit = movesListed } = args;
   if (typeof from !== 'number' || typeof to !== 'number' || typeof limit !== 'number') {
@@ -260,8 +215,6 @@ const qualityView = ({ at, link, retransmission, rttUs, loss }: Quality) => ({
   rtt_us: rttUs,
   loss_ratio: loss,
 });
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined);
 
 function resolversOf({ snapshot }: Picture) {
   const all = snapshot?.resolvers ?? [];

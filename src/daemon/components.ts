@@ -9,11 +9,12 @@ import type { Settings } from '../core/settings/index.ts';
 import type { EngineOptions, EngineSnapshot, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
 import type { ArrivalWitness } from '../probe/index.ts';
-import { RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
+import { BmpStation, RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
 import { Diary } from './diary.ts';
 import type { Log } from './log.ts';
+import { MrtDump } from './mrt-dump.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { OriginCheck } from './origin.ts';
 import { arrivalsOn } from './own-probes.ts';
@@ -61,6 +62,10 @@ export interface Components {
   readonly engine: WireEngine | undefined;
   /** Absent where no router is peered with. */
   readonly speaker: Speaker | undefined;
+  /** Absent where no router tells by BMP. */
+  readonly station: BmpStation | undefined;
+  /** Absent unless settings ask for a dump of what sessions hear. */
+  readonly dump: MrtDump | undefined;
   /** Absent where nothing is measured out of line. */
   readonly sources: Sources | undefined;
   /** Absent unless settings name a source of VRPs. */
@@ -120,8 +125,12 @@ export async function openComponents(
   if (engine && hooks.length > 0) closers.push(followWires(engine, hooks, parts.clock));
 
   const opened = withSecrets(settings, parts.readSecret);
-  const speaker = makeSpeaker(opened, parts);
+  const dump = openDump(settings, parts);
+  if (dump) closers.push(() => dump.close());
+  const speaker = makeSpeaker(opened, parts, dump);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
+  const station = await openStation(settings, parts);
+  if (station) closers.push(() => station.stop());
 
   const { averageMs } = cycleTimesOf(settings);
   const witness = engine && wireWitness(engine, parts.clock);
@@ -144,7 +153,20 @@ export async function openComponents(
   const names = await openNameService(settings, probes, serial, { routes, proximity });
   if (names) closers.push(() => names.close());
   const origin = openOrigin(settings, parts, closers);
-  return { control, diary, answers, history, recorder, engine, speaker, sources, origin, names };
+  return {
+    control,
+    diary,
+    answers,
+    history,
+    recorder,
+    engine,
+    speaker,
+    station,
+    dump,
+    sources,
+    origin,
+    names,
+  };
 }
 
 /** The wires as witness of the ways that answers to our probes take. */
@@ -225,7 +247,27 @@ function doorsOf({ control }: Settings, { groupId }: Parts) {
 export const auditPath = ({ control, history }: Settings): string =>
   control.audit ?? join(dirname(history.path), 'audit.log');
 
-function makeSpeaker(settings: Settings, parts: Parts): Speaker | undefined {
+function openDump({ mrt }: Settings, { clock }: Parts): MrtDump | undefined {
+  return mrt && new MrtDump({ path: mrt.path, bytesMax: mrt.maxSize, wall: () => clock.wall() });
+}
+
+/** Throws HeadgateError `listen_failed`. */
+async function openStation(
+  { bmp, routers, asn }: Settings,
+  { log }: Parts,
+): Promise<BmpStation | undefined> {
+  if (!bmp) return undefined;
+  const { listen, maxPaths } = bmp;
+  const station = new BmpStation({ listen, routers, localAsn: asn, maxPaths, log });
+  await station.start();
+  return station;
+}
+
+function makeSpeaker(
+  settings: Settings,
+  parts: Parts,
+  dump: MrtDump | undefined,
+): Speaker | undefined {
   const routers = peeringsOf(settings);
   if (routers.length === 0) return undefined;
   const routerId = routerIdOf(settings, parts.addressesOf);
@@ -241,6 +283,14 @@ function makeSpeaker(settings: Settings, parts: Parts): Speaker | undefined {
     routerId,
     networks: settings.networks.map(prefixOf),
     floor: settings.steering.floor,
+    ...(dump
+      ? {
+          dump: {
+            message: (heard) => dump.addMessage(heard),
+            state: (heard) => dump.addState(heard),
+          },
+        }
+      : {}),
     clock: parts.clock,
     log: parts.log,
     ...(routers.some((router) => router.md5 ?? router.ttlSecurityHops) ? parts.sockets : {}),

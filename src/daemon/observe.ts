@@ -30,6 +30,8 @@ export interface ObserveInput {
   readonly routing?: ReadonlyMap<PrefixText, BlockRouting>;
   /** Where links that are billed by a percentile stand in their month. */
   readonly billing?: ReadonlyMap<LinkId, LinkBilling>;
+  /** Links whose router has lost its session with the provider. */
+  readonly cut?: ReadonlySet<LinkId>;
   /** The links of the observation before this: a verdict of congestion is left later than it is reached. */
   readonly before?: readonly LinkObservation[];
 }
@@ -180,7 +182,7 @@ interface BlockDifference {
 }
 
 function observeLink(
-  { settings, wire, samples, flows }: ObserveInput,
+  { settings, wire, samples, flows, cut }: ObserveInput,
   link: Settings['links'][number],
   deltas: Differences | undefined,
 ): LinkObservation {
@@ -189,7 +191,7 @@ function observeLink(
   const place = settings.wires.find((entry) => entry.name === wireName)?.place;
   const port = wire?.later.wires.find((entry) => entry.wire === wireName);
   // Only a wire of place link is the circuit itself; behind one of place inside a router still stands.
-  const isCut = place === 'link' && port?.state === 'down';
+  const isCut = (place === 'link' && port?.state === 'down') || cut?.has(link.name) === true;
   const seen = {
     link: link.name,
     isUp: (other?.isUp ?? true) && !isCut,

@@ -15,6 +15,8 @@ const fixed = [
   'rpki',
   'probe',
   'dns',
+  'bmp',
+  'mrt',
   'log',
 ] as const satisfies readonly (keyof Settings)[];
 

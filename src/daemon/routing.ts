@@ -3,8 +3,14 @@ import { asn, type LinkId, type PrefixText, type RouterId } from '../core/base/u
 import { type SeenRoute, steeredByOthers } from '../core/bgp/hands-off.ts';
 import type { BlockRouting } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
-import { type AnnouncedRoute, type Speaker, waitsForInterval } from '../speaker/index.ts';
+import {
+  type AnnouncedRoute,
+  type BmpStation,
+  type Speaker,
+  waitsForInterval,
+} from '../speaker/index.ts';
 
+import { peeringsOf } from './configure.ts';
 import type { OriginCheck } from './origin.ts';
 
 /** What the routers say about our blocks, for the rails. Blocks that they say nothing of are left out. */
@@ -13,11 +19,13 @@ export function readRouting(
   speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'>,
   withheld: ReadonlySet<PrefixText>,
   origin?: OriginCheck,
+  accepts?: Accepts,
 ): ReadonlyMap<PrefixText, BlockRouting> {
   const routers = speaker.sessions().map((session) => session.router);
   const carried = carriedOn(
     settings,
     new Map(routers.map((router) => [router, speaker.announced(router)])),
+    accepts,
   );
   const foreign = foreignReasons(settings, speaker.ownRoutes());
   const routing = new Map<PrefixText, BlockRouting>();
@@ -54,17 +62,38 @@ export function foreignReasons(
   return reasons;
 }
 
+/** Whether a router keeps what we told it, as it says by BMP itself; undefined when it does not say. */
+export type Accepts = (router: RouterId, prefix: PrefixText) => boolean | undefined;
+
+/** The word of the routers that tell by BMP about our own sessions with them. */
+export function acceptsBy(settings: Settings, station: BmpStation): Accepts {
+  const ends = new Map(peeringsOf(settings).map(({ name, localAddress }) => [name, localAddress]));
+  return (router, prefix) => {
+    const unit = ends.get(router);
+    return unit === undefined ? undefined : station.accepts(router, unit, prefixOf(prefix));
+  };
+}
+
+/** Links whose router says by BMP that it has no session with the provider. */
+export function linksCut({ links }: Settings, station: BmpStation): ReadonlySet<LinkId> {
+  const isCut = ({ router, asn: provider }: Settings['links'][number]) =>
+    router !== undefined && station.isNeighborUp(router, provider) === false;
+  return new Set(links.filter(isCut).map((link) => link.name));
+}
+
 /** By block that we announce: the links whose routers really carry it. */
 export function carriedOn(
   { links }: Settings,
   announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>,
+  accepts?: Accepts,
 ): ReadonlyMap<PrefixText, readonly LinkId[]> {
   const carried = new Map<PrefixText, LinkId[]>();
   for (const [router, routes] of announced) {
     const own = links.filter((link) => link.router === router).map((link) => link.name);
     for (const { announcement, state, reason } of routes) {
       const known = carried.get(announcement.prefix) ?? [];
-      const isCarried = state === 'sent' || reason === waitsForInterval;
+      const isTold = state === 'sent' || reason === waitsForInterval;
+      const isCarried = isTold && accepts?.(router, announcement.prefix) !== false;
       carried.set(announcement.prefix, isCarried ? [...known, ...own] : known);
     }
   }

@@ -13,6 +13,7 @@ import type { EngineSnapshot } from '../engine/index.ts';
 import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
 import { answersOf } from './answers.ts';
+import { bgpAnswers } from './bgp-answers.ts';
 import { paidOf } from './bill.ts';
 import {
   type BlockBytes,
@@ -42,7 +43,7 @@ import { type ObserveInput, observe } from './observe.ts';
 import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
-import { readRouting } from './routing.ts';
+import { acceptsBy, linksCut, readRouting } from './routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
 import { ShiftMeter, sampleMs, UsageMeter } from './usage.ts';
@@ -135,7 +136,7 @@ export class Unit {
 
   /** Begins to answer, to serve metrics and to turn. Throws HeadgateError `listen_failed`. */
   async start(): Promise<void> {
-    const { answers, speaker, history, names } = this.#components;
+    const { answers, speaker, station, history, names } = this.#components;
     const told = answersOf({
       picture: () => this.#picture(),
       loop: this.#loop,
@@ -143,7 +144,12 @@ export class Unit {
       history,
       note: () => this.#afterCommand(),
     });
-    for (const [command, answer] of [...told, ...nameAnswers(names)]) answers.set(command, answer);
+    for (const [command, answer] of [
+      ...told,
+      ...bgpAnswers(speaker, station),
+      ...nameAnswers(names),
+    ])
+      answers.set(command, answer);
     answers.set('reload', () => this.#reloadFile());
     const { diary } = this.#components;
     answers.set('audit', () => ok({ path: diary.path, head: diary.head }));
@@ -173,14 +179,16 @@ export class Unit {
     }
     this.#isTurning = true;
     const from = this.#clock.now();
-    const { speaker, sources, origin, names } = this.#components;
+    const { speaker, station, sources, origin, names } = this.#components;
     let routing: ObserveInput['routing'];
     let observation: Observation | undefined;
     this.#steps.add(
       () => this.#measure(),
       () => {
         origin?.refresh(this.#clock.wall());
-        if (speaker) routing = readRouting(this.#settings, speaker, this.#loop.withheld, origin);
+        const accepts = station && acceptsBy(this.#settings, station);
+        const { withheld } = this.#loop;
+        if (speaker) routing = readRouting(this.#settings, speaker, withheld, origin, accepts);
       },
       () => {
         observation = this.#observe(routing);
@@ -203,12 +211,13 @@ export class Unit {
 
   #observe(routing: ObserveInput['routing']): Observation {
     const span = this.#window.span();
-    const { sources } = this.#components;
+    const { sources, station } = this.#components;
     const flows = sources?.flows();
     return observe({
       at: this.#clock.wall(),
       settings: this.#settings,
       ...(routing ? { routing } : {}),
+      ...(station ? { cut: linksCut(this.#settings, station) } : {}),
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
       ...(countsPrice(this.#loop.policy) ? { billing: this.#paidLevels() } : {}),
@@ -400,7 +409,12 @@ export class Unit {
     const picture = this.#picture();
     const found = complaints(picture);
     for (const [key, what] of this.#components.sources?.complaints() ?? []) found.set(key, what);
-    const { origin } = this.#components;
+    const { origin, station, dump } = this.#components;
+    // Many routers speak no BMP: only what was there is missed.
+    for (const { router, isConnected, counters } of station?.routers() ?? [])
+      if (!isConnected && (counters.connections ?? 0) > 0)
+        found.set(`bmp ${router}`, `router ${router} tells nothing by BMP`);
+    if (dump?.failure !== undefined) found.set('mrt', `the dump is not written: ${dump.failure}`);
     if (origin?.complaint !== undefined) found.set('rpki', `VRPs: ${origin.complaint}`);
     const lost = sum(this.#components.history.lost);
     if (lost > this.#historyLost) {

@@ -19,10 +19,11 @@ import type { SessionPhase } from '../core/bgp/session.ts';
 import { markerOf } from '../core/bgp/steering.ts';
 import type { PathAttributes } from '../core/wire/bgp/attributes.ts';
 import { Outbox } from './outbox.ts';
-import { lastErrorOf, type Peer, type PeerEvents } from './peer.ts';
+import type { Peer, PeerEvents } from './peer.ts';
 import type { Clock, RouterPeering, SpeakerLog } from './peering.ts';
 import {
   type InjectedDetour,
+  lastErrorOf,
   type SessionStatus,
   type SpeakerChange,
   waitsForInterval,

@@ -2,31 +2,33 @@
  * The BGP speaker: holds a session with every border router, keeps what they hear equal to one desired
  * state, and tells what they say. The rules are in core/bgp; here are sockets, timers and counters.
  */
-import { covers, formatPrefix, type Prefix } from '../core/base/prefix.ts';
+import { formatPrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
-import type { PrefixText, RouterId } from '../core/base/units.ts';
+import type { RouterId } from '../core/base/units.ts';
 import type { Announcement, Desired } from '../core/bgp/announcement.ts';
 import type { Detour } from '../core/bgp/detour.ts';
-import type { Negotiated, SessionConfig } from '../core/bgp/negotiate.ts';
-import type { OutboundRails } from '../core/bgp/outbound.ts';
+import type { Negotiated } from '../core/bgp/negotiate.ts';
 import { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
 import { afiOf, safiUnicast, type UnicastFamily } from '../core/wire/bgp/codes.ts';
 import { encodeRouteRefresh } from '../core/wire/bgp/notification.ts';
 import { encodeEndOfRib } from '../core/wire/bgp/update.ts';
 import { Announcer, type Wait } from './announcer.ts';
 import { ChangeLog, type ChangeStretch } from './change-log.ts';
+import { dumpOf } from './dump.ts';
 import { EgressSession } from './egress.ts';
 import { learnNextHop } from './next-hop.ts';
 import { OwnSpace, readPrefix } from './own-space.ts';
-import { lastErrorOf, Peer, type PeerEvents } from './peer.ts';
+import { Peer, type PeerEvents } from './peer.ts';
 import type { RouterPeering, SpeakerOptions } from './peering.ts';
 import { describePath, prefixesAt } from './routes.ts';
+import { outboundRailsOf, sessionConfigOf } from './session-config.ts';
 import { openPlainListener, openPlainSocket, systemClock } from './sockets.ts';
 import type { Speaker } from './speaker.ts';
 import {
   type AnnouncedRoute,
   Counters,
   type InjectedDetour,
+  lastErrorOf,
   type ReceivedRoute,
   type SessionStatus,
   type SpeakerChange,
@@ -35,9 +37,17 @@ import { Turns } from './turns.ts';
 
 export type { Announcement, Desired } from '../core/bgp/announcement.ts';
 export type { Detour } from '../core/bgp/detour.ts';
+export {
+  BmpStation,
+  type MonitoredPeer,
+  type MonitoredRoute,
+  type MonitoredRouter,
+} from './bmp-station.ts';
 export type { ChangeStretch } from './change-log.ts';
 export type {
   Clock,
+  HeardMessage,
+  HeardState,
   ListenRequest,
   OpenListener,
   OpenSocket,
@@ -86,8 +96,6 @@ class BgpSpeaker implements Speaker {
   readonly #listeners = new Set<(change: SpeakerChange) => void>();
   readonly #counters = new Counters();
   readonly #log: ChangeLog;
-  /** Prefixes within our networks that some router has a path to. */
-  readonly #ownPrefixes = new Map<PrefixText, Prefix>();
   #listening: { close(): Promise<void> } | undefined;
   #isHeld = false;
   /** A desired state was given: before that, silence means nothing (RFC 4724, End-of-RIB of a restarted unit). */
@@ -205,10 +213,11 @@ class BgpSpeaker implements Speaker {
   }
 
   ownRoutes(): readonly ReceivedRoute[] {
-    return [...this.#ownPrefixes.values()].flatMap((prefix) =>
+    const names = new Map([...this.#members.values()].map((m) => [m.peer.ribPeer, m.peer.name]));
+    return this.#ownSpace.prefixes.flatMap((prefix) =>
       this.rib.paths(prefix).flatMap((path) => {
-        const member = [...this.#members.values()].find(({ peer }) => peer.ribPeer === path.peer);
-        return member ? [describePath(this.rib, prefix, path, member.peering.name)] : [];
+        const router = names.get(path.peer);
+        return router ? [describePath(this.rib, prefix, path, router)] : [];
       }),
     );
   }
@@ -235,8 +244,10 @@ class BgpSpeaker implements Speaker {
 
   #makeMember(peering: RouterPeering): Member {
     const { log } = this.#options;
+    const heard = dumpOf(this.#options, peering);
     const peer: Peer = this.#makePeer(peering, {
       phaseChanged: (phase, reason) => {
+        heard.state(phase);
         this.#tell({ kind: 'session', router: peering.name, phase, reason });
         log.info({ router: peering.name, phase }, `bgp: ${peering.name} is ${phase}`);
       },
@@ -244,13 +255,13 @@ class BgpSpeaker implements Speaker {
       down: () => this.#onDown(member),
       endOfRib: (family) => this.#onEndOfRib(member, family),
       refreshWanted: (family) => this.#onRefreshWanted(member, family),
-      received: () => {},
+      received: (bytes) => heard.message(bytes, peer.agreed),
       routeChanged: (family, bytes, at, length, action) =>
         this.#onRoute(member, family, bytes, at, length, action),
     });
     const isInternal = peering.asn === this.#options.localAsn;
     const announcer = new Announcer(
-      this.#rails(),
+      outboundRailsOf(this.#options),
       peering.mraiMs ?? (isInternal ? 5_000 : 30_000),
       {
         now: () => this.#clock.now(),
@@ -281,7 +292,7 @@ class BgpSpeaker implements Speaker {
     const { log, openSocket, random, acceptAsSets } = this.#options;
     return new Peer({
       peering,
-      config: this.#configOf(peering),
+      config: sessionConfigOf(this.#options, peering),
       rib: this.rib,
       clock: this.#clock,
       log,
@@ -323,32 +334,6 @@ class BgpSpeaker implements Speaker {
       ({ peering }) => localAddress !== undefined && peering.egressAddress === localAddress,
     );
     return egress?.egress?.peer ?? members[0]?.peer;
-  }
-
-  #configOf(peering: RouterPeering): SessionConfig {
-    const { localAsn, routerId } = this.#options;
-    return {
-      localAsn,
-      peerAsn: peering.asn,
-      routerId,
-      holdTimeS: peering.holdTimeS ?? 90,
-      isPassive: peering.passive ?? false,
-      families: [4, 6],
-      addPath: peering.addPath ?? true,
-      gracefulRestartS: peering.gracefulRestartS ?? 120,
-      staleMaxS: 300,
-      ...(peering.role ? { role: peering.role } : {}),
-    };
-  }
-
-  #rails(): OutboundRails {
-    const { localAsn, networks, floor, maxPrefixesAnnounced } = this.#options;
-    return {
-      asn: localAsn,
-      networks,
-      floor: floor ?? { ipv4: 24, ipv6: 48 },
-      maxPrefixes: maxPrefixesAnnounced ?? 1_000,
-    };
   }
 
   /** RFC 4724 section 3: the R bit is set until our first announcements after a start are complete. */
@@ -420,18 +405,13 @@ class BgpSpeaker implements Speaker {
     this.#log.addRoute(this.#turns.nowMs, peer.ribPeer, family, bytes, at, length, action);
     // The next hop of a block, or somebody else's announcement of it, may have changed.
     if (this.#ownSpace.touches(family, bytes, at, length)) {
-      this.#noteOwn(readPrefix(family, bytes, at, length));
+      const prefix = readPrefix(family, bytes, at, length);
+      this.#ownSpace.note(prefix, this.rib.paths(prefix).length > 0);
       this.#queueUpdate();
     }
     if (this.#listeners.size === 0) return;
     const prefix = formatPrefix(readPrefix(family, bytes, at, length));
     this.#tell({ kind: 'received', router: peer.name, prefix, action });
-  }
-
-  #noteOwn(prefix: Prefix): void {
-    if (!this.#options.networks.some((network) => covers(network, prefix))) return;
-    if (this.rib.paths(prefix).length > 0) this.#ownPrefixes.set(formatPrefix(prefix), prefix);
-    else this.#ownPrefixes.delete(formatPrefix(prefix));
   }
 
   /** Why an announcement must not be made now, seen over all routers. */

@@ -1,4 +1,5 @@
-import { covers, makePrefix, type Prefix } from '../core/base/prefix.ts';
+import { covers, formatPrefix, makePrefix, type Prefix } from '../core/base/prefix.ts';
+import type { PrefixText } from '../core/base/units.ts';
 import type { UnicastFamily } from '../core/wire/bgp/codes.ts';
 
 /** Whether a route touches our own networks, asked for every route of a table that comes in. */
@@ -6,6 +7,9 @@ export class OwnSpace {
   readonly #networks: readonly Prefix[];
   /** By first octet: whether a network of ours may be there. Nearly every route ends here. */
   readonly #firstOctets = { 4: new Uint8Array(256), 6: new Uint8Array(256) } as const;
+
+  /** Prefixes within our networks that some router has a path to. */
+  readonly #told = new Map<PrefixText, Prefix>();
 
   constructor(networks: readonly Prefix[]) {
     this.#networks = networks;
@@ -15,6 +19,17 @@ export class OwnSpace {
       for (let octet = first; octet <= first + others; octet++)
         this.#firstOctets[family][octet] = 1;
     }
+  }
+
+  get prefixes(): readonly Prefix[] {
+    return [...this.#told.values()];
+  }
+
+  /** A route that touches our networks has changed; those that only cover them are not kept. */
+  note(prefix: Prefix, hasPaths: boolean): void {
+    if (!this.#networks.some((network) => covers(network, prefix))) return;
+    if (hasPaths) this.#told.set(formatPrefix(prefix), prefix);
+    else this.#told.delete(formatPrefix(prefix));
   }
 
   /** The route at `bytes[at]` is inside a network of ours, or covers one. */

@@ -38,7 +38,7 @@ import {
 } from '../core/wire/bgp/notification.ts';
 import { decodeOpen } from '../core/wire/bgp/open.ts';
 import type { Clock, OpenSocket, RouterPeering, SpeakerLog } from './peering.ts';
-import { Counters } from './status.ts';
+import { Counters, type LastError } from './status.ts';
 import type { Turns } from './turns.ts';
 
 /** What a session reports to the speaker. */
@@ -48,7 +48,7 @@ export interface PeerEvents {
   readonly down: (reason: string) => void;
   readonly endOfRib: (family: UnicastFamily) => void;
   readonly refreshWanted: (family: UnicastFamily) => void;
-  /** A whole UPDATE as received, before it is decoded: for a dump. */
+  /** A whole message as received, before it is decoded: for a dump. */
   readonly received: (message: Uint8Array) => void;
   readonly routeChanged: RouteListener;
 }
@@ -79,15 +79,6 @@ interface Link {
   isClosed: boolean;
 }
 
-/** For a status: the last error of a session and its age. */
-export const lastErrorOf = (
-  { lastError }: Peer,
-  nowMs: number,
-): { readonly lastError?: { readonly text: string; readonly agoMs: number } } =>
-  lastError
-    ? { lastError: { text: lastError.text, agoMs: Math.round(nowMs - lastError.atMs) } }
-    : {};
-
 const connectTimeoutMs = 10_000;
 /** Bytes received and not yet handled at which a socket is paused. */
 const pauseBytes = 1 << 18;
@@ -103,7 +94,7 @@ export class Peer {
   readonly peering: RouterPeering;
   readonly ribPeer: number;
   readonly counters = new Counters();
-  lastError: { readonly text: string; readonly atMs: number } | undefined;
+  lastError: LastError | undefined;
   phaseSinceMs: number;
   readonly #parts: PeerParts;
   #state: SessionState = initialState;
@@ -251,6 +242,7 @@ export class Peer {
 
   #handle(link: Link, frame: Frame): void {
     const { id } = link;
+    this.#parts.events.received(frame.bytes);
     switch (frame.type) {
       case messageType.update:
         this.counters.add('in.update');
@@ -290,7 +282,6 @@ export class Peer {
       this.counters.add('ignored_update');
       return;
     }
-    this.#parts.events.received(bytes);
     const taken = this.#intake?.take(bytes);
     if (!taken) return;
     if (!taken.ok) {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Prefix } from '../core/base/prefix.ts';
 import type { Asn, RouterId } from '../core/base/units.ts';
+import type { MrtEnds } from '../core/wire/mrt/decode.ts';
 
 /** One border router that we peer with. Defaults in brackets. */
 export interface RouterPeering {
@@ -63,10 +64,27 @@ export interface SpeakerOptions {
   /** In [0, 1): spreads timers [Math.random]. */
   readonly random?: () => number;
   readonly log: SpeakerLog;
+  /** Told of everything that the routers send, and of the sessions' states: for a dump. */
+  readonly dump?: { message(heard: HeardMessage): void; state(heard: HeardState): void };
   /** Makes connected sockets [plain TCP]. Needed for `md5` and `ttlSecurityHops`. */
   readonly openSocket?: OpenSocket;
   /** Opens the listening socket [plain TCP]: for `md5` and `ttlSecurityHops` of passive sessions. */
   readonly openListener?: OpenListener;
+}
+
+/** A whole message as a router sent it. */
+export interface HeardMessage {
+  readonly ends: MrtEnds;
+  readonly bytes: Uint8Array;
+  /** Its prefixes have path identifiers (RFC 7911). */
+  readonly hasPathIds: boolean;
+}
+
+/** A change of a session's state, by the numbers of RFC 6396 section 4.4.1 (Idle is 1). */
+export interface HeardState {
+  readonly ends: MrtEnds;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Time as a parameter, so that tests turn the hands. */

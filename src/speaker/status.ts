@@ -91,6 +91,20 @@ export type SpeakerChange =
       readonly action: 'announced' | 'withdrawn';
     };
 
+export interface LastError {
+  readonly text: string;
+  readonly atMs: number;
+}
+
+/** For a status: the last error of a session and its age. */
+export const lastErrorOf = (
+  { lastError }: { readonly lastError: LastError | undefined },
+  nowMs: number,
+): { readonly lastError?: { readonly text: string; readonly agoMs: number } } =>
+  lastError
+    ? { lastError: { text: lastError.text, agoMs: Math.round(nowMs - lastError.atMs) } }
+    : {};
+
 /** Counts by name. */
 export class Counters {
   readonly #counts = new Map<string, number>();

@@ -10,11 +10,13 @@ import {
   ipv4,
   ipv6,
   linkName,
+  listenAddress,
   mac,
   name,
   prefix,
   rate,
   routerName,
+  size,
   whole,
 } from './scalars.ts';
 import { list, section } from './section.ts';
@@ -143,6 +145,21 @@ const bgp = section({
   announce_delay: duration.exactOptional(),
   mrai: duration.exactOptional(),
   max_prefixes: whole(1, 10_000_000).exactOptional(),
+});
+
+/** A station of the BGP Monitoring Protocol (RFC 7854): routers connect and tell what they hear and say. */
+export const bmp = section({
+  /** Where routers connect; they are known by `routers[].address`. */
+  listen: listenAddress,
+  /** Paths of one table beyond these are not kept. */
+  max_paths: whole(1, 100_000_000).default(2_500_000),
+});
+
+/** What sessions hear, as MRT records (RFC 6396), for bug reports. */
+export const mrt = section({
+  path: z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' }),
+  /** Renamed to `PATH.1` and begun anew before it grows beyond this. */
+  max_size: size.default(1e9),
 });
 
 export const router = section({

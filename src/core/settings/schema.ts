@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { dns } from './dns.ts';
 import { flows } from './flows.ts';
-import { type attribute, blocks, link, management, router, wire } from './network.ts';
+import { type attribute, blocks, bmp, link, management, mrt, router, wire } from './network.ts';
 import { notices } from './notices.ts';
 import { group, maintenance, objective, pin, rails } from './policy.ts';
 import { currency } from './price.ts';
@@ -81,6 +81,8 @@ export const settingsSchema = section({
   flows: flows.exactOptional(),
   /** Origin validation of our own announcements. */
   rpki: rpki.exactOptional(),
+  bmp: bmp.exactOptional(),
+  mrt: mrt.exactOptional(),
   probe: probe.exactOptional(),
   /** How near networks are by AS path, where no time was measured. */
   proximity: proximity.exactOptional(),
