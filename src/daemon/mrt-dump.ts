@@ -1,5 +1,4 @@
-import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
-import { HeadgateError } from '../core/base/error.ts';
+import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
 import { encodeMrtMessage, encodeMrtState, type MrtTime } from '../core/wire/mrt/encode.ts';
 import type { HeardMessage, HeardState } from '../speaker/index.ts';
 
@@ -11,26 +10,21 @@ export interface MrtDumpOptions {
   readonly wall: () => number;
 }
 
-/** Bytes that wait for the disk; more are dropped and counted, so that a slow disk stops no session. */
-const waitingMax = 16 << 20;
-
-/** Writes what sessions hear as MRT records (RFC 6396, BGP4MP_ET), for bug reports. */
+/**
+ * Writes what sessions hear as MRT records (RFC 6396, BGP4MP_ET), for bug reports. Each record goes to the system's
+ * cache at once, so that a crash loses none. A disk that fails loses the dump, counted and said, and nothing else.
+ */
 export class MrtDump {
   readonly #options: MrtDumpOptions;
-  #stream: WriteStream;
-  #bytes: number;
+  #file: number | undefined;
+  #bytes = 0;
   #lost = 0;
   #failure: string | undefined;
 
-  /** Appends. Throws HeadgateError `mrt_failed` when the file's folder is not there. */
+  /** Appends to what is there. */
   constructor(options: MrtDumpOptions) {
     this.#options = options;
-    try {
-      this.#bytes = statSync(options.path, { throwIfNoEntry: false })?.size ?? 0;
-    } catch (cause) {
-      throw new HeadgateError('mrt_failed', `${options.path} cannot be written`, { cause });
-    }
-    this.#stream = this.#open();
+    this.#attempt(() => this.#open());
   }
 
   /** Records that were not written. */
@@ -51,37 +45,37 @@ export class MrtDump {
     this.#write(encodeMrtState(this.#now(), ends, from, to));
   }
 
-  /** Resolves when everything is on disk. */
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#stream.closed) resolve();
-      else this.#stream.once('close', resolve).end();
-    });
+  /** Twice is harmless. */
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 
   #write(record: Uint8Array): void {
-    if (this.#failure !== undefined || this.#stream.writableLength > waitingMax) {
-      this.#lost++;
-      return;
-    }
-    if (this.#bytes > 0 && this.#bytes + record.length > this.#options.bytesMax) this.#turnOver();
-    this.#bytes += record.length;
-    this.#stream.write(record);
-  }
-
-  #turnOver(): void {
-    this.#stream.end();
-    renameSync(this.#options.path, `${this.#options.path}.1`);
-    this.#bytes = 0;
-    this.#stream = this.#open();
-  }
-
-  #open(): WriteStream {
-    const stream = createWriteStream(this.#options.path, { flags: 'a' });
-    stream.on('error', (error) => {
-      this.#failure = error.message;
+    this.#attempt(() => {
+      if (this.#bytes > 0 && this.#bytes + record.length > this.#options.bytesMax) {
+        this.close();
+        renameSync(this.#options.path, `${this.#options.path}.1`);
+        this.#open();
+      }
+      if (this.#file === undefined) this.#lost++;
+      else this.#bytes += writeSync(this.#file, record);
     });
-    return stream;
+  }
+
+  #open(): void {
+    this.#file = openSync(this.#options.path, 'a');
+    this.#bytes = fstatSync(this.#file).size;
+  }
+
+  #attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#lost++;
+      this.close();
+    }
   }
 
   #now(): MrtTime {

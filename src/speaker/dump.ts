@@ -32,8 +32,7 @@ export function dumpOf(
   return {
     message: (bytes, agreed) => {
       const hasPathIds = agreed?.addPathReceive[4] === true || agreed?.addPathReceive[6] === true;
-      // The stream's buffer is used again: what is written later must be a copy.
-      dump.message({ ends, bytes: bytes.slice(), hasPathIds });
+      dump.message({ ends, bytes, hasPathIds });
     },
     state: (phase) => {
       const to = stateNumbers[phase];

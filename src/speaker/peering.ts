@@ -72,7 +72,7 @@ export interface SpeakerOptions {
   readonly openListener?: OpenListener;
 }
 
-/** A whole message as a router sent it. */
+/** A whole message as a router sent it; `bytes` holds for the time of the call. */
 export interface HeardMessage {
   readonly ends: MrtEnds;
   readonly bytes: Uint8Array;

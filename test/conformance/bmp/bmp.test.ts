@@ -117,7 +117,7 @@ const gobgp: Kind = {
   [bmp-servers.config]
     address = "${unit}"
     port = ${port}
-    route-monitoring-policy = "both"
+    route-monitoring-policy = "all"
     statistics-timeout = 15
 ${neighbor(unit, 64512)}
 ${neighbor(provider, 65001)}
