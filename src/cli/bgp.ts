@@ -8,6 +8,7 @@ import type {
   InjectedDetour,
   MonitoredPeer,
   MonitoredRoute,
+  RankedRoute,
   ReceivedRoute,
   SessionStatus,
 } from '../speaker/index.ts';
@@ -32,13 +33,20 @@ export function register(program: Command): void {
   askCommand(
     bgp,
     'routes',
-    'shows the routes that the routers told, all or those for a prefix or address',
+    'shows the routes that the routers told: all paths to a prefix or address, best first, or the first of each table',
   )
     .argument('[at]', 'prefix or address', requirePrefix)
     .addOption(router())
+    .option(
+      '--limit <count>',
+      'routes of each router, where no prefix is asked for',
+      requireCount,
+      1_000,
+    )
     .action(async (at: string | undefined, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<RouterOptions>();
-      const args = { ...of(options), ...(at === undefined ? {} : { at }) };
+      const options = command.optsWithGlobals<RouterOptions & { readonly limit: number }>();
+      const { limit } = options;
+      const args = { ...of(options), limit, ...(at === undefined ? {} : { at }) };
       print(options, await askRouters<ReceivedRoute>(options, 'bgp_routes', args), renderRoutes);
     });
   askCommand(bgp, 'announced', 'shows what each router is to hear, and why it does not hear it')
@@ -99,6 +107,11 @@ async function askRouters<T>(
   return lists.flat() as T[];
 }
 
+function requireCount(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('Expected a whole number above 0.');
+  return Number(text);
+}
+
 function requirePrefix(text: string): string {
   if (!parsePrefix(text).ok)
     throw new InvalidArgumentError('Expected a prefix such as 198.51.100.0/24, or an address.');
@@ -144,7 +157,7 @@ function renderCounters(sessions: readonly SessionStatus[]): string {
   );
 }
 
-export function renderRoutes(routes: readonly ReceivedRoute[]): string {
+export function renderRoutes(routes: ReadonlyArray<ReceivedRoute & Partial<RankedRoute>>): string {
   return formatTable(
     [
       { head: 'prefix', cell: (route) => route.prefix },
@@ -158,6 +171,7 @@ export function renderRoutes(routes: readonly ReceivedRoute[]): string {
         cell: (route) => [...route.communities, ...route.largeCommunities].join(' '),
       },
       { head: '', cell: (route) => (route.isStale ? 'stale' : '') },
+      { head: 'choice', cell: choiceOf },
     ],
     routes,
   );
@@ -215,6 +229,9 @@ function renderMonitoredRoutes(routes: readonly MonitoredRoute[]): string {
     routes,
   );
 }
+
+const choiceOf = ({ rank, lostAt }: Partial<RankedRoute>): string =>
+  lostAt !== undefined ? `lost at ${lostAt.replaceAll('_', ' ')}` : rank === 1 ? 'best' : '';
 
 export function renderAnnounced(routes: readonly AnnouncedRoute[]): string {
   return formatTable(

@@ -6,6 +6,8 @@ import type { BmpStation, Speaker } from '../speaker/index.ts';
 
 type Args = Readonly<Record<string, unknown>>;
 
+/** Routes of one router that are listed when no prefix is asked for: a table has a million. */
+const routesListed = 1_000;
 const noSpeaker = 'no router is peered with; add bgp: {} to one in the settings';
 const noStation = 'no router tells by BMP; set bmp: { listen } and let the routers connect there';
 
@@ -16,17 +18,13 @@ export function bgpAnswers(
   const at = (args: Args) => (typeof args.at === 'string' ? args.at : undefined);
   return new Map<string, Answer>([
     ['bgp', () => ok(speaker?.sessions() ?? [])],
-    [
-      'bgp_routes',
-      (args) => ofRouter(speaker, args, (s, router) => s.routesFrom(router, at(args))),
-    ],
+    ['bgp_routes', (args) => routesAnswer(speaker, args)],
     ['bgp_announced', (args) => ofRouter(speaker, args, (s, router) => s.announced(router))],
     ['bgp_detours', (args) => ofRouter(speaker, args, (s, router) => s.detours(router))],
     [
       'bgp_changes',
       ({ since = 0 }) => {
-        if (typeof since !== 'number')
-          return err({ code: 'bad_argument', message: 'expected since as a number' });
+        if (typeof since !== 'number') return badArgument('expected since as a number');
         return speaker ? ok(speaker.changes(since)) : refused(noSpeaker);
       },
     ],
@@ -37,6 +35,20 @@ export function bgpAnswers(
 }
 
 const refused = (message: string) => err<ControlError>({ code: 'refused', message });
+const badArgument = (message: string) => err<ControlError>({ code: 'bad_argument', message });
+
+/** With a prefix or address all paths to it, ranked; without, the first of each router's table. */
+function routesAnswer(speaker: Speaker | undefined, args: Args) {
+  const { at, router, limit = routesListed } = args;
+  if (typeof limit !== 'number') return badArgument('expected limit as a number');
+  if (typeof at !== 'string')
+    return ofRouter(speaker, args, (s, name) => s.routesFrom(name, undefined, limit));
+  // Refuses a router that is none.
+  const known = ofRouter(speaker, args, () => []);
+  if (!known.ok || !speaker) return known;
+  const all = speaker.routesTo(at);
+  return ok(router === undefined ? all : all.filter((route) => route.router === router));
+}
 
 function ofRouter<T>(
   speaker: Speaker | undefined,

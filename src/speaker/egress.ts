@@ -19,7 +19,8 @@ import type { SessionPhase } from '../core/bgp/session.ts';
 import { markerOf } from '../core/bgp/steering.ts';
 import type { PathAttributes } from '../core/wire/bgp/attributes.ts';
 import { Outbox } from './outbox.ts';
-import type { Peer, PeerEvents } from './peer.ts';
+import type { Peer } from './peer.ts';
+import type { PeerEvents } from './peer-parts.ts';
 import type { Clock, RouterPeering, SpeakerLog } from './peering.ts';
 import {
   type InjectedDetour,

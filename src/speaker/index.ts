@@ -18,9 +18,11 @@ import { dumpOf } from './dump.ts';
 import { EgressSession } from './egress.ts';
 import { learnNextHop } from './next-hop.ts';
 import { OwnSpace, readPrefix } from './own-space.ts';
-import { Peer, type PeerEvents } from './peer.ts';
+import { Peer } from './peer.ts';
+import type { PeerEvents } from './peer-parts.ts';
 import type { RouterPeering, SpeakerOptions } from './peering.ts';
-import { describePath, prefixesAt } from './routes.ts';
+import { rankRoutes } from './ranked-routes.ts';
+import { describePath, describeRoutes } from './routes.ts';
 import { outboundRailsOf, sessionConfigOf } from './session-config.ts';
 import { openPlainListener, openPlainSocket, systemClock } from './sockets.ts';
 import type { Speaker } from './speaker.ts';
@@ -29,6 +31,7 @@ import {
   Counters,
   type InjectedDetour,
   lastErrorOf,
+  type RankedRoute,
   type ReceivedRoute,
   type SessionStatus,
   type SpeakerChange,
@@ -61,6 +64,7 @@ export type { Speaker } from './speaker.ts';
 export {
   type AnnouncedRoute,
   type InjectedDetour,
+  type RankedRoute,
   type ReceivedRoute,
   type SessionStatus,
   type SpeakerChange,
@@ -200,16 +204,23 @@ class BgpSpeaker implements Speaker {
     }));
   }
 
-  routesFrom(router: RouterId, at?: string): readonly ReceivedRoute[] {
-    const member = this.#member(router);
-    const routes: ReceivedRoute[] = [];
-    for (const { prefix, paths } of prefixesAt(this.rib, at)) {
-      for (const path of paths) {
-        if (path.peer === member.peer.ribPeer)
-          routes.push(describePath(this.rib, prefix, path, router));
-      }
-    }
-    return routes;
+  routesFrom(
+    router: RouterId,
+    at?: string,
+    limit = Number.POSITIVE_INFINITY,
+  ): readonly ReceivedRoute[] {
+    const { peer } = this.#member(router);
+    return describeRoutes(this.rib, peer.ribPeer, router, at, limit);
+  }
+
+  routesTo(at: string): readonly RankedRoute[] {
+    const tellers = new Map(
+      [...this.#members.values()].map(({ peer }) => [
+        peer.ribPeer,
+        { router: peer.name, identifier: peer.identifier },
+      ]),
+    );
+    return rankRoutes(this.rib, at, (peer) => tellers.get(peer));
   }
 
   ownRoutes(): readonly ReceivedRoute[] {

@@ -5,9 +5,8 @@
 import type { Duplex } from 'node:stream';
 import { unreachable } from '../core/base/result.ts';
 import type { RouterId } from '../core/base/units.ts';
-import { describeNegotiated, type Negotiated, type SessionConfig } from '../core/bgp/negotiate.ts';
-import type { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
-import { type IntakeTally, type RouteListener, UpdateIntake } from '../core/bgp/rib/intake.ts';
+import { describeNegotiated, type Negotiated } from '../core/bgp/negotiate.ts';
+import { type IntakeTally, UpdateIntake } from '../core/bgp/rib/intake.ts';
 import {
   establishedOf,
   initialState,
@@ -37,37 +36,9 @@ import {
   type RouteRefresh,
 } from '../core/wire/bgp/notification.ts';
 import { decodeOpen } from '../core/wire/bgp/open.ts';
-import type { Clock, OpenSocket, RouterPeering, SpeakerLog } from './peering.ts';
+import type { PeerParts } from './peer-parts.ts';
+import type { RouterPeering } from './peering.ts';
 import { Counters, type LastError } from './status.ts';
-import type { Turns } from './turns.ts';
-
-/** What a session reports to the speaker. */
-export interface PeerEvents {
-  readonly phaseChanged: (phase: SessionPhase, reason: string) => void;
-  readonly established: (agreed: Negotiated) => void;
-  readonly down: (reason: string) => void;
-  readonly endOfRib: (family: UnicastFamily) => void;
-  readonly refreshWanted: (family: UnicastFamily) => void;
-  /** A whole message as received, before it is decoded: for a dump. */
-  readonly received: (message: Uint8Array) => void;
-  readonly routeChanged: RouteListener;
-}
-
-export interface PeerParts {
-  readonly peering: RouterPeering;
-  readonly config: SessionConfig;
-  readonly rib: AdjRibIn;
-  readonly clock: Clock;
-  readonly log: SpeakerLog;
-  readonly openSocket: OpenSocket;
-  readonly turns: Turns;
-  readonly random: () => number;
-  readonly acceptAsSets: boolean;
-  readonly events: PeerEvents;
-  readonly isRestarting: () => boolean;
-  /** What the router tells is counted and not kept: a session on which we only announce [false]. */
-  readonly ignoresRoutes?: boolean;
-}
 
 interface Link {
   readonly id: number;
@@ -96,6 +67,8 @@ export class Peer {
   readonly counters = new Counters();
   lastError: LastError | undefined;
   phaseSinceMs: number;
+  /** The router's BGP identifier in its latest session; empty before the first. */
+  identifier = '';
   readonly #parts: PeerParts;
   #state: SessionState = initialState;
   #agreed: Negotiated | undefined;
@@ -435,6 +408,7 @@ export class Peer {
   #establish(id: number, agreed: Negotiated): void {
     const { rib, acceptAsSets, events } = this.#parts;
     this.#agreed = agreed;
+    this.identifier = agreed.peerRouterId;
     this.#refreshing.clear();
     const link = this.#links.get(id);
     if (link && agreed.extendedMessages) link.splitter.maxLength = maxExtendedLength;

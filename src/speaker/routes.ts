@@ -32,6 +32,24 @@ export function describePath(
   };
 }
 
+/** The paths of one peer, of all prefixes or those equal to or covering `at`; a few more than `limit` at most. */
+export function describeRoutes(
+  rib: AdjRibIn,
+  peer: number,
+  router: RouterId,
+  at: string | undefined,
+  limit: number,
+): readonly ReceivedRoute[] {
+  const routes: ReceivedRoute[] = [];
+  for (const { prefix, paths } of prefixesAt(rib, at)) {
+    for (const path of paths) {
+      if (path.peer === peer) routes.push(describePath(rib, prefix, path, router));
+    }
+    if (routes.length >= limit) break;
+  }
+  return routes;
+}
+
 /** Prefixes with routes of any peer: all, or those equal to or covering `at`, the longest first. */
 export function* prefixesAt(
   rib: AdjRibIn,

@@ -6,6 +6,7 @@ import type { ChangeStretch } from './change-log.ts';
 import type {
   AnnouncedRoute,
   InjectedDetour,
+  RankedRoute,
   ReceivedRoute,
   SessionStatus,
   SpeakerChange,
@@ -30,8 +31,13 @@ export interface Speaker {
   withdrawAll(): void;
   resume(): void;
   sessions(): readonly SessionStatus[];
-  /** The paths of one router, of all prefixes or those equal to or covering `at` (prefix or address), the longest first. */
-  routesFrom(router: RouterId, at?: string): readonly ReceivedRoute[];
+  /**
+   * The paths of one router, of all prefixes or those equal to or covering `at` (prefix or address), the longest first;
+   * `limit` [no end] keeps a full table from holding the event loop.
+   */
+  routesFrom(router: RouterId, at?: string, limit?: number): readonly ReceivedRoute[];
+  /** The paths of all routers to a prefix or address, the longest first, of each the best first with why others lost. */
+  routesTo(at: string): readonly RankedRoute[];
   /** The paths of all routers to prefixes within our networks: who else announces something of ours. */
   ownRoutes(): readonly ReceivedRoute[];
   announced(router: RouterId): readonly AnnouncedRoute[];

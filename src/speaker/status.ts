@@ -1,5 +1,6 @@
 import type { Asn, PrefixText, RouterId } from '../core/base/units.ts';
 import type { Announcement } from '../core/bgp/announcement.ts';
+import type { Step } from '../core/bgp/best-path.ts';
 import type { Detour } from '../core/bgp/detour.ts';
 import type { SessionPhase } from '../core/bgp/session.ts';
 
@@ -44,6 +45,14 @@ export interface ReceivedRoute {
   readonly largeCommunities: readonly string[];
   /** Kept from before the session was lost. */
   readonly isStale: boolean;
+}
+
+/** A path among all paths to its prefix. */
+export interface RankedRoute extends ReceivedRoute {
+  /** 1 for the best. */
+  readonly rank: number;
+  /** The comparison that it lost (RFC 4271 section 9.1.2.2, in `core/bgp/best-path.ts`); absent for the best. */
+  readonly lostAt?: Step;
 }
 
 /** The reason of a route that will be sent as soon as RFC 4271's interval allows; the router may carry it as it was. */

@@ -106,6 +106,10 @@ const neighborOf = ({ attributes }: Candidate): number | undefined =>
 
 function identifier({ attributes, peerRouterId }: Candidate): number {
   const { originatorId } = attributes;
-  if (originatorId === undefined) return peerRouterId;
-  return originatorId.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  return originatorId === undefined ? peerRouterId : identifierOf(originatorId);
+}
+
+/** A BGP identifier in dotted decimal as the number that it is compared by (RFC 6286); 0 for an empty text. */
+export function identifierOf(text: string): number {
+  return text.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
 }

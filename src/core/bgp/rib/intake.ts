@@ -225,9 +225,11 @@ export class UpdateIntake {
   }
 }
 
-/** Kind 1: from our own AS. LOCAL_PREF and the like count there only. */
+/** The kind of blocks from our own AS: LOCAL_PREF and the like count there only. */
+export const internalKind = 1;
+
 export const attributeKind = (context: Pick<AttributeContext, 'isInternal'>): number =>
-  context.isInternal ? 1 : 0;
+  context.isInternal ? internalKind : 0;
 
 /** The attributes of a stored block, with the next hop of whichever family. */
 export function decodeBlock(
@@ -236,7 +238,7 @@ export function decodeBlock(
 ): { readonly attributes: PathAttributes; readonly nextHop: string } {
   const { attributes, mpReach } = decodeAttributes(new ByteReader(bytes), {
     as4: true,
-    isInternal: kind === 1,
+    isInternal: kind === internalKind,
     addPath: { 4: false, 6: false },
     acceptAsSets: true,
   });
