@@ -290,3 +290,59 @@ export interface HistoryView {
     readonly loss_ratio: number | null;
   }>;
 }
+
+/** Outbound: where destinations leave, by load and by detour. */
+export interface DestinationsView {
+  readonly at: number;
+  /** Who counted the destinations; absent before the first cycle. */
+  readonly source?: 'wire' | 'flows';
+  readonly routers: ReadonlyArray<{
+    readonly router: string;
+    readonly action: 'control' | 'advise';
+    /** Why detours are only advised. */
+    readonly reason?: string;
+    /** What each link would carry without us, and with the detours. */
+    readonly links: ReadonlyArray<{
+      readonly link: string;
+      readonly capacity_bitps: number;
+      readonly without_bitps: number;
+      readonly planned_bitps: number;
+    }>;
+    /** Load above a threshold that no other link had room for. */
+    readonly unplaced: ReadonlyArray<{
+      readonly link: string;
+      readonly excess_bitps: number;
+      readonly text: string;
+    }>;
+  }>;
+  /** Heaviest first. */
+  readonly destinations: ReadonlyArray<{
+    readonly prefix: string;
+    readonly router: string;
+    readonly bitps: number;
+    /** The link of plain BGP, and the one that the plan gives. */
+    readonly preferred: string | null;
+    readonly link: string | null;
+    readonly routes: ReadonlyArray<{ readonly link: string; readonly next_hop: string }>;
+  }>;
+  /** Oldest first. */
+  readonly detours: readonly DetourView[];
+  /** Paths that were no way out at the last look, by reason. */
+  readonly useless_paths: Readonly<Record<string, number>>;
+}
+
+export interface DetourView {
+  readonly prefix: string;
+  readonly router: string;
+  readonly from: string;
+  readonly to: string;
+  readonly next_hop: string;
+  readonly bitps: number;
+  readonly since: number;
+  readonly age_ms: number;
+  readonly because: 'overload' | 'performance';
+  readonly reason: string;
+  /** Whether the router was told, waits to be, or is not told since detours are only advised. */
+  readonly state: 'sent' | 'waiting' | 'refused' | 'advised';
+  readonly state_reason: string;
+}

@@ -118,7 +118,11 @@ export async function openComponents(
   const engine =
     settings.wires.length === 0
       ? undefined
-      : parts.openWires({ wires: wiresOf(settings), tables: tablesOf(settings) });
+      : parts.openWires({
+          wires: wiresOf(settings),
+          tables: tablesOf(settings),
+          ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
+        });
   if (engine) closers.push(() => engine.close());
   for (const finding of engine?.findings ?? []) log.info({}, finding);
   const hooks = hooksOf(settings, log);

@@ -24,10 +24,13 @@ const fixed = [
 export function fixedChanges(before: Settings, after: Settings): readonly string[] {
   const floor = differ(before.steering.floor, after.steering.floor);
   const links = differ(before.links.map(fixedOf), after.links.map(fixedOf));
+  // What counts destinations is opened at start.
+  const outbound = (before.outbound === undefined) !== (after.outbound === undefined);
   return [
     ...fixed.filter((key) => differ(before[key], after[key])),
     ...(links ? ['links (but for capacity, port, price, attribute and mark)'] : []),
     ...(floor ? ['steering.floor'] : []),
+    ...(outbound ? ['outbound (as a whole)'] : []),
   ];
 }
 
@@ -39,7 +42,15 @@ export function changedKeys(before: Settings, after: Settings): readonly string[
 }
 
 /** Of a link what communities, probes and polls were made from: its place, name, router, addresses. */
-function fixedOf({ capacity, port, price, attribute, mark, ...rest }: LinkSettings): object {
+function fixedOf({
+  capacity,
+  port,
+  price,
+  attribute,
+  mark,
+  outboundThreshold,
+  ...rest
+}: LinkSettings): object {
   return rest;
 }
 

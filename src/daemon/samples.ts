@@ -34,6 +34,8 @@ export interface FlowStretch {
     readonly direction: Direction;
     readonly bytes: number;
   }>;
+  /** Outbound, by foreign prefix, all links together. */
+  readonly destinations: ReadonlyMap<PrefixText, number>;
   readonly elapsedMs: number;
   readonly ageMs: number;
   /** Share of the exported records that arrived, 0 to 1. */

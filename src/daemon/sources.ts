@@ -18,6 +18,7 @@ import {
 } from '../probe/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf } from './configure.ts';
+import type { PathTimes } from './destinations.ts';
 import { ExportedArrivals } from './exported-arrivals.ts';
 import { type Learned, LearnedRoutes } from './learned-routes.ts';
 import type { Log } from './log.ts';
@@ -37,6 +38,8 @@ export interface Sources {
   /** What probes said when `links` was last called; undefined without probes. */
   probes(): ProbeSamples | undefined;
   /** What the sources complain of, by key. */
+  /** Round-trip times by network and link, of the probes of the last cycle. */
+  times(): ReadonlyMap<PrefixText, PathTimes>;
   complaints(): ReadonlyMap<string, string>;
   /** What was not measured, since the start. */
   lost(): readonly SourceLoss[];
@@ -228,6 +231,7 @@ class OutOfLine implements Sources {
       links,
       blocks,
       errorRatio,
+      destinations: sumDestinations(this.#drains),
       elapsedMs: this.#drains.reduce((sum, drain) => sum + drain.intervalMs, 0),
       ageMs: this.#clock.now() - this.#drainedMs,
       coverage: Math.min(1, ...this.#drains.map((drain) => drain.coverage)),
@@ -237,6 +241,17 @@ class OutOfLine implements Sources {
 
   probes(): ProbeSamples | undefined {
     return this.#probes;
+  }
+
+  times(): ReadonlyMap<PrefixText, PathTimes> {
+    const found = new Map<PrefixText, Record<string, PathTimes[string]>>();
+    for (const { prefix, link, summary } of this.#probes?.destinations ?? []) {
+      if (summary.rttUs === undefined) continue;
+      const known = found.get(prefix) ?? {};
+      known[link] = { us: summary.rttUs, samples: summary.sent - summary.lost };
+      found.set(prefix, known);
+    }
+    return found;
   }
 
   complaints(): ReadonlyMap<string, string> {
@@ -325,6 +340,19 @@ function losses(
     }
   }
   return [...sums].map(([reason, count]) => ({ source, reason, count }));
+}
+
+/** Outbound layer-2 bytes by foreign prefix over several drains. */
+function sumDestinations(
+  drains: ReadonlyArray<Pick<FlowSamples, 'foreign'>>,
+): ReadonlyMap<PrefixText, number> {
+  const sums = new Map<PrefixText, number>();
+  for (const { foreign } of drains) {
+    for (const { prefix, direction, l2Bytes } of foreign) {
+      if (direction === 'outbound') sums.set(prefix, (sums.get(prefix) ?? 0) + l2Bytes);
+    }
+  }
+  return sums;
 }
 
 /** Layer-2 bytes by link and by block over several drains. */

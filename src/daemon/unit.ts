@@ -1,4 +1,7 @@
-/** One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. */
+/**
+ * One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. A little long, since
+ * joining is one job: what it joins is in files of its own.
+ */
 
 import type { ControlError } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
@@ -31,8 +34,10 @@ import {
   type Parts,
 } from './components.ts';
 import { Conditions } from './conditions.ts';
-import { cycleTimesOf, policyOf, tablesOf } from './configure.ts';
+import { cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
+import { destinationAnswers } from './destination-views.ts';
+import type { Destinations } from './destinations.ts';
 import { readings, type Scrape } from './families.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
@@ -40,6 +45,7 @@ import { sendNotice } from './messenger.ts';
 import { nameAnswers } from './names.ts';
 import { Notices } from './notices.ts';
 import { type ObserveInput, observe } from './observe.ts';
+import { openDestinations, steerOut, tablesWith } from './outbound.ts';
 import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
@@ -80,6 +86,8 @@ export class Unit {
   readonly #components: Components;
   readonly #closers: Closers;
   readonly #loop: Loop;
+  /** Absent unless settings steer outbound traffic. */
+  readonly #destinations: Destinations | undefined;
   readonly #tally = new Tally();
   readonly #conditions = new Conditions();
   readonly #notices: Notices;
@@ -118,10 +126,12 @@ export class Unit {
     const policy = policyOf(settings);
     const { mode, links, blocks } = settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
+    const memory = history.recall();
+    this.#destinations = openDestinations(settings, components, parts.log, memory, this.#started);
     this.#loop = new Loop({
       mode,
       policy,
-      initial: recall(history.recall(), settings, this.#started, policy.rails.holdMs),
+      initial: recall(memory, settings, this.#started, policy.rails.holdMs),
       act: (plan, observation) => this.#steps.add(() => this.#announce(plan, observation)),
       onCycle: (cycle) => this.#keep(cycle),
       onMoves: (moves, mode) => history.recordMoves(moves, mode),
@@ -148,6 +158,7 @@ export class Unit {
       ...told,
       ...bgpAnswers(speaker, station),
       ...nameAnswers(names),
+      ...destinationAnswers(this.#destinations, this.#clock),
     ])
       answers.set(command, answer);
     answers.set('reload', () => this.#reloadFile());
@@ -195,8 +206,14 @@ export class Unit {
       },
       () => observation && this.#loop.turn(observation),
       () => {
-        const mode = this.#loop.isWithdrawn ? 'observe' : this.#settings.mode;
-        if (observation) names?.turn(observation, mode);
+        if (!observation || !this.#destinations) return;
+        const mode = this.#modeInForce;
+        const wire = this.#wireSpan();
+        steerOut(this.#destinations, this.#components, { observation, mode, wire }, this.#settings);
+        this.#remember();
+      },
+      () => {
+        if (observation) names?.turn(observation, this.#modeInForce);
         this.#note();
         // For the next turn: reading the kernel's drop counts waits for a file.
         sources?.drain().catch((error: unknown) => {
@@ -209,8 +226,17 @@ export class Unit {
     );
   }
 
-  #observe(routing: ObserveInput['routing']): Observation {
+  get #modeInForce(): Settings['mode'] {
+    return this.#loop.isWithdrawn ? 'observe' : this.#settings.mode;
+  }
+
+  #wireSpan() {
     const span = this.#window.span();
+    return span && { ...span, ageMs: this.#clock.now() - this.#takenMs };
+  }
+
+  #observe(routing: ObserveInput['routing']): Observation {
+    const wire = this.#wireSpan();
     const { sources, station } = this.#components;
     const flows = sources?.flows();
     return observe({
@@ -222,7 +248,7 @@ export class Unit {
       ...(flows ? { flows } : {}),
       ...(countsPrice(this.#loop.policy) ? { billing: this.#paidLevels() } : {}),
       ...(this.#loop.last ? { before: this.#loop.last.observation.links } : {}),
-      ...(span ? { wire: { ...span, ageMs: this.#clock.now() - this.#takenMs } } : {}),
+      ...(wire ? { wire } : {}),
     });
   }
 
@@ -248,7 +274,8 @@ export class Unit {
     }
     const changed = changedKeys(this.#settings, settings);
     try {
-      this.#components.engine?.publish(tablesOf(settings));
+      // Before anything else: the tables are what may be refused.
+      this.#components.engine?.publish(tablesWith(settings, this.#destinations));
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       return err(`${error.message}; nothing was changed`);
@@ -260,6 +287,7 @@ export class Unit {
     if (times.averageMs !== before.averageMs) this.#window = new SnapshotWindow(times.averageMs);
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
+    this.#destinations?.adopt(settings);
     this.#components.diary.reloaded(by, changed);
     this.#log.info({ mode: settings.mode, changed }, 'settings reloaded');
     return ok(changed);
@@ -396,7 +424,11 @@ export class Unit {
   }
 
   #remember(): void {
-    this.#components.history.remember({ at: this.#clock.wall(), ...this.#loop.memory });
+    this.#components.history.remember({
+      at: this.#clock.wall(),
+      ...this.#loop.memory,
+      ...(this.#destinations ? { detours: this.#destinations.overrides } : {}),
+    });
   }
 
   #afterCommand(): void {
@@ -409,6 +441,7 @@ export class Unit {
     const picture = this.#picture();
     const found = complaints(picture);
     for (const [key, what] of this.#components.sources?.complaints() ?? []) found.set(key, what);
+    for (const [key, what] of this.#destinations?.complaints() ?? []) found.set(key, what);
     const { origin, station, dump } = this.#components;
     // Many routers speak no BMP: only what was there is missed.
     for (const { router, isConnected, counters } of station?.routers() ?? [])

@@ -41,8 +41,8 @@ export interface EngineTables {
   /** Our own blocks, canonical text, disjoint or nested (the longest counts). */
   readonly blocks: readonly PrefixText[];
   readonly links: readonly LinkRule[];
-  /** Foreign prefix → link by which new outbound sessions to it leave; sessions keep their link while it is listed. */
-  readonly destinations?: ReadonlyArray<{ readonly prefix: PrefixText; readonly link: LinkId }>;
+  /** Foreign prefix → link by which new outbound sessions to it leave; without a link it is only counted. */
+  readonly destinations?: ReadonlyArray<{ readonly prefix: PrefixText; readonly link?: LinkId }>;
 }
 
 export interface EngineOptions {

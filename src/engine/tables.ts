@@ -57,7 +57,8 @@ export function encodeTables(
     at += prefix.bytes;
   }
   for (const { prefix: text, link } of destinations) {
-    writePrefix(view, at, text, indices.destination(text), indices.link(link));
+    const chosen = link === undefined ? noLink : indices.link(link);
+    writePrefix(view, at, text, indices.destination(text), chosen);
     at += prefix.bytes;
   }
   for (const link of tables.links) {

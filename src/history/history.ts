@@ -5,6 +5,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { HeadgateError } from '../core/base/error.ts';
 import type { PrefixText } from '../core/base/units.ts';
+import type { Override } from '../core/decide/egress/index.ts';
 import type { State } from '../core/decide/index.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { Plan } from '../core/model/plan.ts';
@@ -96,6 +97,8 @@ export interface Memory {
   readonly state: State;
   /** The plan that was announced; absent when nothing was. */
   readonly inForce?: Plan;
+  /** Outbound: the destinations that left by another link than plain BGP chose. */
+  readonly detours?: readonly Override[];
   readonly isWithdrawn: boolean;
   /** Blocks that an operator took back one by one. */
   readonly withheld?: readonly PrefixText[];

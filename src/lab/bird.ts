@@ -103,7 +103,7 @@ export function renderBorder(topology: Topology, router: BorderRouter, policy: s
   ].join('\n');
 }
 
-function head(routerId: string): string {
+export function head(routerId: string): string {
   return [
     `router id ${routerId};`,
     'log "bird.log" all;',
@@ -112,7 +112,7 @@ function head(routerId: string): string {
   ].join('\n');
 }
 
-function kernel(what: string, sourceAddresses?: readonly [string, string]): string {
+export function kernel(what: string, sourceAddresses?: readonly [string, string]): string {
   return families
     .map((family, f) => {
       const source = sourceAddresses ? `krt_prefsrc = ${sourceAddresses[f]}; ` : '';
@@ -123,7 +123,7 @@ function kernel(what: string, sourceAddresses?: readonly [string, string]): stri
     .join('\n');
 }
 
-function session(
+export function session(
   name: string,
   localAsn: number,
   neighbor: string,

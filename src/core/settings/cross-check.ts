@@ -2,6 +2,7 @@
 import { covers, prefixOf } from '../base/prefix.ts';
 import type { BlockSettings } from './blocks.ts';
 import type { Complaint } from './complaint.ts';
+import { outboundOrder } from './outbound.ts';
 import type { LinkSettings, ParsedSettings } from './schema.ts';
 import { nearest } from './section.ts';
 
@@ -14,6 +15,7 @@ export function crossCheck(
     ...wireComplaints(settings),
     ...settings.links.flatMap((link, i) => linkComplaints(settings, link, i)),
     ...routerComplaints(settings),
+    ...outboundComplaints(settings),
     ...blockComplaints(settings, blocks),
     ...policyComplaints(settings, blocks),
     ...ladderComplaints(settings),
@@ -139,6 +141,14 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
     }
   }
   return complaints;
+}
+
+function outboundComplaints({ outbound }: ParsedSettings): Complaint[] {
+  if (!outbound) return [];
+  const { release, target, threshold } = outbound;
+  return release < target && target < threshold
+    ? []
+    : [{ path: ['outbound'], message: outboundOrder }];
 }
 
 function routerComplaints(settings: ParsedSettings): Complaint[] {

@@ -16,6 +16,7 @@ import {
   prefix,
   rate,
   routerName,
+  share,
   size,
   whole,
 } from './scalars.ts';
@@ -99,6 +100,12 @@ export const link = section({
   attribute: attribute.exactOptional(),
   mark: mark.exactOptional(),
   router: routerName.exactOptional(),
+  /** The provider's addresses on the link: next hops by which its routes are known, where the AS number does not tell. */
+  neighbor: z
+    .union([address.transform((text) => [text]), list(address, 'addresses', 4)])
+    .exactOptional(),
+  /** Load at which destinations leave this link; `outbound.threshold` unless set. */
+  outbound_threshold: share.exactOptional(),
   /** Links that share one port share its capacity. */
   port: name.exactOptional(),
   /** Addresses routed to us by this link alone: probes leave with them and their answers return by it. */
@@ -167,6 +174,8 @@ export const router = section({
   address,
   /** The unit's own AS number unless set. */
   asn: asn.exactOptional(),
+  /** It has BGP customers of its own, from whom NO_EXPORT would hide a detour's prefix: detours are only advised. */
+  bgp_customers: z.boolean().default(false),
   /** Present: the unit holds a BGP session with this router. */
   bgp: bgp.exactOptional(),
   /** Present: its interface counters are read. */

@@ -4,6 +4,7 @@ import { dns } from './dns.ts';
 import { flows } from './flows.ts';
 import { type attribute, blocks, bmp, link, management, mrt, router, wire } from './network.ts';
 import { notices } from './notices.ts';
+import { outbound } from './outbound.ts';
 import { group, maintenance, objective, pin, rails } from './policy.ts';
 import { currency } from './price.ts';
 import { probe } from './probe.ts';
@@ -42,6 +43,8 @@ export const settingsSchema = section({
   steering: steering.prefault({}),
   /** The communities that providers act upon, for the rungs `{ provider: NAME }`. */
   provider_communities: list(providerCommunities, '{ asn, actions }', 64).default([]),
+  /** Present: destinations are moved between links by their load. */
+  outbound: outbound.exactOptional(),
   /** The loop measure → decide → act → verify. */
   cycle: section({
     interval: duration.exactOptional(),

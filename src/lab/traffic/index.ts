@@ -1,15 +1,10 @@
 /** Real TCP downloads from every source network to every block, paced, counted where they arrive. */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import { HeadgateError } from '../../core/base/error.ts';
 import { assert } from '../../core/base/result.ts';
 import type { Lab } from '../lab.ts';
-import { spawnInside } from '../namespaces.ts';
 import type { Flow, Receipt } from './client.ts';
 import type { Demand } from './demand.ts';
+import { end, start, waitUntilReady } from './program.ts';
 
 export interface Traffic {
   setDemand(demand: Demand): void;
@@ -24,8 +19,9 @@ export interface Traffic {
 /** Starts senders and receivers; resolves when the senders listen. Nothing is asked for before `setDemand`. */
 export async function startTraffic(lab: Lab): Promise<Traffic> {
   const { topology } = lab;
+  const file = (name: string) => new URL(name, import.meta.url);
   const servers = topology.sources.map((source) =>
-    start(lab.namespace(source.name), 'server.js', []),
+    start(lab.namespace(source.name), file('server.js'), []),
   );
   await Promise.all(servers.map(waitUntilReady));
   const flows = topology.blocks.flatMap((block) =>
@@ -39,7 +35,7 @@ export async function startTraffic(lab: Lab): Promise<Traffic> {
       }),
     ),
   );
-  const client = start(lab.namespace('hosts'), 'client.js', [JSON.stringify(flows)]);
+  const client = start(lab.namespace('hosts'), file('client.js'), [JSON.stringify(flows)]);
   let newest: Receipt = { at: Date.now(), bytes: flows.map(() => 0), reconnects: 0 };
   // The client's own format, see client.ts.
   createInterface({ input: client.output }).on('line', (line) => {
@@ -66,36 +62,4 @@ export async function startTraffic(lab: Lab): Promise<Traffic> {
       await Promise.all([client, ...servers].map(end));
     },
   };
-}
-
-interface Program {
-  readonly child: ChildProcess;
-  readonly input: Writable;
-  readonly output: Readable;
-}
-
-function start(namespace: string, file: string, args: readonly string[]): Program {
-  const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawnInside(namespace, [process.execPath, path, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  assert(child.stdin !== null && child.stdout !== null, 'stdio is piped');
-  // A program that ended early is seen by the goodput; writing to it is no failure of its own.
-  child.stdin.on('error', () => {});
-  return { child, input: child.stdin, output: child.stdout };
-}
-
-async function waitUntilReady(program: Program): Promise<void> {
-  const ended = once(program.child, 'exit').then(() => {
-    throw new HeadgateError('lab_traffic', 'a traffic server ended at its start');
-  });
-  await Promise.race([once(program.output, 'data'), ended]);
-  ended.catch(() => {});
-}
-
-async function end(program: Program): Promise<void> {
-  if (program.child.exitCode !== null || program.child.signalCode !== null) return;
-  const exited = once(program.child, 'exit');
-  program.child.kill('SIGKILL');
-  await exited;
 }

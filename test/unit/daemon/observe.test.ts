@@ -169,7 +169,14 @@ t.test('without a wire the links come from router counters, the blocks from flow
       ],
       [south, { isUp: false }],
     ]),
-    flows: { ...flows, elapsedMs: 2000, ageMs: 50, coverage: 0.9, source: 'ipfix' },
+    flows: {
+      ...flows,
+      destinations: new Map(),
+      elapsedMs: 2000,
+      ageMs: 50,
+      coverage: 0.9,
+      source: 'ipfix',
+    },
   });
   t.match(seen.links, [
     { isUp: true, inbound: { value: 40e6, source: 'snmp' }, rttUs: { value: 9000 } },
@@ -244,6 +251,7 @@ t.test('retransmissions speak for the direction in which segments were lost', (t
 t.test('sources that measure the same link are compared while they speak of the same time', (t) => {
   const stretch = (bytes: number) => ({
     links: new Map([[linkId('north'), { inbound: bytes, outbound: 0 }]]),
+    destinations: new Map(),
     blocks: [],
     errorRatio: 0,
     elapsedMs: 2000,

@@ -25,8 +25,8 @@ export function decideEgress(
   policy: EgressPolicy,
   inForce: readonly Override[],
 ): EgressPlan {
-  const plain = new Projection(observation);
-  const planned = new Projection(observation);
+  const plain = new Projection(observation, policy.threshold);
+  const planned = new Projection(observation, policy.threshold);
   const destinations = [...observation.destinations].sort(bySizeThenName);
   for (const destination of destinations) {
     const preferred = plain.preferred(destination);
@@ -37,7 +37,7 @@ export function decideEgress(
   const removed: Removed[] = [];
   const kept = keepValid(destinations, inForce, planned, removed);
   release(destinations, kept, planned, policy, observation.at, removed);
-  const unplaced = relieve(destinations, kept, planned, policy, observation.at);
+  const unplaced = relieve(destinations, kept, planned, policy, observation.at, removed);
   if (policy.performance) {
     improve(destinations, kept, planned, policy, observation.at);
   }
@@ -111,75 +111,96 @@ function release(
     const minutes = Math.round((at - override.since) / 60_000);
     removed.push({
       ...override,
-      removedBecause: `${override.from} stays below ${percent(policy.release)} with it, after ${minutes} min of detour`,
+      removedBecause: `${override.from} stays below ${percent(planned.shareOf(override.from, policy.release))} with it, after ${minutes} min of detour`,
     });
   }
 }
 
-/** Takes just enough off every link above its threshold. */
+/**
+ * Takes just enough off every link above its threshold. A link is filled to its target at most, so that relief of one
+ * never overloads another: the rounds end, and another decision right after finds nothing to do.
+ */
 function relieve(
   destinations: readonly DestinationObservation[],
   kept: Map<string, Override>,
   planned: Projection,
   policy: EgressPolicy,
   at: Ms,
+  removed: Removed[],
 ): EgressPlan['unplaced'] {
-  const unplaced: Array<EgressPlan['unplaced'][number]> = [];
-  const links = [
-    ...new Set(destinations.flatMap((d) => d.routes.map((route) => route.link))),
-  ].sort();
-  for (const link of links.filter(
-    (name) => planned.isUp(name) && planned.room(name, policy.threshold) < 0,
-  )) {
-    for (;;) {
-      const excess = -planned.room(link, policy.target);
-      if (excess <= 0) break;
-      const choice =
-        kept.size < policy.overridesMax
-          ? chooseToShed(link, excess, destinations, kept, planned, policy)
-          : undefined;
-      if (!choice) {
-        if (planned.room(link, policy.threshold) >= 0) break;
-        const reason =
-          kept.size < policy.overridesMax
-            ? 'no destination fits another link'
-            : 'the limit of overrides is reached';
-        unplaced.push({
-          link,
-          excess: bitps(-planned.room(link, policy.threshold)),
-          text: `${link} stays above ${percent(policy.threshold)}: ${reason}`,
-        });
-        break;
-      }
-      planned.move(link, choice.route.link, choice.destination.rate);
-      const text = `${link} was projected above ${percent(policy.threshold)}; ${choice.route.link} has room`;
-      kept.set(
-        choice.destination.destination,
-        overrideOf(choice.destination, choice.route, link, at, 'overload', text, kept),
-      );
-    }
+  const all = [...new Set(destinations.flatMap((d) => d.routes.map((route) => route.link)))].sort();
+  const isOver = (link: LinkId) => planned.isUp(link) && planned.room(link, policy.threshold) < 0;
+  for (;;) {
+    const choices = all.filter(isOver).flatMap((link) => {
+      const choice = chooseToShed(link, destinations, kept, planned, policy);
+      return choice ? [{ link, ...choice }] : [];
+    });
+    if (choices.length === 0) break;
+    for (const { link } of choices) shed(link, destinations, kept, planned, policy, at, removed);
   }
-  return unplaced;
+  return all.filter(isOver).map((link) => {
+    const reason =
+      kept.size < policy.overridesMax
+        ? 'no destination fits another link'
+        : 'the limit of overrides is reached';
+    return {
+      link,
+      excess: bitps(-planned.room(link, policy.threshold)),
+      text: `${link} stays above ${percent(planned.shareOf(link, policy.threshold))}: ${reason}`,
+    };
+  });
+}
+
+/** Down to the target of one link, as far as there is room elsewhere. */
+function shed(
+  link: LinkId,
+  destinations: readonly DestinationObservation[],
+  kept: Map<string, Override>,
+  planned: Projection,
+  policy: EgressPolicy,
+  at: Ms,
+  removed: Removed[],
+): void {
+  const threshold = percent(planned.shareOf(link, policy.threshold));
+  while (planned.room(link, policy.target) < 0) {
+    const choice = chooseToShed(link, destinations, kept, planned, policy);
+    if (!choice) return;
+    const { destination, route } = choice;
+    const preferred = planned.preferred(destination);
+    const before = kept.get(destination.destination);
+    planned.move(link, route.link, destination.rate);
+    if (before && route.link === preferred?.link) {
+      kept.delete(destination.destination);
+      removed.push({ ...before, removedBecause: `${link} was projected above ${threshold}` });
+      continue;
+    }
+    const text = `${link} was projected above ${threshold}; ${route.link} has room`;
+    kept.set(
+      destination.destination,
+      overrideOf(destination, route, preferred?.link ?? link, at, 'overload', text, kept),
+    );
+  }
 }
 
 /**
- * The smallest destination that covers the excess, else the largest that fits, by the most preferred alternate
- * (RESEARCH: that rule equalled the exact optimum in every case tried). A destination already detoured stays.
+ * The smallest destination that covers the excess, else the largest that fits, by the best alternate (RESEARCH: that
+ * rule equalled the exact optimum in every case tried). Those already detoured to this link may go elsewhere too.
  */
 function chooseToShed(
   link: LinkId,
-  excess: number,
   destinations: readonly DestinationObservation[],
   kept: ReadonlyMap<string, Override>,
   planned: Projection,
   policy: EgressPolicy,
 ): { readonly destination: DestinationObservation; readonly route: EgressRoute } | undefined {
+  const excess = -planned.room(link, policy.target);
   let largest: { destination: DestinationObservation; route: EgressRoute } | undefined;
   let covering: { destination: DestinationObservation; route: EgressRoute } | undefined;
   // In falling order of size: the first that fits is the largest, the last that covers is the smallest that does.
   for (const destination of destinations) {
-    if (destination.rate <= 0 || kept.has(destination.destination)) continue;
-    if (planned.preferred(destination)?.link !== link) continue;
+    const override = kept.get(destination.destination);
+    if (destination.rate <= 0 || (!override && kept.size >= policy.overridesMax)) continue;
+    if ((override?.link ?? planned.preferred(destination)?.link) !== link) continue;
     const route = bestAlternate(destination, link, planned, policy);
     if (!route) continue;
     largest ??= { destination, route };

@@ -10,9 +10,11 @@ import type {
 export class Projection {
   readonly #links: ReadonlyMap<LinkId, EgressLink>;
   readonly #load = new Map<LinkId, number>();
+  readonly #threshold: number;
 
-  /** Starts with the traffic that no destination accounts for. */
-  constructor(observation: EgressObservation) {
+  /** Starts with the traffic that no destination accounts for. `threshold`: of the links that set none. */
+  constructor(observation: EgressObservation, threshold: number) {
+    this.#threshold = threshold;
     this.#links = new Map(observation.links.map((link) => [link.link, link]));
     for (const link of observation.links) this.#load.set(link.link, link.unattributed);
   }
@@ -31,10 +33,16 @@ export class Projection {
     return bitps(this.#load.get(link) ?? 0);
   }
 
-  /** How much more the link could carry up to `share` of its capacity; negative when it is above. */
+  /** How much more the link could carry up to `share`, see `shareOf`; negative when it is above. */
   room(link: LinkId, share: number): number {
     const { capacity = 0, isUp = false } = this.#links.get(link) ?? {};
-    return (isUp ? capacity * share : 0) - this.load(link);
+    return (isUp ? capacity * this.shareOf(link, share) : 0) - this.load(link);
+  }
+
+  /** A share that the policy names, of the capacity of this link: less on a link with a lower threshold of its own. */
+  shareOf(link: LinkId, share: number): number {
+    const own = this.#links.get(link)?.threshold ?? this.#threshold;
+    return share * (own / this.#threshold);
   }
 
   isUp(link: LinkId): boolean {

@@ -22,6 +22,8 @@ export interface EgressLink {
   readonly capacity: Bitps;
   /** Outbound traffic of the link that no destination accounts for. */
   readonly unattributed: Bitps;
+  /** The load at which this link sheds destinations, where it is not the policy's; target and release move with it. */
+  readonly threshold?: number;
   /** Price of the next Mb/s, any one currency; cheaper alternates are taken first among equally preferred ones. */
   readonly pricePerMbps?: number;
 }

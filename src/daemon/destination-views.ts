@@ -1,0 +1,98 @@
+/** What the control socket tells of outbound steering. */
+import type { Answer, DestinationsView, DetourView } from '../control/index.ts';
+import { err, ok } from '../core/base/result.ts';
+import type { InjectedDetour } from '../speaker/index.ts';
+import type { Clock } from './clock.ts';
+import type { Destinations, RouterEgress } from './destinations.ts';
+
+export function destinationAnswers(
+  destinations: Destinations | undefined,
+  { wall }: Pick<Clock, 'wall'>,
+): ReadonlyMap<string, Answer> {
+  return new Map<string, Answer>([
+    [
+      'destinations',
+      () =>
+        destinations
+          ? ok(destinationsView(destinations, wall()))
+          : err({
+              code: 'refused',
+              message: 'outbound traffic is not steered; add outbound: {} to the settings',
+            }),
+    ],
+  ]);
+}
+
+export function destinationsView(
+  destinations: Pick<Destinations, 'routers' | 'source' | 'useless' | 'told'>,
+  at: number,
+): DestinationsView {
+  const { routers, source, useless } = destinations;
+  return {
+    at,
+    ...(source === undefined ? {} : { source }),
+    routers: routers.map(({ router, adviseOnly, plan }) => ({
+      router,
+      action: adviseOnly === undefined ? 'control' : 'advise',
+      ...(adviseOnly === undefined ? {} : { reason: adviseOnly }),
+      links: plan.projection.map(({ link, capacity, plain, planned }) => ({
+        link,
+        capacity_bitps: Math.round(capacity),
+        without_bitps: Math.round(plain),
+        planned_bitps: Math.round(planned),
+      })),
+      unplaced: plan.unplaced.map(({ link, excess, text }) => ({
+        link,
+        excess_bitps: Math.round(excess),
+        text,
+      })),
+    })),
+    destinations: routers.flatMap(destinationRows).sort((a, b) => b.bitps - a.bitps),
+    detours: routers
+      .flatMap((entry) => detourRows(entry, destinations.told(entry.router), at))
+      .sort((a, b) => a.since - b.since || (a.prefix < b.prefix ? -1 : 1)),
+    useless_paths: Object.fromEntries(useless),
+  };
+}
+
+function destinationRows({ router, destinations, plan }: RouterEgress) {
+  const detours = new Map(plan.overrides.map((o) => [o.destination, o]));
+  return destinations.map(({ destination, rate, routes }) => {
+    const detour = detours.get(destination);
+    const preferred = detour?.from ?? routes[0]?.link ?? null;
+    return {
+      prefix: destination,
+      router,
+      bitps: Math.round(rate),
+      preferred,
+      link: detour?.link ?? preferred,
+      routes: routes.map(({ link, nextHop }) => ({ link, next_hop: nextHop })),
+    };
+  });
+}
+
+function detourRows(
+  { router, destinations, plan }: RouterEgress,
+  told: readonly InjectedDetour[],
+  at: number,
+): DetourView[] {
+  const rates = new Map(destinations.map(({ destination, rate }) => [destination, rate]));
+  const states = new Map(told.map((entry) => [entry.detour.prefix, entry]));
+  return plan.overrides.map((override) => {
+    const state = states.get(override.destination);
+    return {
+      prefix: override.destination,
+      router,
+      from: override.from,
+      to: override.link,
+      next_hop: override.nextHop,
+      bitps: Math.round(rates.get(override.destination) ?? 0),
+      since: override.since,
+      age_ms: at - override.since,
+      because: override.because,
+      reason: override.text,
+      state: state?.state ?? 'advised',
+      state_reason: state?.reason ?? '',
+    };
+  });
+}

@@ -1,0 +1,55 @@
+/** Outbound in a cycle of the unit: what the destinations need of the other components. */
+import type { Observation } from '../core/model/observation.ts';
+import type { Settings } from '../core/settings/index.ts';
+import type { EngineTables } from '../engine/index.ts';
+import type { Memory } from '../history/index.ts';
+import type { Components } from './components.ts';
+import { tablesOf } from './configure.ts';
+import { Destinations, type DestinationsTurn, recallDetours } from './destinations.ts';
+import type { Log } from './log.ts';
+
+/** Undefined where settings do not ask for it, or no router is spoken to. */
+export function openDestinations(
+  settings: Settings,
+  { speaker }: Pick<Components, 'speaker'>,
+  log: Log,
+  memory: Memory | undefined,
+  now: number,
+): Destinations | undefined {
+  const { outbound } = settings;
+  if (!outbound || !speaker) return undefined;
+  return new Destinations(settings, outbound, speaker, log, recallDetours(memory, settings, now));
+}
+
+interface OutboundTurn {
+  readonly observation: Observation;
+  readonly mode: Settings['mode'];
+  readonly wire: DestinationsTurn['span'] | undefined;
+}
+
+/** One cycle, after the one of inbound: counts what the routers newly told, decides, tells the routers. */
+export function steerOut(
+  destinations: Destinations,
+  { engine, sources }: Pick<Components, 'engine' | 'sources'>,
+  { observation, mode, wire }: OutboundTurn,
+  settings: Settings,
+): void {
+  if (destinations.takeCounted()) engine?.publish(tablesWith(settings, destinations));
+  const [flows, times] = [sources?.flows(), sources?.times()];
+  destinations.turn({
+    observation,
+    mode,
+    ...(wire ? { span: wire } : {}),
+    ...(flows ? { flows } : {}),
+    ...(times ? { times } : {}),
+  });
+}
+
+/** What the wires count and mark by, with the destinations that the routers told. */
+export function tablesWith(
+  settings: Settings,
+  destinations: Pick<Destinations, 'counted'> | undefined,
+): EngineTables {
+  const counted = destinations?.counted.map((prefix) => ({ prefix })) ?? [];
+  return { ...tablesOf(settings), destinations: counted };
+}
