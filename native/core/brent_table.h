@@ -38,14 +38,9 @@ struct NoRest {};
 template <typename Record, typename Rest = NoRest>
 class BrentTable {
  public:
-  static constexpr size_t kRestBytes = std::is_empty_v<Rest> ? 0 : sizeof(Rest);
-  static size_t bytes(size_t slots) { return slots * (sizeof(Record) + kRestBytes); }
-
-  // `memory` is zeroed and of bytes(slots), a power of two; it outlives the table.
-  BrentTable(void* memory, size_t slots)
-      : records_(static_cast<Record*>(memory)),
-        rests_(reinterpret_cast<Rest*>(static_cast<Record*>(memory) + slots)),
-        mask_(slots - 1) {}
+  // `memory` is zeroed and holds `slots` (a power of two) records, `rests` as many of them; both outlive the table.
+  BrentTable(void* memory, size_t slots, void* rests = nullptr)
+      : records_(static_cast<Record*>(memory)), rests_(static_cast<Rest*>(rests)), mask_(slots - 1) {}
 
   size_t slots() const { return mask_ + 1; }
   const BrentStats& stats() const { return stats_; }

@@ -76,7 +76,7 @@ struct Pipeline::Work {
 };
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, counts, traffic, tcp, rtt, block_rtt, destination, end;
+  size_t sessions, recent, resolvers, counts, traffic, tcp, rtt, block_rtt, destination, rests, end;
 };
 
 Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
@@ -97,16 +97,20 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.rtt = take(columns * sizeof(RttHistogram));
   at.block_rtt = take((settings.blocks + 1ull) * sizeof(BlockRtt));
   at.destination = take((settings.destinations + 1ull) * sizeof(DestinationTraffic));
+  // Last, since it is seldom touched: see dense_bytes.
+  at.rests = take(SessionTable::rest_bytes(settings.session_slots));
   at.end = offset;
   return at;
 }
 
 size_t Pipeline::bytes(const PipelineSettings& settings) { return layout(settings).end; }
+size_t Pipeline::dense_bytes(const PipelineSettings& settings) { return layout(settings).rests; }
 
 Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
     : settings_(settings),
       tables_(&kNoTables),
-      sessions_(static_cast<uint8_t*>(memory) + layout(settings).sessions, settings.session_slots),
+      sessions_(static_cast<uint8_t*>(memory) + layout(settings).sessions,
+                static_cast<uint8_t*>(memory) + layout(settings).rests, settings.session_slots),
       recent_(static_cast<uint8_t*>(memory) + layout(settings).recent),
       resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots) {
   uint8_t* base = static_cast<uint8_t*>(memory);
@@ -220,7 +224,7 @@ HG_RARE void Pipeline::read_any(Packet& packet, Work& work, const Tables& tables
   work.is_tracked = parsed.has_tcp;
   if (work.is_tracked) {
     work.tag = session_tag(packet.data, parsed, settings_.hash_key);
-    sessions_.prefetch_whole(work.tag.hash);
+    sessions_.prefetch(work.tag.hash);
   }
   const bool has_addresses =
       parsed.network != 0 && parsed.network_offset + (parsed.network == 4 ? 20u : 40u) <= packet.captured;

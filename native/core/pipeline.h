@@ -83,6 +83,8 @@ class Pipeline {
  public:
   // Bytes that `memory` must have: zeroed, aligned to 64, outliving the pipeline.
   static size_t bytes(const PipelineSettings& settings);
+  // Of these the first so many are touched all over: worth huge pages, which the others are not.
+  static size_t dense_bytes(const PipelineSettings& settings);
   Pipeline(const PipelineSettings& settings, void* memory);
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;

@@ -39,9 +39,6 @@ Session* SessionTable::insert(const SessionTag& key, uint32_t now_ms) {
   session->displaced = displaced & 15;
   session->tag = key.tag;
   session->last_seen_ms = now_ms;
-  // The holes stay as they are: no side has any, and their lines are not fetched for nothing.
-  SessionRest& rest = table_.rest_of(*session);
-  for (int i = 0; i < 2; i++) rest.mss[i] = rest.print[i] = 0;
   return session;
 }
 

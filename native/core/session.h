@@ -33,11 +33,17 @@ struct SideFlags {
   uint16_t is_seeded : 1 = 0;        // `next` holds
   uint16_t is_closed_window : 1 = 0; // this side advertised window 0
   uint16_t has_fin : 1 = 0;
-  uint16_t payload_class : 3 = 0;    // kPayloadClasses: what one segment of this side may carry
+  uint16_t mss_class : 3 = 0;        // of kMssClasses: what one segment of this side may carry
 };
 
-// Payload up to which a segment with timestamps is one segment and no super-packet: the usual MSS values, rounded down.
-inline constexpr uint16_t kPayloadClasses[8] = {1448, 1440, 1428, 1388, 1368, 1348, 1208, 0};
+// What the other end announced as its MSS: one of the usual values, or 0 where SessionRest has it. `payload` is up to
+// what a segment with timestamps is surely one segment and no super-packet.
+struct MssClass {
+  uint16_t mss, payload;
+};
+inline constexpr unsigned kMssUnknown = 0, kMssLarge = 6, kMssSmall = 7;
+inline constexpr MssClass kMssClasses[8] = {{0, 1448},    {1460, 1448}, {1452, 1440}, {1440, 1428},
+                                            {1400, 1388}, {1380, 1368}, {0, 1208},    {0, 0}};
 
 // What is kept of the segments that one side sends, and asked for each of them.
 struct Side {
@@ -63,8 +69,10 @@ struct alignas(64) Session {
   Side side[2];
 };
 
+// Left as it was by a new session, so that its line is not fetched for nothing: flags of the session tell which holes
+// and MSS hold, and a print of another session is as likely to match as any 16 bits.
 struct SessionRest {
-  uint16_t mss[2];    // per side: what the other end announced; 0 unknown
+  uint16_t mss[2];    // per side, of the last two of kMssClasses
   uint16_t print[2];  // per side: of its last data segment without timestamps and identification
   Hole hole[2][kHoles];
 };
@@ -123,16 +131,12 @@ inline uint32_t lifetime_ms(SessionState state) {
 
 class SessionTable {
  public:
-  SessionTable(void* memory, size_t slots) : table_(memory, slots) {}
+  SessionTable(void* memory, void* rests, size_t slots) : table_(memory, slots, rests) {}
 
-  static size_t bytes(size_t slots) { return BrentTable<Session, SessionRest>::bytes(slots); }
+  static size_t bytes(size_t slots) { return slots * sizeof(Session); }
+  static size_t rest_bytes(size_t slots) { return slots * sizeof(SessionRest); }
 
   void prefetch(uint32_t hash) { __builtin_prefetch(&table_.home(hash), 1); }
-  // The rest as well, of what is not going to be a segment in order.
-  void prefetch_whole(uint32_t hash) {
-    prefetch(hash);
-    __builtin_prefetch(&table_.rest_of(table_.home(hash)), 1);
-  }
   // Second stage: when the first choice is taken by another, the next place that the key may be.
   void prefetch_second(uint32_t hash) {
     const Session& home = table_.home(hash);

@@ -139,11 +139,16 @@ HG_RARE SegmentClass classify_old(Session& session, SessionRest& rest, unsigned 
   return ahead(end, session.acked[side]) <= 0 ? SegmentClass::Spurious : SegmentClass::LostBeyond;
 }
 
-// `known_mss` is not read where no byte is asked about: it lies where nothing else may be needed from.
-HG_HOT uint32_t segments_in(uint32_t bytes, const uint16_t& known_mss, const Parsed& parsed, uint32_t segment_bytes) {
+HG_RARE uint16_t mss_of(const Session& session, const SessionRest& rest, unsigned side) {
+  const unsigned mss_class = session.side[side].flags.mss_class;
+  return mss_class >= kMssLarge ? rest.mss[side] : kMssClasses[mss_class].mss;
+}
+
+HG_HOT uint32_t segments_in(uint32_t bytes, const Session& session, const SessionRest& rest, unsigned side,
+                            const Parsed& parsed, uint32_t segment_bytes) {
   if (bytes == 0) return 0;
   if (segment_bytes == 0) {
-    const uint16_t mss = known_mss;
+    const uint16_t mss = mss_of(session, rest, side);
     // Offload that left no trace but its size.
     const uint32_t options = parsed.has_timestamps ? 12u : 0u;
     if (parsed.payload_bytes <= segment_limit(mss, options)) return 1;
@@ -153,18 +158,19 @@ HG_HOT uint32_t segments_in(uint32_t bytes, const uint16_t& known_mss, const Par
 }
 
 HG_RARE void learn_mss(Session& session, SessionRest& rest, unsigned side, uint16_t mss) {
-  rest.mss[side] = mss;
-  const uint32_t limit = segment_limit(mss, 12);
-  unsigned payload_class = 0;
-  while (kPayloadClasses[payload_class] > limit) payload_class++;
-  session.side[side].flags.payload_class = payload_class & 7;
+  unsigned mss_class = kMssUnknown + 1;
+  while (mss_class < kMssLarge && kMssClasses[mss_class].mss != mss) mss_class++;
+  if (mss_class == kMssLarge) {
+    rest.mss[side] = mss;
+    if (segment_limit(mss, 12) < kMssClasses[kMssLarge].payload) mss_class = kMssSmall;
+  }
+  session.side[side].flags.mss_class = mss_class & 7;
 }
 
-HG_RARE void restart(Session& session, SessionRest& rest) {
+HG_RARE void restart(Session& session) {
   session.next[0] = session.next[1] = session.acked[0] = session.acked[1] = 0;
   session.side[0] = session.side[1] = Side{};
   session.rtt_min[0] = session.rtt_min[1] = 0;
-  rest.mss[0] = rest.mss[1] = rest.print[0] = rest.print[1] = 0;
   session.state = SessionState::HalfOpen;
 }
 
@@ -259,7 +265,7 @@ Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& 
   // A port that is used again: a new initial sequence number, or any SYN after the end.
   if (is_syn && session.side[side].flags.is_seeded) {
     const int32_t behind = ahead(session.next[side], parsed.seq + 1);
-    if (session.state == SessionState::Closed || behind < 0 || behind > (1 << 20)) restart(session, rest);
+    if (session.state == SessionState::Closed || behind < 0 || behind > (1 << 20)) restart(session);
   }
   Side& own = session.side[side];
   if (parsed.mss != 0) learn_mss(session, rest, side ^ 1, parsed.mss);
@@ -275,7 +281,7 @@ Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& 
     own.tsval = parsed.tsval;
     tsval_is_new = true;
   }
-  result.segments = segments_in(parsed.payload_bytes, rest.mss[side], parsed, segment_bytes);
+  result.segments = segments_in(parsed.payload_bytes, session, rest, side, parsed, segment_bytes);
 
   const int32_t skipped = ahead(parsed.seq, session.next[side]);
   if (!own.flags.is_seeded || skipped > kJumpMax || skipped < -kJumpMax) {
@@ -319,7 +325,7 @@ Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& 
         classify_old(session, rest, side, parsed, tail > 0 ? session.next[side] : end, tsval_is_new, now_us, now_ms, recent);
     result.new_bytes = new_part < parsed.payload_bytes ? new_part : parsed.payload_bytes;
     result.old_bytes = parsed.payload_bytes - result.new_bytes;
-    result.old_segments = segments_in(result.old_bytes, rest.mss[side], parsed, segment_bytes);
+    result.old_segments = segments_in(result.old_bytes, session, rest, side, parsed, segment_bytes);
     if (result.old_segments == 0) result.old_segments = 1;  // a SYN or FIN alone
     if (tail > 0) {
       session.next[side] = end;

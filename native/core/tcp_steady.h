@@ -108,7 +108,7 @@ inline bool track_steady(Session& session, unsigned side, const CommonPacket& pa
   const uint32_t strange = ((packet.tcp_flags() & deciding) ^ kTcpAck) | ((own_flags & rare) ^ usual) |
                            ((other_flags & rare) ^ usual) | (seq ^ own_next) |
                            (static_cast<uint32_t>(session.state) ^ static_cast<uint32_t>(SessionState::Established));
-  const uint32_t limit = kPayloadClasses[side_flags::of(own_flags).payload_class];
+  const uint32_t limit = kMssClasses[side_flags::of(own_flags).mss_class].payload;
   const bool is_beyond = (payload > limit) | (end - own_acked > static_cast<uint32_t>(kJumpMax)) |
                          (tsval == 0) | (window == 0);
   if ((strange | is_beyond) != 0) return false;

@@ -61,7 +61,7 @@ hg_rtt_counts summarise(const RttHistogram& histogram) {
 
 struct Engine::Member {
   Member(EngineWire given, const PipelineSettings& settings)
-      : options(std::move(given)), memory(Pipeline::bytes(settings)) {
+      : options(std::move(given)), memory(Pipeline::bytes(settings), Pipeline::dense_bytes(settings)) {
     if (memory.data() != nullptr) pipeline = std::make_unique<Pipeline>(settings, memory.data());
   }
 

@@ -8,7 +8,9 @@ namespace headgate {
 class Memory {
  public:
   // data() is nullptr when there is not that much.
-  explicit Memory(size_t bytes);
+  explicit Memory(size_t bytes) : Memory(bytes, bytes) {}
+  // Huge pages for the first `dense` bytes only: of the others few are touched, and each costs its page.
+  Memory(size_t bytes, size_t dense);
   ~Memory();
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;

@@ -43,7 +43,7 @@ bool Replay::open() {
     error_ = "no random numbers from the system";
     return false;
   }
-  memory_ = std::make_unique<Memory>(Pipeline::bytes(settings));
+  memory_ = std::make_unique<Memory>(Pipeline::bytes(settings), Pipeline::dense_bytes(settings));
   if (memory_->data() == nullptr) {
     error_ = "not enough memory for " + std::to_string(Pipeline::bytes(settings) >> 20) + " MiB of tables";
     return false;

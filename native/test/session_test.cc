@@ -19,8 +19,8 @@ struct Entry {
 };
 
 struct Sessions {
-  explicit Sessions(size_t slots) : memory(SessionTable::bytes(slots)), table(memory.data(), slots) {}
-  Memory memory;
+  explicit Sessions(size_t slots) : memory(SessionTable::bytes(slots)), rests(SessionTable::rest_bytes(slots)), table(memory.data(), rests.data(), slots) {}
+  Memory memory, rests;
   SessionTable table;
 };
 

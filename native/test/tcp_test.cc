@@ -155,8 +155,16 @@ TEST_CASE("a super-packet counts as the segments it becomes") {
   CHECK(track(story.session, story.rest, 0, parsed, 1440, 0, 0, story.recent).segments == 278);
   parsed.seq = 400'000;
   // Without the size of a segment, by the MSS that the other end announced.
-  story.rest.mss[0] = 1000;
-  CHECK(track(story.session, story.rest, 0, parsed, 0, 0, 0, story.recent).segments == 400);
+  for (const uint16_t mss : {1000, 1460, 1300}) {
+    Story other;
+    Parsed answer{};
+    answer.network = 6;
+    answer.has_tcp = true;
+    answer.tcp_flags = kTcpSyn | kTcpAck;
+    answer.mss = mss;
+    track(other.session, other.rest, 1, answer, 0, 0, 0, other.recent);
+    CHECK(track(other.session, other.rest, 0, parsed, 0, 0, 0, other.recent).segments == (400'000u + mss - 1) / mss);
+  }
 }
 
 TEST_CASE("the handshake gives a round trip to each side") {

@@ -63,7 +63,7 @@ unsigned worker_of(const Packet& packet, unsigned workers) {
 }
 
 Outcome run(const char* path, const Tables& tables, const PipelineSettings& settings, unsigned workers, unsigned worker) {
-  const Memory memory(Pipeline::bytes(settings));
+  const Memory memory(Pipeline::bytes(settings), Pipeline::dense_bytes(settings));
   // Pages are touched before the clock starts: on a wire they are there.
   std::memset(memory.data(), 0, memory.size());
   Pipeline pipeline(settings, memory.data());
