@@ -49,7 +49,7 @@ const groups: ReadonlyArray<readonly ReceiverKind[]> = options.isQuick
 if (options.isQuick)
   notes.push('ExaBGP: only in the whole run, it takes longer than all others together');
 /** Nothing takes longer than this, ms; a peer that does is named as not finished. */
-const patienceMs = options.isQuick ? 15_000 : 300_000;
+const patienceMs = options.isQuick ? 15_000 : 200_000;
 /** When everything must be over, by `performance.now()`: what would begin later is named as left out. */
 const endMs = options.isQuick ? 44_000 : Number.POSITIVE_INFINITY;
 /** What settles within this time, s, is measured again: the median of `rounds`. */

@@ -7,6 +7,7 @@ import {
   formatPrefix,
   makePrefix,
   type Prefix,
+  parseAddress,
   parsePrefix,
 } from '../../../../src/core/base/prefix.ts';
 import { PrefixTrie } from '../../../../src/core/base/trie.ts';
@@ -51,6 +52,45 @@ t.test('what is not a prefix is refused with its reason', async (t) => {
     const result = parsePrefix(text);
     t.match(result, { ok: false, error: { code, text } }, text);
   }
+});
+
+/** What dotted decimal is, as a pattern: slow and obvious. */
+const isDotted = (text: string): boolean => {
+  const parts = text.split('.');
+  return (
+    parts.length === 4 &&
+    parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)
+  );
+};
+
+t.test('dotted decimal is read as the pattern says, and nothing else', async () => {
+  const part = fc.constantFrom(
+    '0',
+    '1',
+    '9',
+    '25',
+    '255',
+    '256',
+    '00',
+    '07',
+    '',
+    ' ',
+    'x',
+    '²',
+    '.',
+  );
+  const almost = fc.oneof(
+    fc.array(part, { maxLength: 9 }).map((parts) => parts.join('')),
+    fc.array(part, { minLength: 3, maxLength: 5 }).map((parts) => parts.join('.')),
+  );
+  fc.assert(
+    fc.property(almost, (text) => {
+      const address = parseAddress(text);
+      if (address.ok !== isDotted(text)) return false;
+      return !address.ok || address.value.bytes.join('.') === text;
+    }),
+    { numRuns: 20_000 },
+  );
 });
 
 t.test('format and parse undo each other', async () => {
