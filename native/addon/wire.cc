@@ -8,6 +8,8 @@
 
 #include "abi/engine.h"
 #include "drivers/clock.h"
+#include "drivers/peer.h"
+#include "drivers/port.h"
 #include "kernel/install.h"
 #include "runtime/engine.h"
 
@@ -131,6 +133,31 @@ Napi::Value engine_findings(const Napi::CallbackInfo& info) {
   return lines;
 }
 
+// portFacts(name) -> { mtu, isUp, hasCarrier, driver, peer?: { space, name, finishesChecksums, tagsInFrame, takesFrames } }
+// or throws interface_missing
+Napi::Value port_facts(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 1 || !info[0].IsString()) return misused(env, "portFacts(name)");
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  PortFacts facts;
+  if (const auto failure = read_port(name, &facts)) return fail(env, *failure);
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("mtu", facts.mtu);
+  out.Set("isUp", facts.is_up);
+  out.Set("hasCarrier", facts.has_carrier);
+  out.Set("driver", facts.driver);
+  if (const auto found = read_peer(name)) {
+    Napi::Object peer = Napi::Object::New(env);
+    peer.Set("space", found->space);
+    peer.Set("name", found->name);
+    peer.Set("finishesChecksums", found->finishes_checksums);
+    peer.Set("tagsInFrame", found->tags_in_frame);
+    peer.Set("takesFrames", found->takes_frames);
+    out.Set("peer", peer);
+  }
+  return out;
+}
+
 // gateInstall({ wire, inside, outside, driver, object, staleMs })
 Napi::Value gate_install(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -177,6 +204,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("engineWires", Napi::Function::New<engine_wires>(env));
+  exports.Set("portFacts", Napi::Function::New<port_facts>(env));
   exports.Set("gateInstall", Napi::Function::New<gate_install>(env));
   exports.Set("gateRelease", Napi::Function::New<gate_release>(env));
   exports.Set("gateStatus", Napi::Function::New<gate_status>(env));

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <linux/ethtool.h>
-#include <linux/rtnetlink.h>
+#include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
+
+#include "drivers/netlink.h"
 
 namespace headgate {
 namespace {
@@ -65,36 +67,6 @@ std::string address_of(const std::string& name) {
   }
   freeifaddrs(list);
   return found;
-}
-
-// Index of the bridge, bond or VRF that owns the interface; 0 for none. By netlink, because /sys may show another
-// network namespace.
-int master_of(int index) {
-  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return 0;
-  struct {
-    nlmsghdr head;
-    ifinfomsg link;
-  } ask = {};
-  ask.head.nlmsg_len = sizeof ask;
-  ask.head.nlmsg_type = RTM_GETLINK;
-  ask.head.nlmsg_flags = NLM_F_REQUEST;
-  ask.link.ifi_index = index;
-  int master = 0;
-  alignas(nlmsghdr) std::array<char, 32768> answer;
-  if (send(fd, &ask, sizeof ask, 0) == static_cast<ssize_t>(sizeof ask)) {
-    const ssize_t size = recv(fd, answer.data(), answer.size(), 0);
-    const auto* head = reinterpret_cast<const nlmsghdr*>(answer.data());
-    if (size > 0 && NLMSG_OK(head, static_cast<uint32_t>(size)) && head->nlmsg_type == RTM_NEWLINK) {
-      const auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(head));
-      int left = static_cast<int>(IFLA_PAYLOAD(head));
-      for (const rtattr* each = IFLA_RTA(link); RTA_OK(each, left); each = RTA_NEXT(each, left)) {
-        if (each->rta_type == IFLA_MASTER) memcpy(&master, RTA_DATA(each), sizeof master);
-      }
-    }
-  }
-  close(fd);
-  return master;
 }
 
 std::string read_text(const std::string& path) {
@@ -162,7 +134,7 @@ std::optional<Failure> check_mirror_port(const std::string& name, const PortFact
     return Failure{"driver_unfit", "interface " + name + " is not Ethernet: a wire needs two Ethernet interfaces"};
   if (!facts.is_up)
     return Failure{"interface_down", "interface " + name + " is down: `ip link set " + name + " up` first"};
-  if (const int master = master_of(facts.index); master != 0) {
+  if (const int master = link_number(facts.index, IFLA_MASTER).value_or(0); master != 0) {
     std::array<char, IFNAMSIZ> owner = {};
     const char* text = if_indextoname(static_cast<unsigned>(master), owner.data());
     return Failure{"interface_in_use", "interface " + name + " belongs to " + (text ? text : "a bridge or bond") +

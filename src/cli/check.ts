@@ -1,8 +1,10 @@
 /** `headgate check FILE`: whether settings are right, and what a unit would do with them. */
 import type { Command } from 'commander';
+import { HeadgateError } from '../core/base/error.ts';
 import { formatSettingsError, type Settings } from '../core/settings/index.ts';
-import { cycleTimesOf, policyOf } from '../daemon/configure.ts';
+import { cycleTimesOf, policyOf, wiresOf } from '../daemon/configure.ts';
 import { describeNames } from '../daemon/names.ts';
+import { adviseWire } from '../engine/index.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, readSettings } from './face/settings-file.ts';
@@ -19,12 +21,19 @@ export function register(program: Command): void {
       if (loaded.ok) {
         // Throws where a file that the settings name is wrong: its zones, with line and column.
         const consequences = [...describe(loaded.value), ...describeNames(loaded.value)];
-        print(options, { ok: true, errors: [], consequences }, () => consequences.join('\n'));
+        const machine = lookAt(loaded.value);
+        print(options, { ok: true, errors: [], consequences, machine }, () =>
+          [...consequences, ...machine.map((line) => `on this machine: ${line}`)].join('\n'),
+        );
         return;
       }
       process.exitCode = exitCodes.failed;
       if (options.json)
-        print(options, { ok: false, errors: loaded.error, consequences: [] }, () => '');
+        print(
+          options,
+          { ok: false, errors: loaded.error, consequences: [], machine: [] },
+          () => '',
+        );
       else
         for (const error of loaded.error) process.stderr.write(`${formatSettingsError(error)}\n`);
     });
@@ -73,6 +82,23 @@ export function describe(settings: Settings): readonly string[] {
       : 'metrics are not served',
     `history in ${history.path} for ${formatDuration(history.keep)}`,
   ];
+}
+
+/** What the wires find here. Settings may be checked anywhere: nothing of it is an error. */
+function lookAt(settings: Settings): readonly string[] {
+  try {
+    return wiresOf(settings).flatMap((wire) => {
+      const { driver, reason, findings } = adviseWire(wire);
+      return [
+        `wire ${wire.name}: driver ${driver} (${reason})`,
+        ...findings.map((finding) => `wire ${wire.name}: ${finding}`),
+      ];
+    });
+  } catch (error) {
+    // Without the native module, or without the right to look.
+    if (error instanceof HeadgateError) return [error.message];
+    throw error;
+  }
 }
 
 function attributeText(attribute: NonNullable<Settings['links'][number]['attribute']>): string {

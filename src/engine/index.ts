@@ -1,3 +1,4 @@
+export { adviseWire, type WireAdvice } from './advice.ts';
 export {
   defaultStaleMs,
   type InstalledStatus,

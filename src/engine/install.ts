@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { HeadgateError } from '../core/base/error.ts';
+import { chooseDriver } from './choice.ts';
 import { drivers } from './drivers.ts';
 import { machine } from './machine.ts';
 import { loadNative } from './native.ts';
 import type { WireOptions } from './options.ts';
+import { portsOf } from './ports.ts';
 import { readBypassed } from './records.ts';
 import type { Driver, PathCount } from './snapshot.ts';
 
@@ -48,12 +50,12 @@ const programObject = fileURLToPath(new URL('../../../build/Release/wire.bpf.o',
 
 /**
  * Puts the kernel's program for the wire's driver on both ports (DESIGN.md section 4). From then on the kernel forwards:
- * with `af_packet` (and `auto`, which works on every interface) whenever no packet loop does, with `tc` and `xdp`
- * always. Doing it again replaces the program without a gap.
+ * with `af_packet` whenever no packet loop does, with `tc` and `xdp` always. `auto` keeps what is installed, else takes
+ * what suits the ports best. Doing it again replaces the program without a gap.
  */
 export function installWire(wire: WireOptions, staleMs: number = defaultStaleMs): void {
   const { name, inside, outside } = wire;
-  const driver = wire.driver === 'auto' ? 'af_packet' : wire.driver;
+  const driver = installable(wire);
   if (outside === undefined || driver === 'mirror')
     throw new HeadgateError(
       'driver_unfit',
@@ -63,6 +65,11 @@ export function installWire(wire: WireOptions, staleMs: number = defaultStaleMs)
   machine(() =>
     native.gateInstall({ wire: name, inside, outside, driver, object: programObject, staleMs }),
   );
+}
+
+function installable(wire: WireOptions): Driver {
+  if (wire.driver !== 'auto') return wire.driver;
+  return readInstalled(wire.name).driver ?? chooseDriver(portsOf(wire)).driver;
 }
 
 /** Takes off what installWire put on. Throws HeadgateError `not_installed` when there is nothing. */
