@@ -224,3 +224,30 @@ t.test('a million holds and releases leave no block behind, and reuse the places
   }
   t.equal(store.byteLength, bytesBefore, 'what was freed is used again');
 });
+
+t.test(
+  'more prefixes than a chunk of records holds: each is found, and gone when withdrawn',
+  async (t) => {
+    const rib = new AdjRibIn();
+    const peer = rib.addPeer();
+    const block = Uint8Array.of(1);
+    const attributes = rib.attributes.intern(block, 0, 1, 0);
+    const count = 150_000;
+    // Neighbours, and the same address with other lengths: what a hash must keep apart.
+    const octets = (i: number) => Uint8Array.of(10 + (i >> 18), i >> 10, i >> 2, 0);
+    const lengthOf = (i: number) => 24 + (i & 3);
+    for (let i = 0; i < count; i++)
+      if (rib.announce(4, octets(i), 0, lengthOf(i), peer, i, attributes) !== 'added')
+        t.fail(`${i}`);
+    t.equal(rib.prefixCount(4), count);
+    for (let i = 0; i < count; i += 2)
+      if (!rib.withdraw(4, octets(i), 0, lengthOf(i), peer, i)) t.fail(`${i} was not there`);
+    t.equal(rib.prefixCount(4), count / 2);
+    for (let i = 0; i < count; i++) {
+      const known = rib.announce(4, octets(i), 0, lengthOf(i), peer, i, attributes);
+      if (known !== (i % 2 === 0 ? 'added' : 'unchanged')) t.fail(`${i} is ${known}`);
+    }
+    t.equal(rib.prefixCount(4), count);
+    t.equal(rib.pathsOf(peer), count);
+  },
+);
