@@ -4,7 +4,7 @@ import type { MoveView, PlanView } from '../control/index.ts';
 import type { RecordedInput } from '../core/decide/replay.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
-import { formatRate, formatTable, formatTime } from './face/text.ts';
+import { formatRate, formatShare, formatTable, formatTime } from './face/text.ts';
 
 interface PlanOptions extends AskOptions {
   readonly diff?: boolean;
@@ -81,6 +81,8 @@ export function renderPlan(plan: PlanView): string {
     );
   }
   if (plan.proposal) parts.push(renderProposal(plan.proposal));
+  if (plan.regroupings && plan.regroupings.length > 0)
+    parts.push(`blocks regrouped\n${renderRegroupings(plan.regroupings.slice(0, 10))}`);
   if (plan.moves.length > 0) parts.push(`last moves\n${renderMoves(plan.moves.slice(0, 10))}`);
   if (plan.stopped.length > 0) parts.push(`stopped by a rail\n${renderMoves(plan.stopped)}`);
   return parts.join('\n\n');
@@ -90,6 +92,18 @@ function renderProposal({ id, moves }: NonNullable<PlanView['proposal']>): strin
   const what =
     moves.length === 0 ? 'announce every block alike on all links' : `\n${renderMoves(moves)}`;
   return `proposal ${id} (headgate approve ${id} carries it out): ${what}`;
+}
+
+function renderRegroupings(changes: NonNullable<PlanView['regroupings']>): string {
+  return formatTable(
+    [
+      { head: 'time', cell: (change) => formatTime(change.at) },
+      { head: 'what', cell: (change) => change.kind },
+      { head: 'gain', cell: (change) => formatShare(change.gain), align: 'right' },
+      { head: 'why', cell: (change) => change.reason },
+    ],
+    changes,
+  );
 }
 
 export function renderMoves(moves: readonly MoveView[]): string {

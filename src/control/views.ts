@@ -139,6 +139,15 @@ export interface PlanView {
   }>;
   /** Of the last decision: carried out, or (mode `advise`) waiting for approval under `id`. */
   readonly proposal?: { readonly id: string; readonly moves: readonly MoveView[] };
+  /** How blocks were cut, joined and grouped anew, newest first; absent where settings do not allow it. */
+  readonly regroupings?: ReadonlyArray<{
+    readonly at: number;
+    readonly kind: string;
+    readonly blocks: readonly string[];
+    readonly reason: string;
+    /** By how much the best assignment became cheaper, 0 to 1. */
+    readonly gain: number;
+  }>;
   /** The latest moves that were carried out, newest first. */
   readonly moves: readonly MoveView[];
   /** Moves that a rail stopped in the last cycle. */

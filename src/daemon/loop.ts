@@ -4,6 +4,7 @@ import { err, ok } from '../core/base/result.ts';
 import { ms, type PrefixText } from '../core/base/units.ts';
 import { withdraw } from '../core/decide/carry-out.ts';
 import { type Decision, decide, type Policy, type State } from '../core/decide/index.ts';
+import { type Division, redivide } from '../core/decide/regroup.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Plan } from '../core/model/plan.ts';
@@ -177,6 +178,15 @@ export class Loop {
   adopt(mode: Mode, policy: Policy): void {
     if (mode !== 'control' && mode !== this.#mode) this.#inForce = undefined;
     this.#mode = mode;
+    this.#policy = policy;
+    this.#proposal = undefined;
+    this.#act(this.#last?.observation);
+  }
+
+  /** Blocks were cut or joined: what was decided for them goes on under their new names. */
+  redivide(divisions: readonly Division[], at: number, policy: Policy): void {
+    this.#state = redivide(this.#state, divisions, ms(at));
+    if (this.#inForce) this.#inForce = this.#state.plan;
     this.#policy = policy;
     this.#proposal = undefined;
     this.#act(this.#last?.observation);

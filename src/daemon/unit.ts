@@ -48,6 +48,7 @@ import { type ObserveInput, observe } from './observe.ts';
 import { openDestinations, steerOut, tablesWith } from './outbound.ts';
 import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
+import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
 import { acceptsBy, linksCut, readRouting } from './routing.ts';
 import { Steps } from './steps.ts';
@@ -93,6 +94,7 @@ export class Unit {
   readonly #notices: Notices;
   readonly #usage = new UsageMeter();
   readonly #shifts: ShiftMeter;
+  readonly #regrouping: RegroupWatch;
   readonly #blockMeter = new BlockMeter();
   #paid: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
   /** Until when the blocks' usage is known, wall clock. */
@@ -112,7 +114,9 @@ export class Unit {
 
   constructor(settings: Settings, parts: Parts, components: Components, closers: Closers) {
     const { history, speaker } = components;
-    this.#settings = settings;
+    const memory = history.recall();
+    this.#regrouping = new RegroupWatch(settings.blocks);
+    this.#settings = withDivision(settings, memory?.divisions);
     this.#clock = parts.clock;
     this.#steps = new Steps(parts.clock);
     this.#log = parts.log;
@@ -123,15 +127,21 @@ export class Unit {
     this.#started = parts.clock.wall();
     this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
-    const policy = policyOf(settings);
-    const { mode, links, blocks } = settings;
+    if (this.#settings !== settings) components.engine?.publish(tablesOf(this.#settings));
+    const policy = policyOf(this.#settings);
+    const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
-    const memory = history.recall();
-    this.#destinations = openDestinations(settings, components, parts.log, memory, this.#started);
+    this.#destinations = openDestinations(
+      this.#settings,
+      components,
+      parts.log,
+      memory,
+      this.#started,
+    );
     this.#loop = new Loop({
       mode,
       policy,
-      initial: recall(memory, settings, this.#started, policy.rails.holdMs),
+      initial: recall(memory, this.#settings, this.#started, policy.rails.holdMs),
       act: (plan, observation) => this.#steps.add(() => this.#announce(plan, observation)),
       onCycle: (cycle) => this.#keep(cycle),
       onMoves: (moves, mode) => history.recordMoves(moves, mode),
@@ -205,6 +215,7 @@ export class Unit {
         observation = this.#observe(routing);
       },
       () => observation && this.#loop.turn(observation),
+      () => observation && this.#regroup(observation),
       () => {
         if (!observation || !this.#destinations) return;
         const mode = this.#modeInForce;
@@ -252,6 +263,30 @@ export class Unit {
     });
   }
 
+  /** Cuts, joins and groups blocks anew where settings allow it and usage asks for it. */
+  #regroup(observation: Observation): void {
+    const { policy, state } = this.#loop;
+    const regrouped = this.#regrouping.look(observation, this.#settings, policy, state);
+    if (!regrouped) return;
+    const settings = { ...this.#settings, blocks: regrouped.divisions };
+    try {
+      this.#components.engine?.publish(tablesOf(settings));
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error;
+      this.#tally.noteFailure('engine');
+      this.#log.error({ err: error }, 'blocks stay as they are: the wires took no new table');
+      return;
+    }
+    this.#settings = settings;
+    // Counters of blocks that were not there before cannot be compared with those of now.
+    this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
+    this.#measure();
+    this.#loop.redivide(regrouped.divisions, observation.at, policyOf(settings));
+    for (const { kind, blocks, reason, gain } of regrouped.changes)
+      this.#log.info({ kind, blocks, gain }, `regrouped: ${reason}`);
+    this.#remember();
+  }
+
   /** Read anew when an hour has passed: they change slowly, and months of samples are read for them. */
   #paidLevels(): ReadonlyMap<LinkId, LinkBilling> {
     const at = this.#clock.wall();
@@ -265,7 +300,8 @@ export class Unit {
   }
 
   /** New settings, all of them or none: gives the keys that changed, or an error that names what needs a restart. */
-  reload(settings: Settings, by: string): Result<readonly string[], string> {
+  reload(read: Settings, by: string): Result<readonly string[], string> {
+    const settings = this.#regrouping.adopt(read, this.#settings.blocks);
     const fixed = fixedChanges(this.#settings, settings);
     if (fixed.length > 0) {
       return err(
@@ -428,6 +464,7 @@ export class Unit {
       at: this.#clock.wall(),
       ...this.#loop.memory,
       ...(this.#destinations ? { detours: this.#destinations.overrides } : {}),
+      ...(this.#settings.regroup ? { divisions: this.#settings.blocks } : {}),
     });
   }
 
@@ -491,6 +528,7 @@ export class Unit {
       sessions,
       announced: new Map(sessions.map(({ router }) => [router, speaker?.announced(router) ?? []])),
       conditions: this.#conditions,
+      ...(this.#settings.regroup ? { regroupings: this.#regrouping.changes } : {}),
     };
   }
 

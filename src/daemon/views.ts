@@ -18,6 +18,7 @@ import type { KeptMove } from '../history/index.ts';
 import type { AnnouncedRoute, SessionStatus } from '../speaker/index.ts';
 import type { Conditions } from './conditions.ts';
 import type { Loop } from './loop.ts';
+import type { KeptRegrouping } from './regrouping.ts';
 
 /** All that the views are made of. */
 export interface Picture {
@@ -30,6 +31,8 @@ export interface Picture {
   /** What every router is to hear, by router. */
   readonly announced?: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
   readonly conditions: Conditions;
+  /** Present where settings let blocks be divided anew. */
+  readonly regroupings?: readonly KeptRegrouping[];
 }
 
 export function statusView(picture: Picture): StatusView {
@@ -174,7 +177,7 @@ const byLink = ({ link, rate }: Rates[number]) => ({ link, bitps: Math.round(rat
 const total = (rates: Rates | undefined) =>
   Math.round((rates ?? []).reduce((sum, entry) => sum + entry.rate, 0));
 
-export function planView({ loop }: Picture): PlanView {
+export function planView({ loop, regroupings }: Picture): PlanView {
   const { plan, frozen } = loop.state;
   const proposal = loop.proposal;
   return {
@@ -192,6 +195,7 @@ export function planView({ loop }: Picture): PlanView {
     ...(proposal
       ? { proposal: { id: proposal.id, moves: carriedOut(proposal.decision.moves).map(moveView) } }
       : {}),
+    ...(regroupings ? { regroupings } : {}),
     moves: loop.moves.map(moveView),
     stopped: loop.stopped.map(moveView),
   };

@@ -100,6 +100,8 @@ export interface Memory {
   /** Outbound: the destinations that left by another link than plain BGP chose. */
   readonly detours?: readonly Override[];
   readonly isWithdrawn: boolean;
+  /** How blocks were divided, where they are divided by what they carry. */
+  readonly divisions?: ReadonlyArray<{ readonly prefix: PrefixText; readonly group?: string }>;
   /** Blocks that an operator took back one by one. */
   readonly withheld?: readonly PrefixText[];
 }

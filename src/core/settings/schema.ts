@@ -10,7 +10,7 @@ import { currency } from './price.ts';
 import { probe } from './probe.ts';
 import { proximity } from './proximity.ts';
 import { rpki } from './rpki.ts';
-import { asn, duration, listenAddress, money, prefix, size, weight } from './scalars.ts';
+import { asn, duration, listenAddress, money, prefix, share, size, weight } from './scalars.ts';
 import { list, section } from './section.ts';
 import { providerCommunities, steering } from './steering.ts';
 
@@ -39,6 +39,15 @@ export const settingsSchema = section({
     /** Units of the reference currency per unit of another, such as { USD: 0.92 }. */
     rates: z.record(currency, money).default({}),
   }).prefault({}),
+  /** Lets headgate cut heavy blocks in two and have light ones move together; absent leaves blocks as they are set. */
+  regroup: section({
+    /** How often, and over which time usage is taken. */
+    interval: duration.exactOptional(),
+    /** Above this share of the smallest link a block is cut, down to `steering.floor`. */
+    heavy: share.default(0.1),
+    /** Below this share of all traffic blocks move together; 0 % keeps each alone. */
+    light: share.default(0.001),
+  }).exactOptional(),
   /** How announcements bias inbound traffic. */
   steering: steering.prefault({}),
   /** The communities that providers act upon, for the rungs `{ provider: NAME }`. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openControlClient } from '../../../src/control/index.ts';
 import { HeadgateError } from '../../../src/core/base/error.ts';
-import { routerId } from '../../../src/core/base/units.ts';
+import { prefixText, routerId } from '../../../src/core/base/units.ts';
 import type { Desired } from '../../../src/core/bgp/announcement.ts';
 import { AdjRibIn } from '../../../src/core/bgp/rib/adj-rib-in.ts';
 import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
@@ -32,6 +32,8 @@ ${more}`;
   const order: string[] = [];
   let desired: Desired = new Map();
   let engineFails = false;
+  /** Blocks of the table that the wires were given last. */
+  let counted: readonly string[] | undefined;
   const note = (_: object, message: string) => log.push(message);
   // The world is what is not ours: a network card and a router, reduced to what they would say.
   const speaker: Pick<
@@ -67,13 +69,24 @@ ${more}`;
   const parts: Parts = {
     clock,
     log: { debug: note, info: note, warn: note, error: note },
-    openWires: () => ({
-      publish: () => order.push('published'),
+    openWires: ({ tables }) => ({
+      publish: ({ blocks }) => {
+        counted = blocks;
+        order.push('published');
+      },
       wireStates: () => [],
       snapshot: () => {
         if (engineFails) throw new HeadgateError('wire_gone', 'the card was pulled');
         const ms = clock.now();
         const bytes = Math.round((ms * 99e6) / 8000);
+        counted ??= tables.blocks;
+        const [first, second] = counted;
+        if (counted.length === 1) return snapshotOf(ms, { inbound: { [`${first} north`]: bytes } });
+        if (!counted.includes(prefixText('198.51.100.0/24'))) {
+          const half = Math.round(bytes / 2);
+          const inbound = { [`${first} north`]: half, [`${second} north`]: half };
+          return snapshotOf(ms, { inbound });
+        }
         return snapshotOf(ms, {
           inbound: {
             '198.51.100.0/24 north': Math.round(bytes * 0.6),
@@ -272,4 +285,49 @@ t.test('cycles that were missed are left out, not made up for', async (t) => {
   here.clock.advance(1000);
   t.match((await here.ask('status')).value, { cycles: 2 });
   await unit.stop();
+});
+
+t.test('a block too heavy to place is cut in two, over a restart too', async (t) => {
+  const here = world('control', 'regroup: { interval: 60s, heavy: 20%, light: 0% }');
+  const whole = settingsOf(
+    here.text
+      .replace('blocks: { ipv4: 24 }', 'blocks: { ipv4: 23 }')
+      // A block is not cut while a move of it is being judged.
+      .replace('share_per_round: 100%', 'moves_per_hour: 0'),
+  );
+  const unit = await startUnit(whole, here.parts);
+  here.clock.advance(5000);
+  t.same(
+    here.announced().map((entry) => entry.prefix),
+    ['198.51.100.0/23'],
+  );
+  here.clock.advance(60_000);
+  const halves = ['198.51.100.0/24', '198.51.101.0/24'];
+  t.same(
+    here.announced().map((entry) => entry.prefix),
+    halves,
+  );
+  t.match((await here.ask('plan')).value, {
+    regroupings: [{ kind: 'split', blocks: halves, reason: /99\.0 Mb\/s/ }],
+  });
+  t.match(
+    (await here.ask('blocks')).value,
+    halves.map((prefix) => ({ prefix })),
+  );
+  t.ok(here.log.some((line) => line.startsWith('regrouped: ')));
+  t.ok(unit.reload(whole, 'a test').ok, 'the same file read again leaves the halves');
+  here.clock.advance(2000);
+  t.same(
+    here.announced().map((entry) => entry.prefix),
+    halves,
+  );
+  await unit.stop();
+
+  const again = await startUnit(whole, here.parts);
+  t.same(
+    here.announced().map((entry) => entry.prefix),
+    halves,
+    'announced before anything is measured',
+  );
+  await again.stop();
 });

@@ -3,13 +3,12 @@ import { kthLargest } from './percentile.ts';
 
 /**
  * How demand may differ from its forecast, as factors on what is still to come. The samples that were used up to now
- * must not have made a later retreat expensive under any of them.
+ * must not have made a later retreat expensive under any of them. From 0.85 to 1.5, close together: spent samples of
+ * a dear link only cost where the demand just does not fit the cheaper ones any more.
  */
-const surprises = [
-  0.85, 0.92, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08, 1.1, 1.13, 1.17, 1.22, 1.3, 1.45,
-];
+const surprises = Array.from({ length: 39 }, (_, i) => 0.85 * 1.015 ** i);
 /** A retreat may cost this share more than having been cheapest-first all along. */
-const tolerated = 0.003;
+const tolerated = 0.001;
 
 /** Links by price, cheapest first; among equals the first given. */
 export function cheapestOrder(links: readonly PricedLink[]): readonly number[] {
