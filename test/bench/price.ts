@@ -1,10 +1,12 @@
 /**
- * Cost under 95th-percentile billing, relative to the offline optimum: one series of history, one scored.
+ * Cost under 95th-percentile billing, relative to the offline optimum: one series of history, one scored. Outbound,
+ * where traffic moves freely many times inside a sample, and inbound, by blocks under the production rails.
  * Usage: scripts/bench price [--quick] [--json]
  */
 import type { PricedLink } from '../../src/core/decide/billing/bound.ts';
 import { generateDemand, samplesPerWeek } from '../../src/core/simulate/demand.ts';
 import { seeded } from '../../src/core/simulate/random.ts';
+import { cheapestAim, equalAim, pacedAim, runInbound } from './price/inbound.ts';
 import {
   cascaraIdea,
   cheapestFirst,
@@ -42,10 +44,15 @@ const rows: Row[] = [];
 const goals: Goal[] = [];
 for (const [label, firstSeed] of [
   ['tuning seeds', 1],
-  ['unseen seeds', 1001],
+  ['unseen seeds', 2001],
 ] as const) {
   const recovered: number[] = [];
   const dearer: number[] = [];
+  const inbound: {
+    relative: Record<string, number[]>;
+    readonly recovered: number[];
+    readonly dearer: number[];
+  } = { relative: {}, recovered: [], dearer: [] };
   for (const setup of setups) {
     const relative: Record<string, number[]> = {
       'equal split': [],
@@ -53,6 +60,7 @@ for (const [label, firstSeed] of [
       'Cascara idea': [],
       ours: [],
     };
+    inbound.relative = { 'equal split': [], 'cheapest first': [], ours: [] };
     for (let i = 0; i < seriesCount; i++) {
       const series = makeSeries(firstSeed + i);
       const peak = Math.max(...series.history);
@@ -71,15 +79,42 @@ for (const [label, firstSeed] of [
       const saving = costs['cheapest first'] - best;
       if (saving > 0.001 * best) recovered.push((costs['cheapest first'] - costs.ours) / saving);
       dearer.push(costs.ours / costs['cheapest first'] - 1);
+      const under = {
+        'equal split': runInbound(series, links, equalAim(links)),
+        'cheapest first': runInbound(series, links, cheapestAim(links)),
+        ours: runInbound(series, links, pacedAim(series, links)),
+      };
+      for (const [name, cost] of Object.entries(under)) inbound.relative[name]?.push(cost / best);
+      const possible = under['cheapest first'] - best;
+      if (possible > 0.001 * best)
+        inbound.recovered.push((under['cheapest first'] - under.ours) / possible);
+      inbound.dearer.push(under.ours / under['cheapest first'] - 1);
     }
     for (const [name, values] of Object.entries(relative))
       rows.push(row(`${label}, ${setup.name}: ${name}`, values, '× bound'));
+    for (const [name, values] of Object.entries(inbound.relative))
+      rows.push(row(`${label}, ${setup.name}, inbound: ${name}`, values, '× bound'));
   }
   const saved = row(`${label}: share of the offline saving recovered`, recovered, 'share');
+  rows.push(
+    row(
+      `${label}, inbound: share of the saving without rails recovered`,
+      inbound.recovered,
+      'share',
+    ),
+    row(`${label}, inbound: dearer than cheapest first`, inbound.dearer, 'share'),
+  );
   rows.push(saved, row(`${label}: dearer than cheapest first`, dearer, 'share'));
   goals.push(
     atLeast(`${label}: median share of the saving recovered`, saved.value, 0.5, 'share'),
     atMost(`${label}: dearest against cheapest first`, Math.max(...dearer), 0.01, 'share'),
+    // A thousandth is the worth of one sample more or less.
+    atMost(
+      `${label}, inbound: dearest against cheapest first`,
+      Math.max(...inbound.dearer),
+      1e-3,
+      'share',
+    ),
   );
 }
 report('price', rows, goals, options);

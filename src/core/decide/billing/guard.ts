@@ -33,10 +33,11 @@ export function fillInOrder(
   return volumes;
 }
 
-/** What may be spent before the question is asked again: every sample above `calm`, on the dearest links. */
+/** What may happen before the question is asked again: samples above `calm` burst on the dearest links, others fill the commits. */
 export interface Ahead {
   readonly samples: number;
   readonly calm: number;
+  readonly commits: readonly number[];
 }
 
 /**
@@ -51,7 +52,7 @@ export function canRetreat(
   free: number,
   volumes: ReadonlyArray<readonly number[]>,
   forecast: Float64Array,
-  ahead: Ahead = { samples: 0, calm: Number.POSITIVE_INFINITY },
+  ahead: Ahead = { samples: 0, calm: 0, commits: [] },
 ): boolean {
   const order = cheapestOrder(links);
   const dearestFirst = [...order].reverse();
@@ -75,16 +76,50 @@ export function canRetreat(
   return surprises.every((surprise) => {
     for (let t = done; t < length; t++) {
       const demand = (forecast[t - done] ?? 0) * surprise;
-      const filled = fillInOrder(order, limits, demand);
-      const isBurst = t < done + ahead.samples && demand > ahead.calm;
-      const spent = isBurst ? fillInOrder(dearestFirst, limits, demand) : filled;
-      for (let k = 0; k < links.length; k++) {
-        setAt(own, k, t, spent[k]);
-        setAt(cheapest, k, t, filled[k]);
-      }
+      fillAt(cheapest, t, order, limits, demand);
+      if (t >= done + ahead.samples) fillAt(own, t, order, limits, demand);
+      else if (demand > ahead.calm) fillAt(own, t, dearestFirst, limits, demand);
+      else fillAt(own, t, order, ahead.commits, demand);
     }
     return costOf(links, free, own) <= costOf(links, free, cheapest) * (1 + tolerated);
   });
+}
+
+/** `fillInOrder` of one sample into the series of the links: this is the innermost of some hundred thousand steps. */
+function fillAt(
+  series: readonly Float64Array[],
+  t: number,
+  order: readonly number[],
+  limits: readonly number[],
+  demand: number,
+): void {
+  let rest = demand;
+  for (const k of order) {
+    const volume = Math.min(rest, limits[k] ?? 0);
+    rest -= volume;
+    setAt(series, k, t, volume);
+  }
+}
+
+/** How much more demand than forecast may come that the free samples of dear links are kept for. */
+const surge = 1.25;
+
+/**
+ * Free samples per link that filling the cheapest links first would need for what is to come, a surge of all of it
+ * included: these are not there to be spent.
+ */
+export function reservedSamples(
+  links: readonly PricedLink[],
+  forecast: Float64Array,
+): readonly number[] {
+  const reserved = links.map(() => 0);
+  let cheaper = 0;
+  for (const [place, k] of cheapestOrder(links).entries()) {
+    if (place > 0)
+      reserved[k] = forecast.reduce((n, own) => n + (own * surge > cheaper ? 1 : 0), 0);
+    cheaper += links[k]?.capacity ?? 0;
+  }
+  return reserved;
 }
 
 function setAt(series: readonly Float64Array[], k: number, t: number, value = 0): void {

@@ -1,5 +1,5 @@
 import { bound, countAtMost, feasibility, type PricedLink } from './bound.ts';
-import { canRetreat, cheapestOrder, fillInOrder } from './guard.ts';
+import { type Ahead, canRetreat, cheapestOrder, fillInOrder, reservedSamples } from './guard.ts';
 
 /**
  * Percentile control within one billing period: commits per link chosen from history, the free samples of each link
@@ -18,6 +18,8 @@ export interface Pacing {
   readonly volumes: ReadonlyArray<readonly number[]>;
   /** Free samples left by link at the present commits. */
   readonly left: readonly number[];
+  /** Those of them that are not kept for a surge. */
+  readonly spendable: readonly number[];
   /** Whether the cheapest links are filled first for now, because more free samples spent could make that dearer. */
   readonly isRetreating: boolean;
 }
@@ -67,7 +69,8 @@ export function beginPacing(
   free: number,
   options: PacingOptions = defaultPacing,
 ): Pacing {
-  const budget = links.map(() => Math.floor(free * (1 - options.reserve)));
+  const kept = reservedSamples(links, Float64Array.from(history));
+  const budget = kept.map((own) => Math.max(0, Math.floor(free * (1 - options.reserve)) - own));
   const plan = bound(history, links, budget);
   const commits = concentrate(
     links.map(({ capacity }, k) => plan?.commits[k] ?? capacity),
@@ -83,7 +86,8 @@ export function beginPacing(
     commits,
     volumes: [],
     left: links.map(() => free),
-    isRetreating: false,
+    spendable: budget,
+    isRetreating: !canRetreat(links, free, [], Float64Array.from(history), aheadOf(commits)),
   };
 }
 
@@ -101,11 +105,14 @@ export function repace(
   const level = presentLevel(pacing, history, options);
   const forecast = history.subarray(volumes.length).map((value) => value * level * lower);
   const carries = feasibility(forecast, links);
+  const kept = reservedSamples(links, forecast);
   const used = links.map((_, k) => Float64Array.from(volumes, (entry) => entry[k] ?? 0).sort());
   const fits = (commits: readonly number[]): boolean => {
     const left = leftAt(commits, used, free);
     if (left.some((count) => count < 0)) return false;
-    const spare = left.map((count) => Math.max(0, Math.floor(count - options.reserve * free)));
+    const spare = left.map((count, k) =>
+      Math.max(0, Math.floor(count - options.reserve * free) - (kept[k] ?? 0)),
+    );
     return carries(commits, spare);
   };
   const full = links.map((link) => link.capacity);
@@ -122,10 +129,17 @@ export function repace(
     else low = middle;
   }
   const commits = resize(shape, links, high);
-  const calm = commits.reduce((a, b) => a + b, 0) * (1 - overshoot - doubt);
-  const isRetreating = !canRetreat(links, free, volumes, forecast, { samples: lookAhead, calm });
-  return { ...pacing, commits, left: leftAt(commits, used, free), isRetreating };
+  const isRetreating = !canRetreat(links, free, volumes, forecast, aheadOf(commits));
+  const left = leftAt(commits, used, free);
+  const spendable = left.map((count, k) => count - (kept[k] ?? 0));
+  return { ...pacing, commits, left, spendable, isRetreating };
 }
+
+const aheadOf = (commits: readonly number[]): Ahead => ({
+  samples: lookAhead,
+  commits,
+  calm: commits.reduce((a, b) => a + b, 0) * (1 - overshoot - doubt),
+});
 
 /**
  * The commits of links of one price put on as few of them as carry it: the cost is the same, and it is what
@@ -219,6 +233,7 @@ export function endSample(pacing: Pacing, volumes: readonly number[]): Pacing {
       isOver(k) && (left[k] ?? 0) <= 0 ? (volumes[k] ?? commit) : commit,
     ),
     left: left.map((count, k) => (isOver(k) ? count - 1 : count)),
+    spendable: pacing.spendable.map((count, k) => (isOver(k) ? count - 1 : count)),
   };
 }
 
@@ -279,7 +294,7 @@ function leftAt(commits: readonly number[], used: readonly Float64Array[], free:
  * of large links are kept for the peaks that only they can carry; among equals, the one with most of them left.
  */
 function chooseBurst(pacing: Pacing, demand: number, bursting: number): number {
-  const { links, commits, left } = pacing;
+  const { links, commits, spendable } = pacing;
   const wanted = demand * (1 + burstMargin);
   let best = { set: bursting, cost: Number.POSITIVE_INFINITY };
   for (let set = 0; set < 1 << links.length; set++) {
@@ -292,7 +307,8 @@ function chooseBurst(pacing: Pacing, demand: number, bursting: number): number {
       carried += isIn ? (links[k]?.capacity ?? 0) : (commits[k] ?? 0);
       if (!isIn || (bursting & (1 << k)) !== 0) continue;
       spent++;
-      scarcity += (left[k] ?? 0) > 0 ? 1 / (left[k] ?? 1) : 1000 * (links[k]?.price ?? 1);
+      const own = spendable[k] ?? 0;
+      scarcity += own > 0 ? 1 / own : 1000 * (links[k]?.price ?? 1);
     }
     if (carried < wanted) continue;
     // One more link costs more than any spare capacity; an exhausted link more than any number of others.

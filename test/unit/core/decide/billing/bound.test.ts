@@ -158,6 +158,7 @@ t.test(
       commits: [40, 40],
       volumes: [],
       left: [5, 3],
+      spendable: [5, 3],
       isRetreating: false,
     };
     t.same(allot(pacing, 60, 0).shares, [2 / 3, 1 / 3], 'the first commit is filled first');

@@ -4,6 +4,7 @@ import {
   canRetreat,
   cheapestOrder,
   fillInOrder,
+  reservedSamples,
 } from '../../../../../src/core/decide/billing/guard.ts';
 import { chargedSample, freeSamples } from '../../../../../src/core/decide/billing/percentile.ts';
 
@@ -87,6 +88,24 @@ t.test('what may be spent until it is asked again counts as spent', async (t) =>
   // Two peaks of 90 to come now, five of 104 later, for which all five free samples of the dear link are needed.
   const forecast = Float64Array.from({ length: 100 }, (_, i) => (i < 2 ? 90 : i >= 95 ? 104 : 60));
   t.ok(canRetreat(links, 5, [], forecast));
-  t.notOk(canRetreat(links, 5, [], forecast, { samples: 2, calm: 80 }));
-  t.ok(canRetreat(links, 5, [], forecast, { samples: 2, calm: 200 }), 'nothing would be spent');
+  t.notOk(canRetreat(links, 5, [], forecast, { samples: 2, calm: 80, commits: [80, 0] }));
+  t.ok(
+    canRetreat(links, 5, [], forecast, { samples: 2, calm: 200, commits: [100, 100] }),
+    'nothing would be spent',
+  );
+});
+
+t.test('samples that a surge would need of a dear link are kept for it', async (t) => {
+  // 5 of 100 samples are above 80: with a quarter more they do not fit the cheap link.
+  const forecast = Float64Array.from({ length: 100 }, (_, i) => (i < 5 ? 81 : 60));
+  t.same(reservedSamples(links, forecast), [0, 5]);
+  t.same(
+    reservedSamples(
+      links,
+      forecast.map((own) => own - 1.1),
+    ),
+    [0, 0],
+  );
+  const three = [...links, { capacity: 100, price: 2 }];
+  t.same(reservedSamples(three, forecast), [0, 5, 0], 'a third link is not needed for that');
 });
