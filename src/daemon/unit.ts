@@ -127,7 +127,8 @@ export class Unit {
     this.#started = parts.clock.wall();
     this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
-    if (this.#settings !== settings) components.engine?.publish(tablesOf(this.#settings));
+    if (this.#settings !== settings)
+      components.engine?.publish(tablesWith(this.#settings, undefined));
     const policy = policyOf(this.#settings);
     const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
@@ -270,7 +271,7 @@ export class Unit {
     if (!regrouped) return;
     const settings = { ...this.#settings, blocks: regrouped.divisions };
     try {
-      this.#components.engine?.publish(tablesOf(settings));
+      this.#components.engine?.publish(tablesWith(settings, this.#destinations));
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       this.#tally.noteFailure('engine');
