@@ -34,6 +34,7 @@ export function renderSettings(topology: Topology, folder: string, mode: Mode): 
         `  - { name: ${router.name}, address: ${router.management}, asn: ${topology.asn}, bgp: { add_path: true }${counters(topology)} }`,
     ),
     ...exports(topology),
+    ...steering(topology),
     'objective: { balance: 1, congestion: 4 }',
     // A change shows within seconds here, but TCP needs some to fill a link and the average to follow.
     // Exports and counters come in by the second, which a longer average evens out.
@@ -70,6 +71,21 @@ function exports(topology: Topology): string[] {
       ({ name, management }) =>
         `    - { address: ${management}, router: ${name}, layer2_overhead: 14 }`,
     ),
+  ];
+}
+
+/** The rungs that are not the default ones; the providers act upon `ASN:10N` (`bird.ts`). */
+function steering({ shape, providers }: Topology): string[] {
+  if (shape.ladder === 'more_specifics') return ['steering: { ladder: [more_specifics] }'];
+  if (shape.ladder !== 'provider_communities') return [];
+  const times = [1, 2, 3];
+  return [
+    `steering: { ladder: [${times.map((n) => `{ provider: prepend_${n} }`).join(', ')}] }`,
+    'provider_communities:',
+    ...providers.map(({ asn }) => {
+      const actions = times.map((n) => `prepend_${n}: ["${asn}:10${n}"]`).join(', ');
+      return `  - { asn: ${asn}, actions: { ${actions} } }`;
+    }),
   ];
 }
 

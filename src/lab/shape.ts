@@ -13,6 +13,8 @@ export interface LabShape {
   readonly kind: 'bird' | 'frr';
   /** Capacity of north and south at layer 2, bit/s. */
   readonly capacitiesBitps: readonly [number, number];
+  /** How the unit steers [prepends by the border routers]. */
+  readonly ladder?: 'prepends' | 'more_specifics' | 'provider_communities';
 }
 
 /** All traffic first comes in by north, which is too small for it; together they are not. */

@@ -13,16 +13,24 @@ const bird = '/usr/sbin/bird';
 const timeout = 400_000;
 t.setTimeout(timeout);
 
-/** Each place and each kind of border router once; every pair of them in the long run. */
+/** Each place and each kind of border router once; every pair of them, and every way to steer, in the long run. */
 const shapes: readonly LabShape[] =
   process.env.HEADGATE_LONG === '1'
-    ? (['link', 'inside'] as const).flatMap((place) =>
-        (['bird', 'frr'] as const).map((kind) => ({ ...defaultShape(place), kind })),
-      )
+    ? [
+        ...(['link', 'inside'] as const).flatMap((place) =>
+          (['bird', 'frr'] as const).map((kind) => ({ ...defaultShape(place), kind })),
+        ),
+        ...(['more_specifics', 'provider_communities'] as const).map((ladder) => ({
+          ...defaultShape('inside'),
+          kind: 'frr' as const,
+          ladder,
+        })),
+      ]
     : [defaultShape('link'), { ...defaultShape('inside'), kind: 'frr' }];
 
 for (const shape of shapes) {
-  const name = `place ${shape.place}, ${shape.routers} border router(s) with ${shape.kind}`;
+  const { place, routers, kind, ladder = 'prepends' } = shape;
+  const name = `place ${place}, ${routers} border router(s) with ${kind}, by ${ladder}`;
   t.test(
     `${name}: overload is relieved, and stays so as the load shifts`,
     { skip: labTestSkip(shape.kind === 'frr' ? [bird, '/usr/lib/frr/bgpd'] : [bird]), timeout },
