@@ -102,11 +102,24 @@ Napi::Value socket_listen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, fd);
 }
 
+// socketLimitHops(fd, hops): for a connection that was accepted
+Napi::Value socket_limit_hops(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsNumber() || !info[1].IsNumber())
+    return misused(env, "socketLimitHops(fd, hops)");
+  Failure failure;
+  const int hops = info[1].As<Napi::Number>().Int32Value();
+  if (!limit_hops(info[0].As<Napi::Number>().Int32Value(), hops, &failure))
+    error_of(env, failure).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
 }  // namespace
 
 void register_socket(Napi::Env env, Napi::Object exports) {
   exports.Set("socketConnect", Napi::Function::New(env, socket_connect, "socketConnect"));
   exports.Set("socketListen", Napi::Function::New(env, socket_listen, "socketListen"));
+  exports.Set("socketLimitHops", Napi::Function::New(env, socket_limit_hops, "socketLimitHops"));
 }
 
 }  // namespace headgate

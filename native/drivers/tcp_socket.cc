@@ -87,17 +87,25 @@ bool set_md5(int fd, const TcpPeer& peer, Failure* failure) {
   return false;
 }
 
-// RFC 5082 section 3: send with 255, take nothing that has passed more routers than agreed.
+// RFC 5082 section 3: what we send has the greatest time to live.
+bool send_farthest(int fd, int family, Failure* failure) {
+  const int sent = 255;
+  const bool is_set = family == AF_INET
+                          ? setsockopt(fd, IPPROTO_IP, IP_TTL, &sent, sizeof sent) == 0
+                          : setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &sent, sizeof sent) == 0;
+  if (!is_set) fail_errno(failure, "ttl_unavailable", "TTL security");
+  return is_set;
+}
+
+// And nothing is taken that has passed more routers than agreed.
 bool set_hops(int fd, int family, int hops, Failure* failure) {
   if (hops == 0) return true;
-  const int sent = 255;
+  if (!send_farthest(fd, family, failure)) return false;
   const int least = 256 - hops;
   const bool is_set =
       family == AF_INET
-          ? setsockopt(fd, IPPROTO_IP, IP_TTL, &sent, sizeof sent) == 0 &&
-                setsockopt(fd, IPPROTO_IP, IP_MINTTL, &least, sizeof least) == 0
-          : setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &sent, sizeof sent) == 0 &&
-                setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &least, sizeof least) == 0;
+          ? setsockopt(fd, IPPROTO_IP, IP_MINTTL, &least, sizeof least) == 0
+          : setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &least, sizeof least) == 0;
   if (!is_set) fail_errno(failure, "ttl_unavailable", "TTL security");
   return is_set;
 }
@@ -149,6 +157,16 @@ int connect_tcp(const TcpPeer& peer, uint16_t port, const TcpEnd& local, int tim
   return fd.release();
 }
 
+bool limit_hops(int fd, int hops, Failure* failure) {
+  sockaddr_storage own{};
+  socklen_t length = sizeof own;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&own), &length) != 0) {
+    fail_errno(failure, "ttl_unavailable", "TTL security");
+    return false;
+  }
+  return set_hops(fd, own.ss_family, hops, failure);
+}
+
 int listen_tcp(const TcpEnd& local, const std::vector<TcpPeer>& peers, Failure* failure) {
   Address address;
   if (!parse_address(local.address, local.port, &address))
@@ -158,10 +176,14 @@ int listen_tcp(const TcpEnd& local, const std::vector<TcpPeer>& peers, Failure* 
   const int on = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   int hops = peers.empty() ? 0 : 1;
+  bool is_asked = false;
   for (const TcpPeer& peer : peers) {
     if (!set_md5(fd.get(), peer, failure)) return -1;
     hops = hops == 0 || peer.hops == 0 ? 0 : std::max(hops, peer.hops);
+    is_asked = is_asked || peer.hops != 0;
   }
+  // Also where some ask for nothing: a peer that checks does so from our very first answer on.
+  if (is_asked && !send_farthest(fd.get(), address.family(), failure)) return -1;
   if (!set_hops(fd.get(), address.family(), hops, failure)) return -1;
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address.storage), address.length) != 0 ||
       listen(fd.get(), kBacklog) != 0)

@@ -25,7 +25,10 @@ struct TcpEnd {
 int connect_tcp(const TcpPeer& peer, uint16_t port, const TcpEnd& local, int timeout_ms, Failure* failure);
 
 // Listens for these peers. A time to live is checked when all of them ask for it, for the farthest of them: a
-// listening socket knows only one bound.
+// listening socket knows only one bound, and limit_hops tightens it for each connection.
 int listen_tcp(const TcpEnd& local, const std::vector<TcpPeer>& peers, Failure* failure);
+
+// Sends with the time to live of GTSM on a connected socket, and takes nothing from farther than `hops` (1 to 254).
+bool limit_hops(int fd, int hops, Failure* failure);
 
 }  // namespace headgate

@@ -39,6 +39,7 @@ interface Native {
     request: NativePeer & { port: number; localAddress?: string; timeoutMs: number },
   ): Promise<number>;
   socketListen(request: { address: string; port: number; peers: readonly NativePeer[] }): number;
+  socketLimitHops(fd: number, hops: number): void;
 }
 
 /** Throws HeadgateError `connect_failed`; the message names the peer and the system's reason. */
@@ -80,8 +81,16 @@ export async function openSecureListener(
     socket.on('close', () => open.delete(socket));
     socket.on('error', () => {});
     socket.setNoDelay(true);
-    const { remoteAddress = '', localAddress = '' } = socket;
-    request.accept(socket, plainAddress(remoteAddress), plainAddress(localAddress));
+    const remote = plainAddress(socket.remoteAddress ?? '');
+    if (
+      limitHops(
+        native,
+        socket,
+        peers.find((peer) => peer.address === remote),
+      )
+    )
+      request.accept(socket, remote, plainAddress(socket.localAddress ?? ''));
+    else socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -94,6 +103,21 @@ export async function openSecureListener(
         server.close(() => resolve());
       }),
   };
+}
+
+/** Each peer's own bound, which the listening socket does not know. False: it cannot be had, and the peer asks for it. */
+function limitHops(native: Native, socket: Socket, peer: SecurePeer | undefined): boolean {
+  if (peer?.ttlSecurityHops === undefined) return true;
+  // A cast: Node gives no other way to the descriptor of an accepted connection than its handle.
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } };
+  if (handle?.fd === undefined) return false;
+  try {
+    native.socketLimitHops(handle.fd, peer.ttlSecurityHops);
+    return true;
+  } catch {
+    // The connection is already gone, or its kernel does not know the option: refused like one from afar.
+    return false;
+  }
 }
 
 /** `::ffff:192.0.2.1` of a socket for both families is 192.0.2.1. */
