@@ -180,6 +180,7 @@ async function measureOne(
     const settled = await awaitSettled(receiver.child.pid ?? 0, {
       wanted: feeder.prefixes * feeds.length,
       patienceMs,
+      isNeverQuiet: kind.isNeverQuiet ?? false,
       count: receiver.count,
       startedMs: () => feeder.startedMs,
     });

@@ -34,6 +34,8 @@ export async function awaitSettled(
   parts: {
     readonly wanted: number;
     readonly patienceMs: number;
+    /** All in is settled, for what never becomes quiet. */
+    readonly isNeverQuiet: boolean;
     readonly count: () => Promise<number>;
     readonly startedMs: () => number;
   },
@@ -54,8 +56,11 @@ export async function awaitSettled(
       countAt = Date.now() + countEveryMs;
     }
     const earlier = samples.findLast(({ atMs }) => atMs <= now - quietMs);
-    if (isIn && earlier && usage.cpuMs - earlier.cpuMs <= quietCpuMs) {
-      const done = samples.find(({ cpuMs }) => cpuMs >= usage.cpuMs - quietCpuMs)?.atMs ?? now;
+    const isQuiet = earlier !== undefined && usage.cpuMs - earlier.cpuMs <= quietCpuMs;
+    if (isIn && (isQuiet || parts.isNeverQuiet)) {
+      const done = parts.isNeverQuiet
+        ? now
+        : (samples.find(({ cpuMs }) => cpuMs >= usage.cpuMs - quietCpuMs)?.atMs ?? now);
       return {
         seconds: (done - parts.startedMs()) / 1000,
         cpuSeconds: (usage.cpuMs - before.cpuMs) / 1000,

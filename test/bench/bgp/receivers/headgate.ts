@@ -53,13 +53,9 @@ function ownKind(name: string, script: string, ...first: readonly string[]): Own
 }
 
 export const headgate = ownKind('headgate', '../speaker-receiver.js');
-export const headgateUnit = ownKind(
-  'headgate, whole unit of 1,024 blocks',
-  '../unit-receiver.js',
-  '4',
-);
-export const largeUnit = ownKind(
-  'headgate, whole unit of 10,240 blocks',
-  '../unit-receiver.js',
-  '40',
-);
+const unitKind = (blocks: string, networks: string): OwnKind => ({
+  ...ownKind(`headgate, whole unit of ${blocks} blocks`, '../unit-receiver.js', networks),
+  isNeverQuiet: true,
+});
+export const headgateUnit = unitKind('1,024', '4');
+export const largeUnit = unitKind('10,240', '40');

@@ -19,6 +19,8 @@ export interface ReceiverKind {
   readonly name: string;
   /** A file that must exist for it to run. */
   readonly program: string;
+  /** It has other work all the time: it has settled when all paths are in. */
+  readonly isNeverQuiet?: true;
   start(feeds: readonly FeedPeer[]): RunningReceiver;
 }
 
