@@ -16,6 +16,7 @@ import {
   prefix,
   rate,
   routerName,
+  routerPort,
   share,
   size,
   whole,
@@ -113,7 +114,7 @@ export const link = section({
     .union([address.transform((text) => [text]), list(address, 'addresses', 2)])
     .exactOptional(),
   /** Name or alias of the router's interface for this link (IF-MIB ifName or ifAlias), for SNMP and flows. */
-  interface: name.exactOptional(),
+  interface: routerPort.exactOptional(),
 });
 
 const bgp = section({

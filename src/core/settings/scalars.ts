@@ -132,6 +132,11 @@ export const routerName = scalar(nameForm, (text) => {
   return value === undefined ? undefined : routerId(value);
 });
 
+/** What a router calls its interface or what its operator wrote beside it: `xe-0/0/1.100`, `transit north`. */
+export const routerPort = scalar('the name or alias of an interface such as xe-0/0/1', (text) =>
+  /^[\x21-\x7e]([\x20-\x7e]{0,62}[\x21-\x7e])?$/.test(text) ? text : undefined,
+);
+
 /** Linux interface names: at most 15 bytes, no slash or space. */
 export const interfaceName = scalar('the name of a network interface such as eth1', (text) =>
   /^[^\s/:]{1,15}$/.test(text) ? text : undefined,
