@@ -242,6 +242,8 @@ export interface BillView {
     readonly amount: string;
     readonly forecast: string;
     readonly charged_bitps: number;
+    /** Paid for whether used or not; absent where the price has no commit. */
+    readonly commit_bitps?: number;
     readonly forecast_bitps: number;
     readonly samples: number;
     readonly missing: number;

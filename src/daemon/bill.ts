@@ -30,6 +30,7 @@ export function billView(
     unconverted: statement.unconverted,
     links: statement.links.map(({ bill, forecast, withoutControl }) => ({
       ...lineOf(bill),
+      ...commitOf(settings, bill.link),
       ...(withoutControl === undefined
         ? {}
         : {
@@ -100,6 +101,12 @@ function sampleOf(usage: Usage, price: Price): UsageSample {
     inboundBytes: isIp ? usage.inboundIp : usage.inboundL2,
     outboundBytes: isIp ? usage.outboundIp : usage.outboundL2,
   };
+}
+
+function commitOf({ links }: Settings, name: LinkId): { readonly commit_bitps?: number } {
+  const price = links.find((link) => link.name === name)?.price;
+  const commit = price && 'commit' in price ? price.commit : 0;
+  return commit > 0 ? { commit_bitps: commit } : {};
 }
 
 function lineOf(bill: Bill) {

@@ -50,6 +50,7 @@ import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
+import { type AskUnit, livePage } from './report.ts';
 import { acceptsBy, linksCut, readRouting } from './routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
@@ -177,9 +178,17 @@ export class Unit {
     answers.set('audit', () => ok({ path: diary.path, head: diary.head }));
 
     const registry = makeRegistry<Scrape>(readings, () => this.#scrape());
-    const { listen } = this.#settings.metrics;
+    const { listen, page } = this.#settings.metrics;
     if (listen) {
-      const listener = await openMetricsListener(listen, registry);
+      const ask: AskUnit = async (command, args) => {
+        const answer = await answers.get(command)?.(args);
+        if (!answer?.ok) throw new Error(`${command}: ${answer?.error.message ?? 'no answer'}`);
+        // A cast: the views are typed in src/control/views.ts.
+        return answer.value as never;
+      };
+      const title = this.#parts.hostName ?? 'unit';
+      const show = page ? () => livePage(ask, title, this.#clock.wall()) : undefined;
+      const listener = await openMetricsListener(listen, registry, show);
       this.#listener = listener;
       this.#closers.push(() => listener.close());
     }

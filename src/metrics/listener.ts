@@ -3,6 +3,10 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { HeadgateError } from '../core/base/error.ts';
 
+/** The page has all of itself in it: nothing else may be loaded, sent or framed. */
+const pagePolicy =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+
 export interface MetricsListener {
   /** Where it really listens: port 0 asks for any free one. */
   readonly address: string;
@@ -10,13 +14,19 @@ export interface MetricsListener {
   close(): Promise<void>;
 }
 
-/** Serves `/metrics` and nothing else, without authentication: for loopback or the management address. */
+/**
+ * Serves `/metrics`, with `page` that page at `/`, and nothing else; without authentication, for loopback or the
+ * management address. Only reading: other methods are refused.
+ */
 export async function openMetricsListener(
   at: { readonly address: string; readonly port: number },
   registry: Registry,
+  page?: () => Promise<string>,
 ): Promise<MetricsListener> {
   const server = createServer((request, response) => {
-    if (request.url?.split('?')[0] !== '/metrics') {
+    const path = request.url?.split('?')[0];
+    const show = path === '/metrics' ? () => registry.metrics() : path === '/' ? page : undefined;
+    if (!show) {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('metrics are at /metrics\n');
       return;
     }
@@ -24,8 +34,12 @@ export async function openMetricsListener(
       response.writeHead(405, { allow: 'GET, HEAD' }).end();
       return;
     }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+    const isPage = path === '/';
+    const headers = isPage
+      ? { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': pagePolicy }
+      : { 'content-type': registry.contentType };
+    show().then(
+      (text) => response.writeHead(200, headers).end(text),
       (error: unknown) =>
         response.writeHead(500, { 'content-type': 'text/plain' }).end(`${String(error)}\n`),
     );

@@ -22,10 +22,10 @@ interface Job {
   readonly form: 'tap' | 'doctest' | 'exit';
 }
 
-/** A hung test is a failed test; the slowest suites state their own shorter deadlines. */
-const jobTimeoutMs = 420_000;
-
 const isLong = process.argv.includes('--long');
+/** A hung test is a failed test; the slowest suites state their own shorter deadlines. */
+const jobTimeoutMs = isLong ? 1_800_000 : 420_000;
+
 const once = process.argv.includes('--once');
 const onlyAt = process.argv.indexOf('--only');
 const only = onlyAt < 0 ? '' : (process.argv[onlyAt + 1] ?? '');
@@ -60,7 +60,7 @@ const testFiles = globSync('dist/test', '.test.js').map(
   }),
 );
 // Namespaces, real routers and shaped links want the machine to themselves.
-const isSerial = (job: Job) => /^(lab|conformance|wire)\//.test(job.name);
+const isSerial = (job: Job) => /^(lab|conformance|wire|package)\//.test(job.name);
 
 const wanted = [...checks, ...testFiles].filter((job) => job.name.includes(only));
 const total: Tally = { passed: 0, failed: 0, skipped: [] };

@@ -61,8 +61,8 @@ function draw() {
       data.push(flat(value));
     }
     chart(host, link.link + ': load', series, data, rate, [moveMarks(link.link)]);
-    chart(host, link.link + ': retransmission rate', [{ label: 'retransmitted', stroke: css('--leave') }],
-      [seconds, link.retransmission], (v) => v == null ? '–' : (100 * v).toFixed(2) + ' %', []);
+    chart(host, link.link + ': loss', [{ label: 'retransmitted', stroke: css('--leave') }, { label: 'lost probes', stroke: css('--limit') }],
+      [seconds, link.retransmission, link.lossRatio], (v) => v == null ? '–' : (100 * v).toFixed(2) + ' %', []);
     chart(host, link.link + ': response time', [{ label: 'median', stroke: css('--in') }],
       [seconds, link.rttUs], (v) => v == null ? '–' : (v / 1000).toFixed(1) + ' ms', []);
   }

@@ -3,15 +3,18 @@ import type { Report, ReportAssets } from './types.ts';
 
 export type * from './types.ts';
 
-/** One self-contained HTML page: no address is fetched, dark and light follow the reader's system. */
-export function renderReport(report: Report, assets: ReportAssets): string {
+/**
+ * One self-contained HTML page: no address is fetched, dark and light follow the reader's system.
+ * With `refreshS` it loads itself anew so often.
+ */
+export function renderReport(report: Report, assets: ReportAssets, refreshS?: number): string {
   const period = `${timeText(report.from)} to ${timeText(report.to)}`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>headgate ${escapeHtml(report.unit)}: ${period}</title>
+${refreshS === undefined ? '' : `<meta http-equiv="refresh" content="${refreshS}">\n`}<title>headgate ${escapeHtml(report.unit)}: ${period}</title>
 <link rel="icon" href="data:,">
 <style>${assets.chartStyle}</style>
 <style>${style}</style>

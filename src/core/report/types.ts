@@ -8,6 +8,8 @@ export interface LinkSeries {
   readonly outbound: ReadonlyArray<number | null>;
   /** Retransmitted / data segments, 0 to 1. */
   readonly retransmission: ReadonlyArray<number | null>;
+  /** Lost probes, 0 to 1. */
+  readonly lossRatio: ReadonlyArray<number | null>;
   /** Median round-trip time, microseconds. */
   readonly rttUs: ReadonlyArray<number | null>;
   /** Charged level so far and committed level, where the price has them. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { openControlClient } from '../../../src/control/index.ts';
+import { openControlClient, readAudit, verifyAudit } from '../../../src/control/index.ts';
 import { HeadgateError } from '../../../src/core/base/error.ts';
 import { prefixText, routerId } from '../../../src/core/base/units.ts';
 import type { Desired } from '../../../src/core/bgp/announcement.ts';
@@ -330,4 +330,50 @@ t.test('a block too heavy to place is cut in two, over a restart too', async (t)
     'announced before anything is measured',
   );
   await again.stop();
+t.test(
+  'the live page is served only where settings ask for it, and only for reading',
+  async (t) => {
+    for (const page of [false, true]) {
+      const here = world();
+      const text = here.text.replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:0, page: ${page}`);
+      const unit = await startUnit(settingsOf(text), here.parts);
+      here.clock.advance(2000);
+      const at = `http://127.0.0.1:${unit.metrics?.port}/`;
+      const response = await fetch(at);
+      t.equal(response.status, page ? 200 : 404);
+      const html = await response.text();
+      if (page) {
+        t.match(html, /http-equiv="refresh"/);
+        t.match(html, /id="link-north"/);
+        t.match(response.headers.get('content-security-policy'), /default-src 'none'/);
+      }
+      t.equal((await fetch(at, { method: 'POST', body: 'x' })).status, page ? 405 : 404);
+      await unit.stop();
+    }
+  },
+);
+
+t.test('commands and announcements are in the audit log, with who and why', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  here.clock.advance(2000);
+  await here.ask('withdraw', { all: true, why: 'ticket 7' });
+  t.match(await here.ask('reload'), { ok: false, error: { message: /not started from a file/ } });
+  await unit.stop();
+  const verified = verifyAudit(readAudit(join(here.place, 'audit.log')));
+  if (!verified.ok) throw new Error(verified.error.message);
+  const { records } = verified.value;
+  t.equal(records[0]?.what, 'start');
+  const announced = records.findIndex(({ what }) => what === 'announce');
+  const change = { router: 'br1', prefix: '198.51.100.0/24', change: 'announced', why: String };
+  t.match(records[announced]?.detail, { changes: [change] });
+  const command = records.findIndex(({ detail }) => detail?.command === 'withdraw');
+  t.match(records[command], { why: 'ticket 7', detail: { result: 'done' } });
+  const last = records.findLast(({ what }) => what === 'announce');
+  t.match(last?.detail, { changes: [{ change: 'withdrawn' }] });
+  t.match(
+    records.find(({ detail }) => detail?.command === 'reload'),
+    { detail: { result: 'refused' } },
+  );
+  t.equal(records.at(-1)?.what, 'stop');
 });

@@ -20,6 +20,7 @@ const link = (name: string, phase: number) => ({
   inbound: wave(phase),
   outbound: wave(phase + 1),
   retransmission: times.map((_, i) => (i % 50 === 0 ? null : 0.004)),
+  lossRatio: times.map(() => 0.002),
   rttUs: times.map(() => 18_000),
   percentile: bitps(7e8),
   commit: bitps(5e8),
