@@ -15,6 +15,7 @@ const needed: Readonly<Record<string, Role>> = {
   resolvers: 'read',
   units: 'read',
   plan: 'read',
+  cycle: 'read',
   explain: 'read',
   explain_resolver: 'read',
   history: 'read',

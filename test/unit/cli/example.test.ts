@@ -59,6 +59,6 @@ t.test('every key of the example is explained', async (t) => {
 
 /** A name or a path says itself what it is. */
 const isPlain = (line: string) =>
-  /^#?\s*(- )?(name|path|socket|version|interface|address|asn|capacity|router|listen|port|attribute): \S+/.test(
+  /^#?\s*(- )?(name|path|socket|version|interface|address|asn|capacity|router|listen|port|attribute|place): \S+/.test(
     line,
   );
