@@ -330,6 +330,8 @@ t.test('a block too heavy to place is cut in two, over a restart too', async (t)
     'announced before anything is measured',
   );
   await again.stop();
+});
+
 t.test(
   'the live page is served only where settings ask for it, and only for reading',
   async (t) => {
