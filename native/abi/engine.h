@@ -72,6 +72,7 @@ struct hg_pipeline_counts {
   hg_u64 session_slots;
   hg_u64 resyncs;
   hg_u64 resolvers_refused;
+  hg_u64 networks_refused;
   hg_u64 marked;
   hg_u64 cleared;
 };
@@ -83,14 +84,39 @@ struct hg_resolver {
   hg_u8 reserved[3];
 };
 
+#define HG_NETWORK_LINKS 4u
+
+/* Round trips to a network by one link: a mean that forgets. */
+struct hg_network_rtt {
+  hg_u32 rtt_us;
+  hg_u16 samples; /* 0: unused */
+  hg_u8 link;
+  hg_u8 reserved;
+};
+
+/* A foreign /24 or /48 that sessions of ours are with. */
+struct hg_network {
+  hg_u8 prefix[16];
+  hg_u8 host[16];     /* the latest seen there */
+  hg_u8 resolver[16]; /* that asked for our names before most of its sessions began; valid when votes are above 0 */
+  hg_u32 resolver_votes;
+  hg_u32 sessions;
+  hg_u8 family;
+  hg_u8 resolver_family;
+  hg_u8 reserved[6];
+  struct hg_network_rtt rtt[HG_NETWORK_LINKS];
+};
+
 #ifdef __cplusplus
+static_assert(sizeof(hg_network_rtt) == 8);
+static_assert(sizeof(hg_network) == 96);
 static_assert(sizeof(hg_block_cell) == 32);
 static_assert(sizeof(hg_destination_cell) == 24);
 static_assert(sizeof(hg_rtt_counts) == 160);
 static_assert(sizeof(hg_link_counts) == 480);
 static_assert(sizeof(hg_passed) == 24);
 static_assert(sizeof(hg_wire_counts) == 248);
-static_assert(sizeof(hg_pipeline_counts) == 192);
+static_assert(sizeof(hg_pipeline_counts) == 200);
 static_assert(sizeof(hg_resolver) == 24);
 #endif
 #endif

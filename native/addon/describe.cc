@@ -82,11 +82,19 @@ std::vector<Record> records() {
        {HG_FIELD(hg_pipeline_counts, generation), HG_FIELD(hg_pipeline_counts, unparsed),
         HG_FIELD(hg_pipeline_counts, sessions_begun), HG_FIELD(hg_pipeline_counts, sessions_refused),
         HG_FIELD(hg_pipeline_counts, sessions_occupied), HG_FIELD(hg_pipeline_counts, session_slots),
-        HG_FIELD(hg_pipeline_counts, resyncs), HG_FIELD(hg_pipeline_counts, resolvers_refused),
+        HG_FIELD(hg_pipeline_counts, resyncs), HG_FIELD(hg_pipeline_counts, resolvers_refused), HG_FIELD(hg_pipeline_counts, networks_refused),
         HG_FIELD(hg_pipeline_counts, marked), HG_FIELD(hg_pipeline_counts, cleared)}},
       {"resolver",
        sizeof(hg_resolver),
        {HG_FIELD(hg_resolver, address), HG_FIELD(hg_resolver, queries), HG_FIELD(hg_resolver, family)}},
+      {"network_rtt",
+       sizeof(hg_network_rtt),
+       {HG_FIELD(hg_network_rtt, rtt_us), HG_FIELD(hg_network_rtt, samples), HG_FIELD(hg_network_rtt, link)}},
+      {"network",
+       sizeof(hg_network),
+       {HG_FIELD(hg_network, prefix), HG_FIELD(hg_network, host), HG_FIELD(hg_network, resolver),
+        HG_FIELD(hg_network, resolver_votes), HG_FIELD(hg_network, sessions), HG_FIELD(hg_network, family),
+        HG_FIELD(hg_network, resolver_family), HG_FIELD(hg_network, rtt)}},
   };
 }
 

@@ -125,6 +125,13 @@ Napi::Value engine_wires(const Napi::CallbackInfo& info) {
   return bytes_of(info.Env(), engine->wire_counts());
 }
 
+// engineNetworks(handle) -> the busiest foreign networks: records of abi/engine.h
+Napi::Value engine_networks(const Napi::CallbackInfo& info) {
+  const Engine* const engine = engine_of(info);
+  if (engine == nullptr) return misused(info.Env(), "engineNetworks(handle)");
+  return bytes_of(info.Env(), engine->networks());
+}
+
 Napi::Value engine_findings(const Napi::CallbackInfo& info) {
   const Engine* const engine = engine_of(info);
   if (engine == nullptr) return misused(info.Env(), "engineFindings(handle)");
@@ -202,6 +209,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineClose", Napi::Function::New<engine_close>(env));
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
+  exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("engineWires", Napi::Function::New<engine_wires>(env));
   exports.Set("portFacts", Napi::Function::New<port_facts>(env));

@@ -76,7 +76,7 @@ struct Pipeline::Work {
 };
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, counts, traffic, tcp, rtt, block_rtt, destination, rests, end;
+  size_t sessions, recent, resolvers, networks, counts, traffic, tcp, rtt, block_rtt, destination, rests, end;
 };
 
 Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
@@ -91,6 +91,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.sessions = take(SessionTable::bytes(settings.session_slots));
   at.recent = take(RecentSegments::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
+  at.networks = take(NetworkTable::bytes(settings.network_slots));
   at.counts = take(sizeof(PipelineCounts));
   at.traffic = take((settings.blocks + 1ull) * columns * sizeof(hg_traffic));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
@@ -112,7 +113,8 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
       sessions_(static_cast<uint8_t*>(memory) + layout(settings).sessions,
                 static_cast<uint8_t*>(memory) + layout(settings).rests, settings.session_slots),
       recent_(static_cast<uint8_t*>(memory) + layout(settings).recent),
-      resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots) {
+      resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots),
+      networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
@@ -193,7 +195,9 @@ HG_STAGE void Pipeline::count_samples(const Packet* packets, const Work* work, c
     rtt_[work[at].column ^ 1].add(rtt_us);
     bucket[count] = &block_rtt_[work[at].block < settings_.blocks ? work[at].block : settings_.blocks].bucket[BlockRtt::index_of(rtt_us)];
     __builtin_prefetch(bucket[count], 1);
-    count += packets[at].direction == Direction::Inbound;
+    const bool is_from_outside = packets[at].direction == Direction::Inbound;
+    count += is_from_outside;
+    if (is_from_outside && work[at].link < settings_.links && networks_.wants_rtt()) note_rtt(packets[at], work[at], rtt_us);
   }
   for (unsigned s = 0; s < count; s++) ++*bucket[s];
 }
@@ -310,6 +314,8 @@ HG_RARE void Pipeline::count(const Packet& packet, const Work& work, Sums& sums)
     if (is_to_us && (settings_.blocks == 0 || work.block != HG_NONE)) {
       const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
       if (!resolvers_.notice(packet.data, parsed, settings_.hash_key, now_ms)) add(counts_->resolvers_refused, 1);
+      if (work.places.network != 0)
+        networks_.note_query(packet.data + work.places.network_offset, work.places.network, now_ms);
     }
   }
 }
@@ -350,10 +356,27 @@ HG_RARE void Pipeline::follow_tcp(const Packet& packet, Work& work, uint32_t at,
       return;
     }
     add(counts_->sessions, 1);
+    note_session(packet, work, now_ms);
   }
   const Tracked tracked = track(*session, sessions_.rest_of(*session), work.tag.side, work.parsed, packet.segment_bytes, now_us, now_ms, recent_);
   record(packet, work, tracked);
   if (tracked.has_rtt) samples.one[samples.count++] = {tracked.rtt_us, at};
+}
+
+HG_RARE void Pipeline::note_rtt(const Packet& packet, const Work& work, uint32_t rtt_us) {
+  const Places& at = work.places;
+  if (at.network != 0)
+    networks_.note_rtt(packet.data + at.network_offset, at.network, work.link, rtt_us, settings_.hash_key);
+}
+
+// A session that begins before our eyes, with a host that is not ours.
+void Pipeline::note_session(const Packet& packet, const Work& work, uint32_t now_ms) {
+  const bool is_request = (work.parsed.tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  const Places& at = work.places;
+  if (!is_request || at.network == 0 || work.block == HG_NONE || work.other_block != HG_NONE) return;
+  const bool is_inbound = packet.direction == Direction::Inbound;
+  if (!networks_.note_session(packet.data + at.network_offset, at.network, is_inbound, settings_.hash_key, now_ms))
+    add(counts_->networks_refused, 1);
 }
 
 void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tracked) {

@@ -14,6 +14,7 @@
 #include "attribute.h"
 #include "histogram.h"
 #include "mark.h"
+#include "network_table.h"
 #include "packet.h"
 #include "parse.h"
 #include "prefix_table.h"
@@ -37,6 +38,7 @@ struct Tables {
 struct PipelineSettings {
   uint32_t session_slots = 1 << 16;  // power of two
   uint32_t resolver_slots = 1 << 12;  // power of two
+  uint32_t network_slots = 1 << 14;   // power of two
   uint32_t blocks = 0;        // block indices there may ever be
   uint32_t destinations = 0;  // destination indices there may ever be
   uint32_t links = 0;         // up to HG_LINKS_MAX
@@ -56,6 +58,7 @@ struct PipelineCounts {
   uint64_t sessions_refused;    // segments of sessions for which the table had no slot
   uint64_t resyncs;
   uint64_t resolvers_refused;   // queries of sources for which the table had no slot
+  uint64_t networks_refused;    // sessions with networks for which the table had no slot
   uint64_t marked;
   uint64_t cleared;             // reserved DSCP taken off packets of hosts that may not set it
 };
@@ -116,6 +119,7 @@ class Pipeline {
   const DestinationTraffic& destination(uint32_t index) const { return destination_[index]; }
   SessionTable& sessions() { return sessions_; }
   ResolverTable& resolvers() { return resolvers_; }
+  NetworkTable& networks() { return networks_; }
 
  private:
   struct Places;
@@ -149,6 +153,8 @@ class Pipeline {
   bool follow_steady(const Packet& packet, const Work& work, uint32_t at, Samples& samples);
   void follow_common(const Packet& packet, Work& work, uint32_t at, Samples& samples);
   void follow_tcp(const Packet& packet, Work& work, uint32_t at, Samples& samples);
+  void note_session(const Packet& packet, const Work& work, uint32_t now_ms);
+  void note_rtt(const Packet& packet, const Work& work, uint32_t rtt_us);
   void record(const Packet& packet, const Work& work, const Tracked& tracked);
   void count_samples(const Packet* packets, const Work* work, const Samples& samples);
   static uint8_t choose(const Packet& packet, const Work& work, const Tables& tables);
@@ -160,6 +166,7 @@ class Pipeline {
   SessionTable sessions_;
   RecentSegments recent_;
   ResolverTable resolvers_;
+  NetworkTable networks_;
   PipelineCounts* counts_;
   hg_traffic* traffic_;
   hg_tcp_counts* tcp_;

@@ -57,6 +57,18 @@ hg_rtt_counts summarise(const RttHistogram& histogram) {
   return counts;
 }
 
+// Of one wire; TypeScript reads them once a cycle.
+constexpr size_t kNetworksTold = 2048;
+
+// The octets of an address that is kept as two words, IPv4 in the low one.
+void write_address(uint8_t* at, const uint64_t* words, uint8_t family) {
+  if (family == 6) {
+    for (unsigned i = 0; i < 16; i++) at[i] = static_cast<uint8_t>(words[i / 8] >> (56 - i % 8 * 8));
+  } else {
+    for (unsigned i = 0; i < 4; i++) at[i] = static_cast<uint8_t>(words[1] >> (24 - i * 8));
+  }
+}
+
 }  // namespace
 
 struct Engine::Member {
@@ -286,6 +298,7 @@ hg_pipeline_counts Engine::pipeline_counts() const {
     sum.session_slots += capacity_.session_slots;
     sum.resyncs += read(counts.resyncs);
     sum.resolvers_refused += read(counts.resolvers_refused);
+    sum.networks_refused += read(counts.networks_refused);
     const hg_tallies tallies = member->tallies();
     const bool is_marked_here = !member->is_counted_by_kernel();
     sum.marked += tallies.marked + (is_marked_here ? read(counts.marked) : 0);
@@ -294,17 +307,39 @@ hg_pipeline_counts Engine::pipeline_counts() const {
   return sum;
 }
 
+std::vector<hg_network> Engine::networks() const {
+  std::vector<hg_network> all;
+  for (const auto& member : members_) {
+    std::vector<Network> own = member->wire->networks();
+    if (own.size() > kNetworksTold) {
+      std::nth_element(own.begin(), own.begin() + kNetworksTold, own.end(),
+                       [](const Network& a, const Network& b) { return a.sessions > b.sessions; });
+      own.resize(kNetworksTold);
+    }
+    for (const Network& each : own) {
+      hg_network record = {};
+      const uint64_t prefix[2] = {each.family == 6 ? each.prefix : 0, each.family == 4 ? each.prefix : 0};
+      write_address(record.prefix, prefix, each.family);
+      write_address(record.host, each.host, each.family);
+      write_address(record.resolver, each.resolver, each.resolver_family);
+      record.resolver_votes = each.resolver_votes;
+      record.sessions = each.sessions;
+      record.family = each.family;
+      record.resolver_family = each.resolver_family;
+      for (unsigned i = 0; i < HG_NETWORK_LINKS; i++)
+        record.rtt[i] = {each.rtt[i].rtt_us, each.rtt[i].samples, each.rtt[i].link, 0};
+      all.push_back(record);
+    }
+  }
+  return all;
+}
+
 std::vector<hg_resolver> Engine::resolvers() const {
   std::vector<hg_resolver> all;
   for (const auto& member : members_) {
     for (const Resolver& each : member->wire->resolvers()) {
       hg_resolver record = {};
-      uint8_t* at = record.address;
-      if (each.network == 6) {
-        for (unsigned i = 0; i < 16; i++) at[i] = static_cast<uint8_t>(each.address[i / 8] >> (56 - i % 8 * 8));
-      } else {
-        for (unsigned i = 0; i < 4; i++) at[i] = static_cast<uint8_t>(each.address[1] >> (24 - i * 8));
-      }
+      write_address(record.address, each.address, each.network);
       record.queries = each.queries;
       record.family = each.network;
       all.push_back(record);

@@ -58,6 +58,8 @@ class Engine {
   std::vector<hg_link_counts> link_counts() const;
   hg_pipeline_counts pipeline_counts() const;
   std::vector<hg_resolver> resolvers() const;
+  // Those that most sessions are with, at most kNetworksTold of each wire.
+  std::vector<hg_network> networks() const;
   // One record for each wire, in the order of open().
   std::vector<hg_wire_counts> wire_counts() const;
   // What opening changed or noticed, for the log.

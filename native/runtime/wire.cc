@@ -80,13 +80,21 @@ void Wire::copy_tables(uint64_t now_ns) {
   if (now_ns - copied_ns_ < kCopyNs) return;
   copied_ns_ = now_ns;
   sessions_occupied_.store(pipeline_->sessions().stats().occupied, std::memory_order_relaxed);
-  auto& table = pipeline_->resolvers().table();
-  if (table.stats().occupied == 0) return;
+  const auto copy = [this](auto& table, auto& to) {
+    if (table.stats().occupied == 0) return;
+    const std::lock_guard lock(copy_);
+    to.clear();
+    for (size_t i = 0; i < table.slots(); i++) {
+      if (table.at(i).hash != 0) to.push_back(table.at(i));
+    }
+  };
+  copy(pipeline_->resolvers().table(), resolvers_);
+  copy(pipeline_->networks().table(), networks_);
+}
+
+std::vector<Network> Wire::networks() const {
   const std::lock_guard lock(copy_);
-  resolvers_.clear();
-  for (size_t i = 0; i < table.slots(); i++) {
-    if (table.at(i).hash != 0) resolvers_.push_back(table.at(i));
-  }
+  return networks_;
 }
 
 std::vector<Resolver> Wire::resolvers() const {

@@ -51,6 +51,7 @@ class Wire {
   const std::array<Losses, 2>& losses() const { return losses_; }
   // The pipeline's tables that move while packets pass: copied by the wire's thread, about a second old.
   std::vector<Resolver> resolvers() const;
+  std::vector<Network> networks() const;
   uint64_t sessions_occupied() const { return sessions_occupied_.load(std::memory_order_relaxed); }
 
  protected:
@@ -88,6 +89,7 @@ class Wire {
   uint64_t copied_ns_ = 0;
   mutable std::mutex copy_;
   std::vector<Resolver> resolvers_;
+  std::vector<Network> networks_;
   std::atomic<uint64_t> sessions_occupied_{0};
 };
 

@@ -24,11 +24,20 @@ export function renderResolvers(resolvers: readonly ResolverView[]): string {
       { head: 'resolver', cell: (resolver) => resolver.address },
       { head: 'queries', cell: (resolver) => String(resolver.queries), align: 'right' },
       { head: 'share', cell: (resolver) => formatShare(resolver.share, 1), align: 'right' },
-      { head: 'its clients come in by', cell: (resolver) => planText(resolver) },
+      { head: 'its clients', cell: ({ clients = [] }) => clientsText(clients) },
+      { head: 'come in by', cell: (resolver) => planText(resolver) },
     ],
     resolvers,
   );
 }
+
+/** As many as a line bears. */
+const clientsShown = 3;
+
+const clientsText = (clients: readonly string[]): string => {
+  const more = clients.length - clientsShown;
+  return clients.slice(0, clientsShown).join(', ') + (more > 0 ? ` and ${more} more` : '');
+};
 
 const planText = ({ plan = [] }: ResolverView): string =>
   plan.map(({ link, share }) => `${link} ${formatShare(share, 0)}`).join(', ');

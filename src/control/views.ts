@@ -189,6 +189,8 @@ export interface ResolverView {
   readonly share: number;
   /** Where the plan sends its clients; absent where it has none of its own. */
   readonly plan?: ReadonlyArray<{ readonly link: string; readonly share: number }>;
+  /** Networks whose clients connect after it asked, the busiest first; absent where none is known. */
+  readonly clients?: readonly string[];
 }
 
 export interface ExplainView {

@@ -6,7 +6,7 @@ import { HeadgateError } from '../core/base/error.ts';
 import { prefixOf } from '../core/base/prefix.ts';
 import type { Result } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineOptions, EngineSnapshot, WireEngine } from '../engine/index.ts';
+import type { EngineOptions, EngineSnapshot, NetworkCount, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
 import type { ArrivalWitness } from '../probe/index.ts';
 import { BmpStation, RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
@@ -138,6 +138,7 @@ export async function openComponents(
 
   const { averageMs } = cycleTimesOf(settings);
   const witness = engine && wireWitness(engine, parts.clock);
+  const networks = engine && networksOf(engine);
   const proximity = new AsProximity(settings.links, speaker?.rib);
   // Not waited for: dumps are long, and until they are read proximity only knows less.
   if (settings.proximity) void proximity.load(settings.proximity, log);
@@ -145,6 +146,7 @@ export async function openComponents(
     routes: speaker?.rib,
     witness,
     proximity,
+    networks,
   });
   if (sources) closers.push(() => sources.stop());
 
@@ -154,7 +156,11 @@ export async function openComponents(
     table: speaker.rib,
     isComplete: () => speaker.sessions().every(({ phase }) => phase === 'established'),
   };
-  const names = await openNameService(settings, probes, serial, { routes, proximity });
+  const names = await openNameService(settings, probes, serial, {
+    routes,
+    proximity,
+    networks,
+  });
   if (names) closers.push(() => names.close());
   const origin = openOrigin(settings, parts, closers);
   return {
@@ -172,6 +178,16 @@ export async function openComponents(
     names,
   };
 }
+
+/** Those of the moment; none where the wires cannot tell, which their counters then say too. */
+const networksOf = (engine: WireEngine) => (): readonly NetworkCount[] => {
+  try {
+    return engine.networks();
+  } catch (error) {
+    if (error instanceof HeadgateError) return [];
+    throw error;
+  }
+};
 
 /** The wires as witness of the ways that answers to our probes take. */
 function wireWitness(engine: WireEngine, clock: Clock): ArrivalWitness {

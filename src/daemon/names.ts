@@ -14,16 +14,18 @@ import type { Settings } from '../core/settings/index.ts';
 import { probe as probeSettings } from '../core/settings/probe.ts';
 import { formatName } from '../core/wire/dns/name.ts';
 import { openDnsSockets } from '../engine/dns.ts';
+import type { NetworkCount } from '../engine/index.ts';
 import {
   createProber,
   type DestinationProbe,
   type Prober,
   type ProberOptions,
 } from '../probe/index.ts';
-import { ResolverCycle, type ResolverMeasurements } from '../steer/cycle.ts';
+import { ResolverCycle, type ResolverMeasurements, type ResolverNetwork } from '../steer/cycle.ts';
 import { type Steer, type SteerSnapshot, startSteer } from '../steer/index.ts';
 import { readZones } from '../steer/zones.ts';
 import { policyOf } from './configure.ts';
+import { clientsByResolver, type PassiveRtt, passiveRtts } from './foreign.ts';
 import {
   isReturning,
   type ProviderAddresses,
@@ -46,6 +48,8 @@ export interface NameServiceParts {
   readonly settings: Settings;
   readonly routes?: SeenRoutes | undefined;
   readonly proximity?: Proximity | undefined;
+  /** Foreign networks that the wires saw sessions with. */
+  readonly networks?: (() => readonly NetworkCount[]) | undefined;
 }
 
 /** How inbound by name fares. */
@@ -71,13 +75,15 @@ export class NameService {
   readonly #dns: DnsSettings;
   readonly #watch: ProviderWatch;
   readonly #proximity: Proximity | undefined;
+  readonly #networks: NonNullable<NameServiceParts['networks']>;
   #links: Observation['links'] = [];
   #outs: ReadonlyMap<LinkId, string> = new Map();
   /** Networks of the last round: of those that are new nobody knows yet whether they answer. */
   #known: ReadonlySet<PrefixText> = new Set();
 
   constructor(parts: NameServiceParts, dns: DnsSettings) {
-    const { steer, prober, settings, routes, proximity } = parts;
+    const { steer, prober, settings, routes, proximity, networks = () => [] } = parts;
+    this.#networks = networks;
     this.#steer = steer;
     this.#prober = prober;
     this.#settings = settings;
@@ -105,6 +111,7 @@ export class NameService {
       probes,
       outs: this.#outs,
       hops: this.#hopsTo(networks.map(({ network }) => network)),
+      passive: this.#passiveOf(networks),
     });
     this.#known = new Set(networks.map(({ network }) => network));
     this.#cycle.turn(measured, mode === 'control');
@@ -128,6 +135,22 @@ export class NameService {
     if (!proximity) return new Map();
     const known = networks.filter((network) => this.#known.has(network));
     return new Map(known.map((network) => [network, proximity.hops(network)]));
+  }
+
+  /** Round trips of the sessions that follow each network's resolvers. */
+  #passiveOf(networks: readonly ResolverNetwork[]): NonNullable<ResolverPaths['passive']> {
+    const clients = clientsByResolver(this.#networks());
+    return new Map(
+      networks.map(({ network, addresses }) => [
+        network,
+        passiveRtts(addresses.flatMap((address) => clients.get(address) ?? [])),
+      ]),
+    );
+  }
+
+  /** By resolver, the networks whose clients connect after it asked. */
+  clients(): ReadonlyMap<string, readonly NetworkCount[]> {
+    return clientsByResolver(this.#networks());
   }
 
   /** How often it is to look between the rounds, milliseconds. */
@@ -177,10 +200,18 @@ export function nameAnswers(names: NameService | undefined): ReadonlyMap<string,
       'resolvers',
       () => {
         const { resolvers } = names.snapshot();
+        const clientsOf = names.clients();
         return ok(
           resolvers.map(({ address, queries, share }): ResolverView => {
             const plan = names.planOf(address);
-            return { address, queries, share, ...(plan ? { plan } : {}) };
+            const clients = (clientsOf.get(address) ?? []).map(({ prefix }) => prefix);
+            return {
+              address,
+              queries,
+              share,
+              ...(plan ? { plan } : {}),
+              ...(clients.length > 0 ? { clients } : {}),
+            };
           }),
         );
       },
@@ -253,7 +284,7 @@ export async function openNameService(
   settings: Settings,
   proberOptions: Omit<ProberOptions, 'targets'>,
   serial: number,
-  known: Pick<NameServiceParts, 'routes' | 'proximity'> = {},
+  known: Pick<NameServiceParts, 'routes' | 'proximity' | 'networks'> = {},
 ): Promise<NameService | undefined> {
   const { dns } = settings;
   if (dns === undefined) return undefined;
@@ -301,6 +332,8 @@ export interface ResolverPaths {
   readonly outs: ReadonlyMap<LinkId, string>;
   /** Autonomous systems between each provider and a network. */
   readonly hops: ReadonlyMap<PrefixText, ReadonlyMap<LinkId, number>>;
+  /** Round trips of sessions that followed the network's questions. */
+  readonly passive?: ReadonlyMap<PrefixText, ReadonlyMap<LinkId, PassiveRtt>>;
 }
 
 function providersOf(dns: DnsSettings): readonly ProviderAddresses[] {
@@ -317,7 +350,7 @@ export function measurementsOf(
   observation: Observation,
   settings: Settings,
   dns: DnsSettings,
-  { probes, outs, hops }: ResolverPaths,
+  { probes, outs, hops, passive }: ResolverPaths,
 ): ResolverMeasurements {
   const addresses = dns.names.flatMap((name) => name.addresses.map(({ address }) => address));
   const hosts = addresses.flatMap((text) => {
@@ -355,11 +388,13 @@ export function measurementsOf(
   const measured = probes.map((probe) => {
     const { prefix: network, link, summary, latest } = probe;
     const asHops = hops.get(network)?.get(link);
+    const sessions = passive?.get(network)?.get(link);
     return {
       network,
       link,
       isReturning: isReturning(probe),
       ...(asHops === undefined ? {} : { asHops }),
+      ...(sessions === undefined ? {} : { passive: sessions }),
       // Time by the newest alone: a path that changed must not wait until the window forgets what was.
       ...(latest.rttUs === undefined
         ? {}

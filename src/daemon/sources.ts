@@ -9,6 +9,7 @@ import { createSnmpPoller, polledRoutersOf, type SnmpPoller } from '../collect/s
 import { makePrefix, prefixOf } from '../core/base/prefix.ts';
 import { type LinkId, ms, type PrefixText } from '../core/base/units.ts';
 import type { Settings } from '../core/settings/index.ts';
+import type { NetworkCount } from '../engine/index.ts';
 import {
   type ArrivalWitness,
   createProber,
@@ -20,6 +21,7 @@ import type { Clock } from './clock.ts';
 import { cycleTimesOf } from './configure.ts';
 import type { PathTimes } from './destinations.ts';
 import { ExportedArrivals } from './exported-arrivals.ts';
+import { busiestNetworks } from './foreign.ts';
 import { type Learned, LearnedRoutes } from './learned-routes.ts';
 import type { Log } from './log.ts';
 import { meanHops, type Proximity } from './proximity.ts';
@@ -58,6 +60,8 @@ export interface Known {
   /** Packets that the wires saw come in for an address, by link. */
   readonly witness?: ArrivalWitness | undefined;
   readonly proximity?: Proximity | undefined;
+  /** Foreign networks that the wires saw sessions with. */
+  readonly networks?: (() => readonly NetworkCount[]) | undefined;
 }
 
 /** Opens nothing before `start`. */
@@ -66,7 +70,7 @@ export function makeSources(
   averageMs: number,
   clock: Clock,
   log: Log,
-  { routes, witness, proximity }: Known = {},
+  { routes, witness, proximity, networks }: Known = {},
 ): Sources | undefined {
   const polled = polledRoutersOf(settings);
   const snmp = polled.length > 0 ? createSnmpPoller({ routers: polled }) : undefined;
@@ -87,6 +91,7 @@ export function makeSources(
     routes,
     exported,
     proximity,
+    networks,
   });
 }
 
@@ -97,6 +102,7 @@ interface Collectors {
   readonly routes: Learned | undefined;
   readonly exported: ExportedArrivals | undefined;
   readonly proximity: Proximity | undefined;
+  readonly networks: Known['networks'];
 }
 
 class OutOfLine implements Sources {
@@ -150,7 +156,7 @@ class OutOfLine implements Sources {
 
   async drain(): Promise<void> {
     const { snmp, collector, prober, proximity } = this.#collectors;
-    if (!collector) return;
+    if (!collector) return this.#lookAtWires();
     for (const { router, address } of this.#settings.flows?.exporters ?? []) {
       const interfaces = router && snmp?.interfaces(router);
       if (interfaces && interfaces.size > 0) collector.setInterfaces(address, interfaces);
@@ -165,6 +171,19 @@ class OutOfLine implements Sources {
     this.#drains = [...this.#drains, samples].filter((d) => d.at - d.intervalMs / 2 >= from);
     prober?.setFound(this.#found(samples));
     if (proximity) this.#hops = meanHops(proximity, foreignVolumes(samples));
+  }
+
+  /** Where no router exports, the wires say whom traffic is with. */
+  #lookAtWires(): void {
+    const { prober, proximity, networks } = this.#collectors;
+    const seen = networks?.() ?? [];
+    prober?.setFound(busiestNetworks(seen, this.#settings.probe?.found ?? 0));
+    if (!proximity || seen.length === 0) return;
+    this.#drainedMs = this.#clock.now();
+    this.#hops = meanHops(
+      proximity,
+      seen.map(({ prefix, sessions }) => ({ prefix, weight: sessions })),
+    );
   }
 
   links(): ReadonlyMap<LinkId, LinkSamples> {

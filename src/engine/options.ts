@@ -1,5 +1,5 @@
 import type { LinkId, PrefixText } from '../core/base/units.ts';
-import type { Driver, EngineSnapshot, WireCount } from './snapshot.ts';
+import type { Driver, EngineSnapshot, NetworkCount, WireCount } from './snapshot.ts';
 
 /** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
 export type Place = 'inside' | 'link';
@@ -64,6 +64,8 @@ export interface WireEngine {
   snapshot(): EngineSnapshot;
   /** Of the wires alone, which is cheap at any number of blocks. */
   wireStates(): ReadonlyArray<Pick<WireCount, 'wire' | 'state'>>;
+  /** The foreign networks that most sessions are with, about a second old; at most 2048 of each wire. */
+  networks(): readonly NetworkCount[];
   /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */
   readonly findings: readonly string[];
   /** Ends the packet loops, restores the ports. Twice is harmless. */

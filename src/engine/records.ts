@@ -1,11 +1,12 @@
 import { formatAddress } from '../core/base/prefix.ts';
-import type { LinkId, PrefixText } from '../core/base/units.ts';
+import { type LinkId, type PrefixText, prefixText } from '../core/base/units.ts';
 import { drivers } from './drivers.ts';
 import { layout } from './layout.ts';
 import type {
   BlockCount,
   DestinationCount,
   Driver,
+  NetworkCount,
   PathCount,
   RttCount,
   TcpCount,
@@ -246,6 +247,7 @@ export function readPipeline(buffer: ArrayBuffer) {
       session_table_full: record.u64(fields.sessions_refused),
       sequence_jumped: record.u64(fields.resyncs),
       resolver_table_full: record.u64(fields.resolvers_refused),
+      network_table_full: record.u64(fields.networks_refused),
     },
     marked: record.u64(fields.marked),
     cleared: record.u64(fields.cleared),
@@ -260,6 +262,39 @@ export function readResolvers(buffer: ArrayBuffer): { address: string; queries: 
     ),
     queries: record.u32(resolver.fields.queries),
   }));
+}
+
+/** Several wires may have met one network: their records stand side by side. */
+export function readNetworks(
+  buffer: ArrayBuffer,
+  linkOf: (index: number) => LinkId | undefined,
+): NetworkCount[] {
+  const { network, network_rtt: rtt } = records;
+  const { fields } = network;
+  return map(buffer, network.bytes, (record) => {
+    const family = record.u8(fields.family);
+    const addressOf = (field: Field, of: number) =>
+      formatAddress(record.bytes(field, of === 4 ? 4 : 16));
+    const rtts = Array.from({ length: fields.rtt[1] / rtt.bytes }, (_, i) => {
+      const one = record.within(fields.rtt, rtt.bytes, i);
+      return {
+        link: linkOf(one.u8(rtt.fields.link)),
+        rttUs: one.u32(rtt.fields.rtt_us),
+        samples: one.u16(rtt.fields.samples),
+      };
+    });
+    const votes = record.u32(fields.resolver_votes);
+    const resolver = addressOf(fields.resolver, record.u8(fields.resolver_family));
+    return {
+      prefix: prefixText(`${addressOf(fields.prefix, family)}/${family === 4 ? 24 : 48}`),
+      host: addressOf(fields.host, family),
+      sessions: record.u32(fields.sessions),
+      rtts: rtts.flatMap(({ link, ...sampled }) =>
+        link === undefined || sampled.samples === 0 ? [] : [{ link, ...sampled }],
+      ),
+      ...(votes === 0 ? {} : { resolver: { address: resolver, votes } }),
+    };
+  });
 }
 
 function map<T>(buffer: ArrayBuffer, size: number, read: (record: Cursor) => T): T[] {

@@ -103,6 +103,22 @@ export interface WireCount {
 
 export type Driver = 'af_packet' | 'tc' | 'xdp' | 'mirror';
 
+/** A foreign /24 or /48 that TCP sessions of ours were begun with. */
+export interface NetworkCount {
+  readonly prefix: PrefixText;
+  /** The latest that was seen there. */
+  readonly host: string;
+  readonly sessions: number;
+  /** Passive round trips by link: a mean that forgets, and how many were sampled. */
+  readonly rtts: ReadonlyArray<{
+    readonly link: LinkId;
+    readonly rttUs: number;
+    readonly samples: number;
+  }>;
+  /** Which resolver asked for our names before most of its sessions; votes for it less votes for others. */
+  readonly resolver?: { readonly address: string; readonly votes: number };
+}
+
 /** Cumulative counters at one instant. Differences of two snapshots are samples. */
 export interface EngineSnapshot {
   /** Monotonic clock of the machine, milliseconds. */

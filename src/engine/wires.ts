@@ -13,13 +13,21 @@ import {
   readBlockCells,
   readDestinations,
   readLinks,
+  readNetworks,
   readPipeline,
   readResolvers,
   readWires,
   type WireRecord,
 } from './records.ts';
 import { Slots } from './slots.ts';
-import type { Driver, EngineSnapshot, LinkCount, TrafficCount, WireCount } from './snapshot.ts';
+import type {
+  Driver,
+  EngineSnapshot,
+  LinkCount,
+  NetworkCount,
+  TrafficCount,
+  WireCount,
+} from './snapshot.ts';
 import { encodeTables } from './tables.ts';
 
 /** Opaque to JavaScript. */
@@ -40,6 +48,7 @@ interface Native {
   enginePublish(handle: Handle, tables: Uint8Array): void;
   engineSnapshot(handle: Handle): NativeSnapshot;
   engineWires(handle: Handle): ArrayBuffer;
+  engineNetworks(handle: Handle): ArrayBuffer;
   engineFindings(handle: Handle): readonly string[];
   engineClose(handle: Handle): void;
 }
@@ -172,6 +181,11 @@ class Wires implements WireEngine {
       const record = records[i];
       return record ? [{ wire: name, state: record.state }] : [];
     });
+  }
+
+  networks(): readonly NetworkCount[] {
+    const buffer = machine(() => this.#native.engineNetworks(this.#handle));
+    return readNetworks(buffer, (index) => this.#links.name(index));
   }
 
   close(): void {

@@ -28,6 +28,8 @@ export interface ResolverNetwork {
   readonly network: PrefixText;
   /** A resolver of it: what probes ask, or a neighbour of it. */
   readonly address: string;
+  /** All resolvers of it that are known, the busiest first. */
+  readonly addresses: readonly string[];
   /** Of all recent queries, 0 to 1. */
   readonly share: number;
 }
@@ -56,18 +58,24 @@ export class ResolverCycle {
 
   /** The networks of the resolvers that matter, the busiest first; scanners ask too little to be among them. */
   networks(): readonly ResolverNetwork[] {
-    const found = new Map<PrefixText, { address: string; share: number }>();
+    const found = new Map<PrefixText, { readonly addresses: string[]; share: number }>();
     for (const { address, share } of this.#steer.snapshot().resolvers) {
       const parsed = parseAddress(address);
       if (!parsed.ok) continue;
       const network = formatPrefix(networkOf(parsed.value, this.#granularity));
-      // The first of a network is its busiest.
-      const known = found.get(network);
-      if (known) known.share += share;
-      else found.set(network, { address, share });
+      const known = found.get(network) ?? { addresses: [], share: 0 };
+      found.set(network, known);
+      known.share += share;
+      known.addresses.push(address);
     }
     return [...found]
-      .map(([network, { address, share }]) => ({ network, address, share }))
+      .map(([network, { addresses, share }]) => ({
+        network,
+        // The first of a network is its busiest.
+        address: addresses[0] ?? '',
+        addresses,
+        share,
+      }))
       .filter(({ share }) => share >= this.#policy.minShare)
       .sort((a, b) => b.share - a.share || (a.network < b.network ? -1 : 1));
   }

@@ -10,7 +10,12 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { EngineOptions, EngineSnapshot, EngineTables } from '../../src/engine/index.ts';
+import type {
+  EngineOptions,
+  EngineSnapshot,
+  EngineTables,
+  NetworkCount,
+} from '../../src/engine/index.ts';
 
 export const insideAddress = '10.77.0.1';
 export const outsideAddress = '10.77.0.2';
@@ -238,6 +243,11 @@ export class Unit {
   async snapshot(): Promise<EngineSnapshot> {
     // The answer of the unit program to `snapshot`.
     return (await this.#ask({ snapshot: true })) as EngineSnapshot;
+  }
+
+  async networks(): Promise<readonly NetworkCount[]> {
+    // The answer of the unit program to `networks`.
+    return (await this.#ask({ networks: true })) as readonly NetworkCount[];
   }
 
   async publish(tables: EngineTables): Promise<void> {

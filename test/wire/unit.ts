@@ -11,7 +11,8 @@ import {
 type Request =
   | { readonly open: EngineOptions }
   | { readonly publish: EngineTables }
-  | { readonly snapshot: true };
+  | { readonly snapshot: true }
+  | { readonly networks: true };
 
 let engine: WireEngine | undefined;
 
@@ -36,6 +37,7 @@ function answer(request: Request): unknown {
       engine.publish(request.publish);
       return { value: true };
     }
+    if ('networks' in request) return { value: engine.networks() };
     return { value: engine.snapshot() };
   } catch (error) {
     const code = error instanceof HeadgateError ? error.code : 'unexpected';

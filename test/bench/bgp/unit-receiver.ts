@@ -71,6 +71,7 @@ const parts: Parts = {
     publish: silent,
     snapshot,
     wireStates: () => [],
+    networks: () => [],
     findings: [],
     close: silent,
   }),

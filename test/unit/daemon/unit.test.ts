@@ -95,6 +95,7 @@ ${more}`;
           },
         });
       },
+      networks: () => [],
       findings: [],
       close: () => order.push('engine'),
     }),

@@ -1,0 +1,85 @@
+// Foreign networks that our TCP sessions are with, in a table like that of the sessions: how many begin, how far away
+// they are by each link, one host of each, and which resolver it was that asked for our names before they came.
+#pragma once
+#include <cstdint>
+
+#include "../abi/records.h"
+#include "brent_table.h"
+#include "resolver.h"
+#include "session.h"
+
+namespace headgate {
+
+// A network that no session has come from for so long may be forgotten.
+inline constexpr uint32_t kNetworkIdleMs = 3600 * 1000u;
+// A session that begins within this after a query may be the client that the answer was for: clients connect at once.
+inline constexpr uint32_t kFollowMs = 2000;
+// Of the round trips so many are counted: enough to know a network by, and next to no work.
+inline constexpr uint32_t kRttEvery = 4;
+
+// Links whose round trips are kept for one network; of more the one with the fewest samples gives way.
+inline constexpr unsigned kNetworkLinks = 4;
+
+struct NetworkRtt {
+  uint8_t link;
+  uint8_t spare;
+  uint16_t samples;  // stays at its largest value
+  uint32_t rtt_us;   // a mean that forgets: each sample counts an eighth once there are eight
+};
+
+struct Network {
+  uint32_t hash;
+  uint8_t reach : 4;
+  uint8_t displaced : 4;
+  uint8_t family;  // 4 or 6
+  uint8_t spare[2];
+  uint64_t prefix;   // IPv4: the /24 in the low word; IPv6: the /48 in the upper bits
+  uint64_t host[2];  // the latest that was seen there
+  // The resolver that most sessions followed, by majority vote (Boyer and Moore, 1981): one candidate, one count.
+  uint64_t resolver[2];
+  uint32_t resolver_votes;
+  uint32_t sessions;
+  uint32_t last_seen_ms;
+  uint8_t resolver_family;  // 0 none yet
+  uint8_t spare_too[3];
+  NetworkRtt rtt[kNetworkLinks];
+};
+static_assert(sizeof(Network) == 96);
+
+class NetworkTable {
+ public:
+  NetworkTable(void* memory, size_t slots) : table_(memory, slots) {}
+  static size_t bytes(size_t slots) { return slots * sizeof(Network); }
+
+  // `ip` is the whole fixed header of IPv4 or IPv6, by `family`.
+  //
+  // A query of the packet's source for our names.
+  void note_query(const uint8_t* ip, uint8_t family, uint32_t now_ms);
+
+  // A session begins with a foreign host. False when the table is full of networks that come again and again.
+  bool note_session(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret, uint32_t now_ms);
+
+  // Whether the next round trip is one of those that count.
+  bool wants_rtt() { return ++rtts_seen_ % kRttEvery == 0; }
+  // A round trip to the packet's source ended, on a link below HG_LINKS_MAX.
+  void note_rtt(const uint8_t* ip, uint8_t family, uint8_t link, uint32_t rtt_us, const HashKey& secret);
+
+  BrentTable<Network>& table() { return table_; }
+
+ private:
+  struct Address {
+    uint64_t word[2];  // high, low; IPv4 in the low word
+    uint64_t prefix(uint8_t family) const { return family == 4 ? word[1] >> 8 << 8 : word[0] >> 16 << 16; }
+  };
+  static Address address_of(const uint8_t* ip, uint8_t family, bool is_source);
+  static uint32_t hash_of(uint64_t prefix, const HashKey& secret);
+  Network* find(uint64_t prefix, uint8_t family, uint32_t hash);
+
+  BrentTable<Network> table_;
+  Address last_resolver_{};
+  uint8_t last_family_ = 0;
+  uint32_t last_query_ms_ = 0;
+  uint32_t rtts_seen_ = 0;
+};
+
+}  // namespace headgate
