@@ -68,6 +68,31 @@ t.test('the cheapest link with room is taken', async (t) => {
   t.equal(decideEgress({ ...base, links }, policy, []).overrides[0]?.link, 'c');
 });
 
+t.test('a link with a threshold of its own sheds at that, and is filled to less', async (t) => {
+  const base = observe([destination(1, 30), destination(2, 15)]);
+  const links = base.links.map((link) => (link.link === 'a' ? { ...link, threshold: 0.4 } : link));
+  const plan = decideEgress({ ...base, links }, policy, []);
+  t.match(plan.overrides, [{ destination: '203.0.2.0/24', text: /above 40 %/ }]);
+  t.ok(planned(plan, names[0] ?? linkId('')) <= 100 * 0.4 * (policy.target / policy.threshold));
+});
+
+t.test('a link that detours have filled is relieved like any other', async (t) => {
+  const first = decideEgress(observe([destination(1, 80), destination(2, 40)]), policy, []);
+  t.match(first.overrides, [{ destination: '203.0.2.0/24', link: 'b' }]);
+  const ofB = destination(3, 70, [linkId('b'), linkId('a'), linkId('c')]);
+  const plan = decideEgress(
+    observe([destination(1, 80), destination(2, 40), ofB]),
+    policy,
+    first.overrides,
+  );
+  t.same(plan.unplaced, []);
+  t.match(
+    plan.overrides,
+    [{ destination: '203.0.2.0/24', from: 'a', link: 'c' }],
+    'it goes on to c',
+  );
+});
+
 t.test('what fits nowhere is said, not hidden', async (t) => {
   const plan = decideEgress(observe([destination(1, 150)]), policy, []);
   t.same(plan.overrides, []);
