@@ -70,7 +70,15 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
     floor: settings.steering.floor,
     links: settings.links.flatMap((link, i) =>
       link.router === router.name
-        ? [{ number: i + 1, name: link.name, asn: link.asn, neighbors: link.neighbor ?? [] }]
+        ? [
+            {
+              number: i + 1,
+              name: link.name,
+              asn: link.asn,
+              neighbors: link.neighbor ?? [],
+              ...(link.mark ? { mark: link.mark } : {}),
+            },
+          ]
         : [],
     ),
     // A block that is a whole network may be announced with its halves.

@@ -1,6 +1,13 @@
 /** The egress traffic manager: which destinations leave by another link than plain BGP chose, and the routers told so. */
 import { covers, formatPrefix, prefixOf } from '../core/base/prefix.ts';
-import { bitps, type LinkId, ms, type PrefixText, type RouterId } from '../core/base/units.ts';
+import {
+  type Bitps,
+  bitps,
+  type LinkId,
+  ms,
+  type PrefixText,
+  type RouterId,
+} from '../core/base/units.ts';
 import {
   type DestinationObservation,
   decideEgress,
@@ -11,7 +18,7 @@ import {
 } from '../core/decide/egress/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineSnapshot } from '../engine/index.ts';
+import type { EngineSnapshot, EngineTables } from '../engine/index.ts';
 import type { InjectedDetour, Speaker } from '../speaker/index.ts';
 import { policyOf } from './configure.ts';
 import { attributedRates, measureRates, unattributed } from './destination-rates.ts';
@@ -21,6 +28,8 @@ import type { FlowStretch } from './samples.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 export type PathTimes = NonNullable<DestinationObservation['rtt']>;
+
+const settlingCycles = 4;
 
 export interface DestinationsTurn {
   readonly observation: Observation;
@@ -54,11 +63,14 @@ export class Destinations {
   #overrides: readonly Override[];
   #routers: readonly RouterEgress[] = [];
   #measuredAt: number | undefined;
+  /** By router, what no destination accounted for in the latest cycles, the newest first. */
+  readonly #rests = new Map<RouterId, readonly ReadonlyMap<LinkId, Bitps>[]>();
   #source: 'wire' | 'flows' | undefined;
   readonly #useless = new Map<UselessReason, number>();
   #isChanged = true;
   #counted: readonly PrefixText[] = [];
   #left = 0;
+  #markedKey = '';
 
   /** `initial`: what an earlier run left in force, so that a restart changes nothing. */
   constructor(
@@ -125,8 +137,33 @@ export class Destinations {
     return found;
   }
 
-  get counted(): readonly PrefixText[] {
-    return this.#counted;
+  /** What the wires count and, where marks carry detours, mark. */
+  get table(): NonNullable<EngineTables['destinations']> {
+    const marked = new Map(this.#marked().map(({ destination, link }) => [destination, link]));
+    return [...new Set([...this.#counted, ...marked.keys()])].map((prefix) => {
+      const link = marked.get(prefix);
+      return link === undefined ? { prefix } : { prefix, link };
+    });
+  }
+
+  /** Whether the marks differ from what `table` gave at the last call of this. */
+  takeMarks(): boolean {
+    const key = this.#marked()
+      .map(({ destination, link }) => `${destination} ${link}`)
+      .join();
+    const isNew = key !== this.#markedKey;
+    this.#markedKey = key;
+    return isNew;
+  }
+
+  /** Detours of routers that have no session for them. */
+  #marked(): readonly Override[] {
+    const spoken = new Set<string>(
+      this.#speaker.sessions().flatMap(({ router, egress }) => (egress ? [router] : [])),
+    );
+    const links = this.#settings.links.filter(({ router }) => !spoken.has(router ?? ''));
+    const own = new Set<LinkId>(links.map(({ name }) => name));
+    return this.#overrides.filter(({ link }) => own.has(link));
   }
 
   /** One cycle: project, decide, tell the routers. */
@@ -196,9 +233,12 @@ export class Destinations {
     const destinations = this.#destinations(router, rates, before, times);
     const seen = observation.links.filter(({ link }) => own.has(link));
     const isUp = (link: LinkId) => seen.some((entry) => entry.link === link && entry.isUp);
-    const rest = unattributed(
-      new Map(seen.flatMap(({ link, outbound }) => (outbound ? [[link, outbound.value]] : []))),
-      attributedRates(destinations, before, isUp),
+    const rest = this.#settledRest(
+      router,
+      unattributed(
+        new Map(seen.flatMap(({ link, outbound }) => (outbound ? [[link, outbound.value]] : []))),
+        attributedRates(destinations, before, isUp),
+      ),
     );
     const links = seen.map((entry): EgressLink => {
       const { link, capacity } = entry;
@@ -219,6 +259,23 @@ export class Destinations {
       destinations,
       plan: decideEgress(egress, egressPolicyOf(this.#outbound), before),
     };
+  }
+
+  /**
+   * The least of the latest cycles: counters of routers come in bursts of their own, and a burst must not chase traffic
+   * away. What is really there beside the destinations counts a few cycles later.
+   */
+  #settledRest(router: RouterId, now: ReadonlyMap<LinkId, Bitps>): ReadonlyMap<LinkId, Bitps> {
+    const latest = [now, ...(this.#rests.get(router) ?? [])].slice(0, settlingCycles);
+    this.#rests.set(router, latest);
+    return new Map(
+      [...now.keys()].map((link) => [
+        link,
+        latest.length < settlingCycles
+          ? bitps(0)
+          : bitps(Math.min(...latest.map((rest) => rest.get(link) ?? 0))),
+      ]),
+    );
   }
 
   /** The heaviest, and those detoured already, whatever they carry now. */
@@ -268,10 +325,24 @@ export class Destinations {
     if (router?.bgpCustomers)
       return 'it has BGP customers, from whom NO_EXPORT would hide the prefix';
     const session = this.#speaker.sessions().find((entry) => entry.router === name);
-    if (!session?.egress) return 'it has no session for detours: set management.egress_address';
+    if (!session?.egress)
+      return this.#isMarked(name)
+        ? undefined
+        : 'it has no session for detours (set management.egress_address), nor marks on all its links';
     if (session.phase === 'established' && !session.capabilities.includes('add_path_receive'))
       return 'it does not tell all its paths: set add_path on both sides';
     return undefined;
+  }
+
+  /** Every link of the router has a mark and a wire behind which the router reads it: packets carry the detour then. */
+  #isMarked(name: RouterId): boolean {
+    const { links, wires } = this.#settings;
+    const own = links.filter(({ router }) => router === name);
+    return own.every(
+      ({ mark, attribute }) =>
+        mark !== undefined &&
+        wires.some((wire) => wire.name === attribute?.wire && wire.place === 'inside'),
+    );
   }
 
   #tell({ mode }: DestinationsTurn, overrides: readonly Override[]): void {

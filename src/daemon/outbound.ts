@@ -43,13 +43,13 @@ export function steerOut(
     ...(flows ? { flows } : {}),
     ...(times ? { times } : {}),
   });
+  if (destinations.takeMarks()) engine?.publish(tablesWith(settings, destinations));
 }
 
 /** What the wires count and mark by, with the destinations that the routers told. */
 export function tablesWith(
   settings: Settings,
-  destinations: Pick<Destinations, 'counted'> | undefined,
+  destinations: Pick<Destinations, 'table'> | undefined,
 ): EngineTables {
-  const counted = destinations?.counted.map((prefix) => ({ prefix })) ?? [];
-  return { ...tablesOf(settings), destinations: counted };
+  return { ...tablesOf(settings), destinations: destinations?.table ?? [] };
 }

@@ -7,12 +7,15 @@ export const flowPort = 4739;
 /** Where softflowd locks itself in; without it, as after a boot without systemd, it ends and says nothing. */
 export const exporterRoot = '/var/run/softflowd/chroot';
 
-export function renderSnmpd(router: BorderRouter): string {
+export function renderSnmpd(router: Pick<BorderRouter, 'management'>): string {
   return `agentaddress udp:${router.management}:161\nrwcommunity ${community}\n`;
 }
 
 /** `folder` takes what the agent would else write to the machine's own. */
-export function snmpdCommand(folder: string, router: BorderRouter): readonly string[] {
+export function snmpdCommand(
+  folder: string,
+  router: Pick<BorderRouter, 'name'>,
+): readonly string[] {
   const base = `${folder}/${router.name}-snmpd`;
   return [
     ...['env', `SNMP_PERSISTENT_DIR=${base}`],
@@ -21,7 +24,7 @@ export function snmpdCommand(folder: string, router: BorderRouter): readonly str
 }
 
 /** The agent keeps interface counters for up to three seconds; to the lab's scale of time that is long: one here. */
-export function snmpCacheCommand(router: BorderRouter): readonly string[] {
+export function snmpCacheCommand(router: Pick<BorderRouter, 'management'>): readonly string[] {
   // nsCacheTimeout of ifTable, which ifXTable shares.
   const timeout = '.1.3.6.1.4.1.8072.1.5.3.1.2.1.3.6.1.2.1.2.2';
   return [

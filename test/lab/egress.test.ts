@@ -24,7 +24,7 @@ t.test(
   { skip, timeout },
   async (t) => {
     const lab = await openContent(t, 'hgegress');
-    const unit = await startContentUnit(t, lab, 'control');
+    const unit = await startContentUnit(t, lab);
     await waitFor('every destination to be reached by north', 60_000, async () =>
       allByNorth(await lab.waysOut()),
     );
@@ -67,7 +67,7 @@ t.test(
   { skip: skip || (!isLong && 'a minute: with --long'), timeout },
   async (t) => {
     const lab = await openContent(t, 'hgegress');
-    const unit = await startContentUnit(t, lab, 'control');
+    const unit = await startContentUnit(t, lab);
     const traffic = await startOutflow(lab);
     t.teardown(() => traffic.stop());
     traffic.setDemand(demand(peak));
@@ -159,3 +159,28 @@ async function carried(t: Test, lab: ContentLab, traffic: Outflow): Promise<void
 
 const load = (routers: Awaited<ReturnType<ContentUnit['destinations']>>['routers'], name: string) =>
   routers.flatMap(({ links }) => links).find(({ link }) => link === name);
+
+t.test(
+  'without a session for detours marked packets leave by the links of their marks',
+  { skip: labTestSkip(['/usr/sbin/bird', '/usr/sbin/snmpd', '/usr/sbin/nft']), timeout },
+  async (t) => {
+    const lab = await openContent(t, 'hgmarks', 'marks');
+    const unit = await startContentUnit(t, lab, 'marks');
+    const traffic = await startOutflow(lab);
+    t.teardown(() => traffic.stop());
+    await waitFor('every destination to be reached by north', 60_000, async () =>
+      allByNorth(await lab.waysOut()),
+    );
+    traffic.setDemand(demand(peak));
+    await carried(t, lab, traffic);
+    const { detours, routers } = await unit.destinations();
+    t.ok(detours.length > 0, `${detours.length} of ${destinationCount} destinations detour`);
+    t.match(routers, [{ action: 'control' }]);
+    t.ok(allByNorth(await lab.waysOut()), 'the routing table of BGP is as it was');
+    // What the providers see of the marks.
+    const text = await lab.run('south', [
+      ...['timeout', '20', 'tcpdump', '-nn', '-v', '-c', '20', '-i', 'customer', 'udp'],
+    ]);
+    t.equal(text.match(/tos 0x0,/g)?.length, 20, 'the router takes the marks off again');
+  },
+);

@@ -12,10 +12,19 @@ import {
 import { parsePrefix } from '../../src/core/base/prefix.ts';
 import { asn, linkId, routerId } from '../../src/core/base/units.ts';
 import { type ContentLab, closeContentLab, openContentLab } from '../../src/lab/content/lab.ts';
-import { renderContentSettings } from '../../src/lab/content/settings.ts';
-import { network, ourAsn, providers, router, unit } from '../../src/lab/content/topology.ts';
+import { type Carrier, dscpOf, renderContentSettings } from '../../src/lab/content/settings.ts';
+import {
+  network,
+  ourAsn,
+  providerEnd,
+  providers,
+  router,
+  unit,
+} from '../../src/lab/content/topology.ts';
 import { spawnInside } from '../../src/lab/namespaces.ts';
 import { renderBirdPolicy } from '../../src/router/templates/bird.ts';
+import { renderLinuxPolicy } from '../../src/router/templates/linux.ts';
+import type { RouterPolicy } from '../../src/router/templates/policy.ts';
 import { waitFor } from './lab.ts';
 
 export interface ContentUnit {
@@ -25,30 +34,41 @@ export interface ContentUnit {
 }
 
 /** The same text that `headgate router-config` prints. */
-function borderPolicy(): string {
+function borderPolicy(carrier: Carrier): RouterPolicy {
   const prefix = parsePrefix(network);
   if (!prefix.ok) throw new Error(network);
-  return renderBirdPolicy({
+  return {
     router: routerId(router.name),
     asn: asn(ourAsn),
-    unit: { address: unit.address, asn: asn(ourAsn), egressAddress: unit.egress },
+    unit: {
+      address: unit.address,
+      asn: asn(ourAsn),
+      ...(carrier === 'bgp' ? { egressAddress: unit.egress } : {}),
+    },
     networks: [prefix.value],
     floor: { ipv4: 24, ipv6: 48 },
     links: providers.map((provider, i) => ({
       number: i + 1,
       name: linkId(provider.name),
       asn: asn(provider.asn),
-      neighbors: [],
+      neighbors: [providerEnd(i)],
+      mark: { dscp: dscpOf(i) },
     })),
     maxPrefixes: 16,
     maxDetours: 1000,
     addPath: true,
-  });
+  };
 }
 
-export async function openContent(t: Test, prefix: string): Promise<ContentLab> {
-  const lab = await openContentLab(prefix, borderPolicy());
+export async function openContent(
+  t: Test,
+  prefix: string,
+  carrier: Carrier = 'bgp',
+): Promise<ContentLab> {
+  const policy = borderPolicy(carrier);
+  const lab = await openContentLab(prefix, renderBirdPolicy(policy));
   t.teardown(() => closeContentLab(prefix));
+  if (carrier === 'marks') await lab.run(router.name, ['sh', '-c', renderLinuxPolicy(policy)]);
   return lab;
 }
 
@@ -56,10 +76,10 @@ export async function openContent(t: Test, prefix: string): Promise<ContentLab> 
 export async function startContentUnit(
   t: Test,
   lab: ContentLab,
-  mode: 'advise' | 'control',
+  carrier: Carrier = 'bgp',
 ): Promise<ContentUnit> {
   const settings = `${lab.folder}/headgate.yaml`;
-  writeFileSync(settings, renderContentSettings(lab.folder, mode));
+  writeFileSync(settings, renderContentSettings(lab.folder, carrier));
   const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
   const child = spawnInside(
     lab.namespace('unit'),
@@ -94,7 +114,9 @@ export async function startContentUnit(
       phase: string;
       egress?: { phase: string };
     }>;
-    return sessions.every((s) => s.phase === 'established' && s.egress?.phase === 'established');
+    return sessions.every(
+      (s) => s.phase === 'established' && (s.egress?.phase ?? 'established') === 'established',
+    );
   });
   return {
     process: child,

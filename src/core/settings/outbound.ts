@@ -21,7 +21,7 @@ export const outbound = section({
   /** Down to which they do, and up to which other links are filled. */
   target: share.default(share.parse('85%')),
   /** A detour ends when its own link would stay below this with it. */
-  release: share.default(share.parse('75%')),
+  release: share.default(share.parse('80%')),
   /** The most detours at a time. */
   detours: whole(0, 10_000).default(1000),
   /** Above what the routers themselves give any path. */

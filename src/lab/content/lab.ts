@@ -1,6 +1,7 @@
 /** Raises and removes the content network. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { HeadgateError } from '../../core/base/error.ts';
+import { renderSnmpd, snmpCacheCommand, snmpdCommand } from '../instruments.ts';
 import {
   type InterfaceCounters,
   inside,
@@ -12,8 +13,6 @@ import {
 } from '../namespaces.ts';
 import { renderContentBorder, renderContentProvider, renderNet } from './bird.ts';
 import { cables, destinationCount, nodes, providers, router } from './topology.ts';
-
-export const community = 'headgate-lab';
 
 export interface ContentLab {
   readonly folder: string;
@@ -119,16 +118,11 @@ async function startBird(lab: ContentLab, node: string, configuration: string): 
   ]);
 }
 
-async function startSnmp(lab: ContentLab): Promise<void> {
-  const base = `${lab.folder}/snmpd`;
-  writeFileSync(
-    `${base}.conf`,
-    `agentaddress udp:${router.address}:161\nrocommunity ${community}\n`,
-  );
-  await lab.run(router.name, [
-    ...['env', `SNMP_PERSISTENT_DIR=${base}`],
-    ...['snmpd', '-Ln', '-C', '-c', `${base}.conf`, '-p', `${base}.pid`],
-  ]);
+async function startSnmp({ folder, run }: ContentLab): Promise<void> {
+  const agent = { name: router.name, management: router.address };
+  writeFileSync(`${folder}/${router.name}-snmpd.conf`, renderSnmpd(agent));
+  await run(router.name, snmpdCommand(folder, agent));
+  await run(router.name, snmpCacheCommand(agent));
 }
 
 async function waysOut(runIn: ContentLab['run']): Promise<Readonly<Record<string, number>>> {

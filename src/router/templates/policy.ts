@@ -36,7 +36,13 @@ export interface PolicyLink {
   readonly asn: Asn;
   /** The provider's BGP neighbour addresses, where known. */
   readonly neighbors: readonly string[];
+  /** What outbound packets carry that are to leave by this link. */
+  readonly mark?: LinkMark;
 }
+
+export type LinkMark = { readonly dscp: number } | { readonly vlan: number };
+
+export const isVlanMark = (mark: LinkMark): mark is { readonly vlan: number } => 'vlan' in mark;
 
 export const isInternal = (policy: RouterPolicy): boolean => policy.unit.asn === policy.asn;
 
