@@ -99,6 +99,8 @@ const frr: Kind = {
  bgp router-id 10.0.0.1
  no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
+ ! Else the path that was chosen last wins a tie, and plain BGP would not be one thing.
+ bgp bestpath compare-routerid
 exit
 ${renderPolicy('frr', policy)}
 router bgp 64512${neighbor(north, 65001, 'north')}${neighbor(south, 65002, 'south')}
