@@ -8,7 +8,7 @@ import type { Policy } from './policy.ts';
 import { dampingPenalty, penaltyPerChange } from './rails/damping.ts';
 import { freezeReasons } from './rails/freeze.ts';
 import { judge } from './rails/index.ts';
-import { type Proposal, percent, type RailContext } from './rails/rail.ts';
+import { duration, type Proposal, percent, type RailContext } from './rails/rail.ts';
 import { scoreTerms, sumTerms } from './score.ts';
 import { candidatesOf, type Judged, sourceOf } from './search.ts';
 import type { Candidate, Explanation, State, Verification } from './state.ts';
@@ -104,7 +104,9 @@ export function explain(
     inputs(group),
     ...congested(observation),
     distances(observation),
+    inWords(best?.proposal, stay, candidates, network),
     frozen.length > 0 ? `Nothing is changed: ${frozen[0]}.` : verdictOf(best, network),
+    awaited(group, state, observation.at),
     experience(group, network, policy),
     flaps(group, context),
   ].filter((line) => line !== '');
@@ -154,6 +156,41 @@ function verdictOf(
   const gain = `${to} would better the whole by ${best.proposal.gain.toFixed(4)}`;
   if (stopped.length === 0) return `${gain}, and no rail stops it.`;
   return `${gain}; stopped by ${stopped.map((v) => `${v.rail} (${v.reason})`).join(', ')}.`;
+}
+
+const gains = {
+  balance: ['the links would be more evenly full', 'the links would be less evenly full'],
+  congestion: ['less traffic would meet congestion', 'more traffic would meet congestion'],
+  response: ['answers would come sooner', 'answers would come later'],
+  price: ['it would cost less', 'it would cost more'],
+} as const;
+
+/** What speaks for the best other place, term by term, and what against it. */
+function inWords(
+  best: Proposal | undefined,
+  stay: Candidate,
+  candidates: readonly Candidate[],
+  network: Network,
+): string {
+  const link = best && network.links[best.target];
+  const other = candidates.find((one) => one.link === link && one.rung === best?.rung);
+  if (!best || !other || other === stay) return '';
+  const parts = (['balance', 'congestion', 'response', 'price'] as const).flatMap((term) => {
+    const better = stay.terms[term] - other.terms[term];
+    if (Math.abs(better) < 1e-4) return [];
+    const words = gains[term][better > 0 ? 0 : 1];
+    return [`${words} (${stay.terms[term].toFixed(4)} to ${other.terms[term].toFixed(4)})`];
+  });
+  const place = link === undefined ? 'without bias' : `by ${link}`;
+  return parts.length > 0 ? `If it came in ${place}: ${parts.join(', ')}.` : '';
+}
+
+/** The prediction of a move that has not been judged yet. */
+function awaited(group: Group, state: State, now: number): string {
+  const pending = state.pending.find(({ block }) => group.blocks.includes(block));
+  if (!pending) return '';
+  const predicted = `${percent(pending.sharePredicted)} of it is predicted to come in there`;
+  return `Moved to ${pending.to} ${duration(now - pending.at)} ago: ${predicted}, ${percent(pending.shareBefore)} did before; not judged yet.`;
 }
 
 function experience(group: Group, network: Network, policy: Policy): string {

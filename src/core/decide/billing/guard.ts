@@ -102,7 +102,7 @@ function fillAt(
 }
 
 /** How much more demand than forecast may come that the free samples of dear links are kept for. */
-const surge = 1.25;
+const surge = 1.3;
 
 /**
  * Free samples per link that filling the cheapest links first would need for what is to come, a surge of all of it

@@ -87,7 +87,9 @@ export function beginPacing(
     volumes: [],
     left: links.map(() => free),
     spendable: budget,
-    isRetreating: !canRetreat(links, free, [], Float64Array.from(history), aheadOf(commits)),
+    isRetreating:
+      !hasSpare(links, budget) ||
+      !canRetreat(links, free, [], Float64Array.from(history), aheadOf(commits)),
   };
 }
 
@@ -129,10 +131,18 @@ export function repace(
     else low = middle;
   }
   const commits = resize(shape, links, high);
-  const isRetreating = !canRetreat(links, free, volumes, forecast, aheadOf(commits));
   const left = leftAt(commits, used, free);
   const spendable = left.map((count, k) => count - (kept[k] ?? 0));
+  const isRetreating =
+    !hasSpare(links, spendable) || !canRetreat(links, free, volumes, forecast, aheadOf(commits));
   return { ...pacing, commits, left, spendable, isRetreating };
+}
+
+/** Whether a link dearer than the cheapest has samples to spend: without, nothing is to be won by pacing. */
+function hasSpare(links: readonly PricedLink[], spendable: readonly number[]): boolean {
+  const least = Math.min(...links.map(({ price }) => price));
+  const isEven = links.every(({ price }) => price === least);
+  return isEven || links.some(({ price }, k) => price > least && (spendable[k] ?? 0) > 0);
 }
 
 const aheadOf = (commits: readonly number[]): Ahead => ({

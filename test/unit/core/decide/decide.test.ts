@@ -298,7 +298,17 @@ t.test('explain names every candidate with its terms, and what stops it', async 
   t.ok((told?.candidates.length ?? 0) >= 2);
   t.match(told?.candidates.find((c) => c.rejectedBy)?.rejectedBy, /settle|dwell/);
   t.equal(explain(prefixText('192.0.2.0/24'), observation, policy, run.state), undefined);
-  t.notMatch(told?.text, /congested/);
+  const fresh = runLoop(policy, [{ steps: 1, demand: demandOf([6e6, 6e6, 6e6, 6e6, 6e6]) }]);
+  const seen = fresh.traffic.at(-1)?.observation ?? observation;
+  t.match(
+    explain(made(fresh)[0]?.block ?? block(0), seen, policy, fresh.state)?.text,
+    /Moved to south .* ago: \d+ % of it is predicted to come in there/,
+  );
+  t.match(
+    told?.text,
+    /If it came in .*: (the links|less|more|answers|it would).* \(\d\.\d+ to \d\.\d+\)/,
+  );
+  t.notMatch(told?.text, /is congested/);
   const [first, ...rest] = observation.links;
   const verdict = {
     link: first?.link ?? linkId(''),

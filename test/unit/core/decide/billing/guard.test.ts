@@ -102,7 +102,7 @@ t.test('samples that a surge would need of a dear link are kept for it', async (
   t.same(
     reservedSamples(
       links,
-      forecast.map((own) => own - 1.1),
+      forecast.map((own) => own - 5),
     ),
     [0, 0],
   );
