@@ -1,12 +1,14 @@
 // Writes a capture of TCP sessions with a known number of retransmissions, from a seed.
-//   generate OUT PACKETS SESSIONS PAYLOAD SEED
+//   generate OUT PACKETS SESSIONS PAYLOAD SEED [PARTS]
 // Sessions have Zipf popularity (exponent 0.9), both directions, timestamps, a handshake and an end, after
 // which the next one takes the place. One data segment in a hundred is sent again. Prints the truth as JSON.
+// With PARTS above 1 the same packets go to OUT.0, OUT.1 ... as well, by session, as a symmetric fanout shares them out.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 namespace {
@@ -39,7 +41,7 @@ void put32(uint8_t* at, uint32_t value) { put16(at, value >> 16), put16(at + 2, 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) return std::fprintf(stderr, "usage: generate OUT PACKETS SESSIONS PAYLOAD SEED\n"), 2;
+  if (argc != 6 && argc != 7) return std::fprintf(stderr, "usage: generate OUT PACKETS SESSIONS PAYLOAD SEED [PARTS]\n"), 2;
   const uint64_t packets = std::strtoull(argv[2], nullptr, 10), sessions = std::strtoull(argv[3], nullptr, 10);
   const uint32_t payload = static_cast<uint32_t>(std::strtoul(argv[4], nullptr, 10));
   Random random{std::strtoull(argv[5], nullptr, 10)};
@@ -49,6 +51,12 @@ int main(int argc, char** argv) {
   std::setvbuf(file, buffer, _IOFBF, sizeof buffer);
   const uint32_t header[6] = {0xa1b23c4d, 2u | 4u << 16, 0, 0, 65535, 1};
   std::fwrite(header, sizeof header, 1, file);
+  std::vector<FILE*> parts(argc == 7 ? std::strtoul(argv[6], nullptr, 10) : 0);
+  for (size_t i = 0; i < parts.size(); i++) {
+    parts[i] = std::fopen((std::string(argv[1]) + "." + std::to_string(i)).c_str(), "wb");
+    if (parts[i] == nullptr) return std::perror(argv[1]), 1;
+    std::fwrite(header, sizeof header, 1, parts[i]);
+  }
 
   std::vector<Conversation> all(sessions);
   const auto begin = [&random](Conversation& each, uint64_t rank) {
@@ -138,12 +146,18 @@ int main(int argc, char** argv) {
     (from_us ? each.our_tsval : each.their_tsval) = tsval;
     const uint32_t record[4] = {static_cast<uint32_t>(time_ns / 1'000'000'000),
                                 static_cast<uint32_t>(time_ns % 1'000'000'000), size, size};
-    std::fwrite(record, sizeof record, 1, file);
-    std::fwrite(at, size, 1, file);
+    const auto put = [&](FILE* to) { std::fwrite(record, sizeof record, 1, to), std::fwrite(at, size, 1, to); };
+    put(file);
+    // Both directions of a session have the same sum of addresses and ports.
+    const uint32_t tuple = each.ours ^ each.theirs ^ each.our_port ^ 443u;
+    if (!parts.empty()) put(parts[(tuple * 2654435761u >> 16) % parts.size()]);
     bytes += size;
     if (each.step == 6) begin(each, rank);
   }
-  if (std::fclose(file) != 0) return std::perror(argv[1]), 1;
+  parts.push_back(file);
+  for (FILE* each : parts) {
+    if (std::fclose(each) != 0) return std::perror(argv[1]), 1;
+  }
   std::printf("{\"packets\":%llu,\"bytes\":%llu,\"retransmitted\":%llu,\"dataSegments\":%llu,\"sessions\":%llu}\n",
               static_cast<unsigned long long>(packets), static_cast<unsigned long long>(bytes),
               static_cast<unsigned long long>(retransmitted), static_cast<unsigned long long>(data_segments),

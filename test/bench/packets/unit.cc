@@ -1,7 +1,9 @@
 // headgate's own pipeline with everything on, without Node: what the addon runs, timed from inside.
 //   unit FILE REPEATS WORKERS
-// 16,384 blocks, 4 links known by the router's MAC address, DSCP marks on outbound packets. With more than
-// one worker the file is shared out by session, as a symmetric fanout does. Prints CPU nanoseconds per packet.
+// 16,384 blocks, 4 links known by the router's MAC address, DSCP marks on outbound packets. Several workers take
+// FILE.0, FILE.1 ..., which the generator shared out by session. Prints CPU nanoseconds per packet.
+//   unit tables
+// times the building of a full Internet table of 1.1 million and 250,000 prefixes.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -11,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -56,30 +59,17 @@ std::unique_ptr<Tables> make_tables() {
   return tables;
 }
 
-// Which worker a session belongs to: the same for both directions.
-unsigned worker_of(const Packet& packet, unsigned workers) {
-  const uint8_t* ip = packet.data + 14;
-  return static_cast<unsigned>(((load_be32(ip + 12) ^ load_be32(ip + 16) ^ load_be16(ip + 20) ^ load_be16(ip + 22)) * 2654435761u) >> 16) % workers;
-}
-
-Outcome run(const char* path, const Tables& tables, const PipelineSettings& settings, unsigned workers, unsigned worker) {
+Outcome run(const std::string& path, const Tables& tables, const PipelineSettings& settings) {
   const Memory memory(Pipeline::bytes(settings), Pipeline::dense_bytes(settings));
   // Pages are touched before the clock starts: on a wire they are there.
   std::memset(memory.data(), 0, memory.size());
   Pipeline pipeline(settings, memory.data());
   pipeline.publish(&tables);
   PcapFile file;
-  if (!file.open(path)) std::fprintf(stderr, "%s: %s\n", path, file.error().c_str()), std::exit(1);
+  if (!file.open(path)) std::fprintf(stderr, "%s: %s\n", path.c_str(), file.error().c_str()), std::exit(1);
   Packet packets[kBatch];
   const double began = thread_cpu_s();
-  while (size_t n = file.receive(packets, kBatch)) {
-    if (workers > 1) {
-      size_t kept = 0;
-      for (size_t i = 0; i < n; i++) {
-        if (worker_of(packets[i], workers) == worker) packets[kept++] = packets[i];
-      }
-      n = kept;
-    }
+  while (const size_t n = file.receive(packets, kBatch)) {
     for (size_t i = 0; i < n; i++) packets[i].direction = packets[i].data[11] == 1 ? Direction::Outbound : Direction::Inbound;
     pipeline.process(packets, n);
   }
@@ -99,9 +89,48 @@ Outcome run(const char* path, const Tables& tables, const PipelineSettings& sett
   return outcome;
 }
 
+// Lengths as in the global table: most /24 and /48, nested and scattered. Milliseconds to build and to swap it in.
+void build_tables() {
+  uint64_t state = 1;
+  const auto next = [&state] {
+    uint64_t z = (state += 0x9e3779b97f4a7c15ull);  // splitmix64
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+  };
+  std::vector<PrefixEntry<uint32_t>> v4;
+  std::vector<PrefixEntry<Address6>> v6;
+  for (uint32_t i = 0; i < 1'100'000; i++) {
+    const auto length = static_cast<uint8_t>(next() % 10 < 6 ? 24 : 12 + next() % 12);
+    v4.push_back({0x01000000u + static_cast<uint32_t>(next()) % 0xdf000000u, length, i});
+  }
+  for (uint32_t i = 0; i < 250'000; i++) {
+    const auto length = static_cast<uint8_t>(next() % 10 < 5 ? 48 : 29 + next() % 19);
+    const uint64_t high = 0x2000000000000000u | (next() >> 3);
+    v6.push_back({static_cast<Address6>(high) << 64, length, 1'100'000 + i});
+  }
+  std::printf("{\"ms\":[");
+  PipelineSettings settings;
+  const Memory memory(Pipeline::bytes(settings));
+  Pipeline pipeline(settings, memory.data());
+  size_t bytes = 0;
+  std::vector<std::unique_ptr<Tables>> published;
+  for (unsigned repeat = 0; repeat < 5; repeat++) {
+    const double began = wall_s();
+    auto tables = std::make_unique<Tables>();
+    tables->destinations = PrefixTable(v4, v6);
+    pipeline.publish(tables.get());
+    std::printf("%s%.1f", repeat != 0 ? "," : "", (wall_s() - began) * 1e3);
+    bytes = tables->destinations.bytes();
+    published.push_back(std::move(tables));
+  }
+  std::printf("],\"bytes\":%zu}\n", bytes);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "tables") == 0) return build_tables(), 0;
   if (argc != 4) return std::fprintf(stderr, "usage: unit FILE REPEATS WORKERS\n"), 2;
   const unsigned repeats = static_cast<unsigned>(std::atoi(argv[2])), workers = static_cast<unsigned>(std::atoi(argv[3]));
   struct stat status;
@@ -120,9 +149,12 @@ int main(int argc, char** argv) {
     std::vector<Outcome> outcomes(workers);
     std::vector<std::thread> threads;
     const double began = wall_s();
+    const auto part = [&](unsigned worker) {
+      return workers == 1 ? std::string(argv[1]) : std::string(argv[1]) + "." + std::to_string(worker);
+    };
     for (unsigned worker = 1; worker < workers; worker++)
-      threads.emplace_back([&, worker] { outcomes[worker] = run(argv[1], *tables, settings, workers, worker); });
-    outcomes[0] = run(argv[1], *tables, settings, workers, 0);
+      threads.emplace_back([&, worker] { outcomes[worker] = run(part(worker), *tables, settings); });
+    outcomes[0] = run(part(0), *tables, settings);
     for (auto& thread : threads) thread.join();
     wall.push_back(wall_s() - began);
     sum = Outcome{};
