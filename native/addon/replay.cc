@@ -129,7 +129,7 @@ Napi::Value resolvers_of(Napi::Env env, Pipeline& pipeline) {
   return list;
 }
 
-Napi::Value retransmissions_of(Napi::Env env, const std::vector<TcpEvent>& events) {
+Napi::Value classified_of(Napi::Env env, const std::vector<TcpEvent>& events) {
   Napi::Array list = Napi::Array::New(env, events.size());
   for (size_t i = 0; i < events.size(); i++) {
     Napi::Object row = Napi::Object::New(env);
@@ -163,7 +163,7 @@ Napi::Object result_of(Napi::Env env, Replay& replay) {
   body.Set("rttOutsideUs", rtt_of(env, *pipeline, false, true));
   body.Set("traffic", traffic_of(env, *pipeline));
   body.Set("resolvers", resolvers_of(env, *pipeline));
-  body.Set("retransmissions", retransmissions_of(env, replay.retransmissions()));
+  body.Set("classified", classified_of(env, replay.classified()));
   result.Set("counts", body);
   return result;
 }

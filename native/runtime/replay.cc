@@ -67,9 +67,7 @@ void Replay::run() {
   const double total = std::max<double>(1, static_cast<double>(file_.file_bytes()));
   while (const size_t n = file_.receive(packets, kBatch)) {
     pipeline_->process(packets, n);
-    for (size_t i = 0; i < events.count; i++) {
-      if (is_retransmission(items[i].segment_class)) retransmissions_.push_back(items[i]);
-    }
+    classified_.insert(classified_.end(), items, items + events.count);
     events.count = 0;
     if (!options_.write_path.empty()) {
       for (size_t i = 0; i < n && error_.empty(); i++) {

@@ -17,7 +17,7 @@ struct ReplayOptions {
   std::string path;
   std::string write_path;       // empty: nothing is written
   std::vector<uint8_t> tables;  // as abi/tables.h says; empty: none
-  bool with_frames = false;     // collect the frame numbers of retransmissions
+  bool with_frames = false;     // collect the frame numbers of all segments that are not simply new
   uint32_t session_slots = 0;   // 0: by the size of the file
 };
 
@@ -34,7 +34,7 @@ class Replay {
   const PcapFile& file() const { return file_; }
   // nullptr when run() failed before it opened the file.
   Pipeline* pipeline() { return pipeline_.get(); }
-  const std::vector<TcpEvent>& retransmissions() const { return retransmissions_; }
+  const std::vector<TcpEvent>& classified() const { return classified_; }
   double elapsed_s() const { return elapsed_s_; }
   // Share of the file that was read, 0 to 1; may be asked by another thread while run() goes on.
   double progress() const { return progress_.load(std::memory_order_relaxed); }
@@ -49,7 +49,7 @@ class Replay {
   std::unique_ptr<Tables> tables_;
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<Pipeline> pipeline_;
-  std::vector<TcpEvent> retransmissions_;
+  std::vector<TcpEvent> classified_;
   double elapsed_s_ = 0;
   std::atomic<double> progress_{0};
 };

@@ -12,7 +12,7 @@ export interface ReplayOptions {
   readonly tables?: EngineTables;
   /** Where the packets are written as they would leave, rewritten. */
   readonly writePath?: string;
-  /** Whether the frame numbers of retransmissions are collected. */
+  /** Whether the frame numbers of classified segments are collected. */
   readonly withFrames?: boolean;
   /** Slots of the session table, a power of two; by the size of the file unless given. */
   readonly sessionSlots?: number;
@@ -49,6 +49,19 @@ export interface ReplayTcp {
   readonly windowProbes: number;
 }
 
+export interface ClassifiedSegment {
+  /** In the capture file, from 1. */
+  readonly frame: number;
+  readonly class:
+    | 'lost_beyond'
+    | 'lost_before'
+    | 'spurious'
+    | 'reordered'
+    | 'duplicate'
+    | 'keep_alive'
+    | 'window_probe';
+}
+
 export interface ReplayCounts {
   readonly packets: number;
   readonly frameBytes: number;
@@ -64,7 +77,10 @@ export interface ReplayCounts {
   readonly rttInsideUs: ReplayRtt;
   readonly rttOutsideUs: ReplayRtt;
   readonly resolvers: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
-  readonly retransmissions: ReadonlyArray<{ readonly frame: number; readonly class: string }>;
+  /** With frames: every segment that neither is a pure acknowledgement nor simply goes on. */
+  readonly classified: readonly ClassifiedSegment[];
+  /** Of these the retransmissions. */
+  readonly retransmissions: readonly ClassifiedSegment[];
 }
 
 export interface ReplayBlock extends TrafficCount {
@@ -92,7 +108,7 @@ export interface Replay {
 /** Rows of block, link, direction, packets, IP bytes, layer-2 bytes. */
 const trafficColumns = 6;
 
-interface NativeCounts extends Omit<ReplayCounts, 'resolvers'> {
+interface NativeCounts extends Omit<ReplayCounts, 'resolvers' | 'retransmissions'> {
   readonly traffic: Float64Array;
   readonly resolvers: ReadonlyArray<{ readonly address: Uint8Array; readonly queries: number }>;
 }
@@ -163,5 +179,8 @@ function toResult(
   const resolvers = counts.resolvers
     .map(({ address, queries }) => ({ address: formatAddress(address), queries }))
     .sort((a, b) => b.queries - a.queries || (a.address < b.address ? -1 : 1));
-  return { ...ended, counts: { ...counts, resolvers, blocks: rows } };
+  const retransmissions = counts.classified.filter((segment) =>
+    ['lost_beyond', 'lost_before', 'spurious'].includes(segment.class),
+  );
+  return { ...ended, counts: { ...counts, resolvers, retransmissions, blocks: rows } };
 }
