@@ -10,7 +10,9 @@ import { propagate } from '../core/simulate/propagate.ts';
 import { seeded } from '../core/simulate/random.ts';
 import { degree, indexOfAs, parseRelationships, type Topology } from '../core/simulate/topology.ts';
 import { drawTraffic, Routes } from '../core/simulate/world.ts';
+import { print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
+import { playMatrices, renderMatrix } from './face/matrix.ts';
 import { formatShare, formatTable } from './face/text.ts';
 
 interface Options {
@@ -22,6 +24,14 @@ interface Options {
   readonly fill: string;
   readonly seed: string;
   readonly json?: boolean;
+}
+
+interface Given extends Omit<Options, 'relationships' | 'links'> {
+  readonly relationships?: string;
+  readonly links?: string;
+  readonly matrix?: readonly string[];
+  readonly prices: string;
+  readonly width: string;
 }
 
 interface SimulatedLink {
@@ -46,18 +56,31 @@ export function register(program: Command): void {
   program
     .command('simulate')
     .description('asks a model of the Internet what prepends or a failure would do')
-    .requiredOption(
-      '--relationships <file>',
-      'AS relationships as CAIDA publishes them (.txt or .bz2)',
+    .option('--relationships <file>', 'AS relationships as CAIDA publishes them (.txt or .bz2)')
+    .option('--links <name=asn,...>', 'our links and the AS number of each provider')
+    .option(
+      '--matrix <file...>',
+      'instead: traffic matrices (SNDlib XML or CSV), one per interval, priced by the 95th percentile',
     )
-    .requiredOption('--links <name=asn,...>', 'our links and the AS number of each provider')
+    .option('--prices <price,...>', 'of the links, for --matrix', '1,1.5,2')
+    .option('--width <peaks>', 'capacity of each link in peaks, for --matrix', '0.75')
     .option('--prepend <link=count>', 'prepends on a link (repeatable)', collect, [])
     .option('--fail <link>', 'a link that is down (repeatable)', collect, [])
     .option('--days <n>', 'run the closed loop through so many simulated days')
     .option('--fill <percent>', 'mean load of all links, for --days', '45')
     .option('--seed <n>', 'of the drawn traffic, for --days', '1')
     .option('--json', 'one JSON value on stdout')
-    .action((options: Options) => {
+    .action((given: Given) => {
+      if (given.matrix) {
+        const prices = given.prices.split(',').map((price) => positive(price, '--prices'));
+        const width = positive(given.width, '--width');
+        print(given, playMatrices(given.matrix, prices, width), renderMatrix);
+        return;
+      }
+      const { relationships, links: wanted } = given;
+      if (relationships === undefined || wanted === undefined)
+        throw new UseError('simulate wants --relationships and --links, or --matrix');
+      const options: Options = { ...given, relationships, links: wanted };
       const topology = loadTopology(options.relationships);
       const links = parseLinks(topology, options.links);
       const shares = compare(topology, links, options);
