@@ -146,6 +146,39 @@ export class Destinations {
     });
   }
 
+  /** As adopted last. */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  isDetoured(prefix: PrefixText): boolean {
+    return this.#overrides.some(({ destination }) => destination === prefix);
+  }
+
+  /** Between two cycles: ends the detours whose path the router has taken back, and no others. */
+  dropLost(): void {
+    const routerOf = new Map(this.#settings.links.map(({ name, router }) => [name, router]));
+    this.#overrides = this.#overrides.filter(({ destination, link, nextHop, from }) => {
+      const router = routerOf.get(link);
+      const has =
+        router !== undefined &&
+        this.#routesOf(router, destination).routes.some(
+          (route) => route.link === link && route.nextHop === nextHop,
+        );
+      if (!has)
+        this.#log.info(
+          { destination, from: link, to: from },
+          'detour ends: its path was withdrawn',
+        );
+      return has;
+    });
+  }
+
+  #routesOf(router: RouterId, prefix: PrefixText) {
+    const told = this.#speaker.routesFrom(router, prefix).filter((r) => r.prefix === prefix);
+    return waysOut(this.#settings, router, told);
+  }
+
   /** Whether the marks differ from what `table` gave at the last call of this. */
   takeMarks(): boolean {
     const key = this.#marked()
@@ -291,8 +324,7 @@ export class Destinations {
       .map(([prefix]) => prefix);
     const wanted = new Set([...heaviest, ...before.map(({ destination }) => destination)]);
     return [...wanted].flatMap((prefix) => {
-      const told = this.#speaker.routesFrom(router, prefix).filter((r) => r.prefix === prefix);
-      const { routes, useless } = waysOut(this.#settings, router, told);
+      const { routes, useless } = this.#routesOf(router, prefix);
       for (const reason of useless) this.#useless.set(reason, (this.#useless.get(reason) ?? 0) + 1);
       if (routes.length === 0) return [];
       const rtt = times?.get(prefix);

@@ -3,23 +3,40 @@ import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineTables } from '../engine/index.ts';
 import type { Memory } from '../history/index.ts';
-import type { Components } from './components.ts';
+import type { Components, Parts } from './components.ts';
 import { tablesOf } from './configure.ts';
 import { Destinations, type DestinationsTurn, recallDetours } from './destinations.ts';
-import type { Log } from './log.ts';
 
 /** Undefined where settings do not ask for it, or no router is spoken to. */
 export function openDestinations(
   settings: Settings,
-  { speaker }: Pick<Components, 'speaker'>,
-  log: Log,
+  { speaker, engine }: Pick<Components, 'speaker' | 'engine'>,
+  { clock, log }: Pick<Parts, 'clock' | 'log'>,
   memory: Memory | undefined,
   now: number,
 ): Destinations | undefined {
   const { outbound } = settings;
   if (!outbound || !speaker) return undefined;
-  return new Destinations(settings, outbound, speaker, log, recallDetours(memory, settings, now));
+  const before = recallDetours(memory, settings, now);
+  const destinations = new Destinations(settings, outbound, speaker, log, before);
+  let isDue = false;
+  speaker.onChange((change) => {
+    if (isDue || change.kind !== 'received' || change.action !== 'withdrawn') return;
+    if (!destinations.isDetoured(change.prefix)) return;
+    isDue = true;
+    // A failed link takes many back at once: one look for all of them.
+    clock.after(lookMs, () => {
+      isDue = false;
+      destinations.dropLost();
+      if (destinations.takeMarks())
+        engine?.publish(tablesWith(destinations.settings, destinations));
+    });
+  });
+  return destinations;
 }
+
+/** Marks follow a withdrawal within this time, ms; the egress sessions do so by themselves. */
+const lookMs = 50;
 
 interface OutboundTurn {
   readonly observation: Observation;

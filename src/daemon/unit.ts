@@ -133,13 +133,7 @@ export class Unit {
     const policy = policyOf(this.#settings);
     const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
-    this.#destinations = openDestinations(
-      this.#settings,
-      components,
-      parts.log,
-      memory,
-      this.#started,
-    );
+    this.#destinations = openDestinations(this.#settings, components, parts, memory, this.#started);
     this.#loop = new Loop({
       mode,
       policy,
