@@ -30,6 +30,8 @@ export interface WireView {
   readonly state: 'forwarding' | 'bypass' | 'down';
   readonly inbound_packets: number;
   readonly outbound_packets: number;
+  /** Share of the packets worth measuring that were measured, 0 to 1. */
+  readonly coverage: number;
   readonly lost: Readonly<Record<string, number>>;
 }
 

@@ -70,6 +70,7 @@ function wireView(wire: EngineSnapshot['wires'][number]): WireView {
     state: wire.state,
     inbound_packets: wire.unit.inbound.packets,
     outbound_packets: wire.unit.outbound.packets,
+    coverage: wire.coverage,
     lost: wire.lost,
   };
 }

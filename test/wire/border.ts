@@ -185,6 +185,8 @@ export class Border {
       readonly through?: readonly string[];
       /** With this process's mounts, where pinned BPF maps are, rather than with the namespace's own /sys. */
       readonly inMountNamespace?: boolean;
+      /** Beside the tables' own, so many foreign prefixes with the first link, made where they are used. */
+      readonly destinations?: number;
     } = {},
   ): Promise<Unit> {
     const program = fileURLToPath(new URL('./unit.js', import.meta.url));
@@ -195,11 +197,17 @@ export class Border {
     const command = [...(how.through ?? []), process.execPath, '--enable-source-maps', program];
     const child = this.#spawn(enter[0], ...enter[1], ...command);
     const unit = new Unit(child);
-    await unit.open({
-      wires: [{ name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver: 'af_packet' }],
-      tables: { blocks: [], links: [] },
-      ...options,
-    });
+    const made = how.destinations === undefined ? {} : { destinations: how.destinations };
+    await unit.open(
+      {
+        wires: [
+          { name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver: 'af_packet' },
+        ],
+        tables: { blocks: [], links: [] },
+        ...options,
+      },
+      made,
+    );
     return unit;
   }
 
@@ -235,9 +243,9 @@ export class Unit {
     });
   }
 
-  async open(options: EngineOptions): Promise<void> {
+  async open(options: EngineOptions, made: { readonly destinations?: number } = {}): Promise<void> {
     // The answer of the unit program to `open`.
-    this.findings = (await this.#ask({ open: options })) as readonly string[];
+    this.findings = (await this.#ask({ open: options, ...made })) as readonly string[];
   }
 
   async snapshot(): Promise<EngineSnapshot> {

@@ -1,6 +1,7 @@
 /** A unit for tests: opens wires and answers over stdin and stdout, one JSON value per line. */
 import { createInterface } from 'node:readline';
 import { HeadgateError } from '../../src/core/base/error.ts';
+import { prefixText } from '../../src/core/base/units.ts';
 import {
   type EngineOptions,
   type EngineTables,
@@ -9,7 +10,7 @@ import {
 } from '../../src/engine/index.ts';
 
 type Request =
-  | { readonly open: EngineOptions }
+  | { readonly open: EngineOptions; readonly destinations?: number }
   | { readonly publish: EngineTables }
   | { readonly snapshot: true }
   | { readonly networks: true };
@@ -26,10 +27,32 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 engine?.close();
 
+/** Most behind 10.128.0.0/9, where the generator sends; the lengths of a full Internet table lie around /24. */
+function withDestinations(tables: EngineTables, count: number): EngineTables {
+  const link = tables.links[0]?.link;
+  if (link === undefined) return tables;
+  const destinations = Array.from({ length: count }, (_, i) => {
+    const length = i < 32_768 ? 24 : i % 7 === 0 ? 23 : 24;
+    const at = i < 32_768 ? (10 << 16) + (128 << 8) + i : (11 << 16) + (i - 32_768) * 2;
+    return {
+      prefix: prefixText(
+        `${(at >> 16) & 255}.${(at >> 8) & 255}.${at & 255 & (length === 23 ? 254 : 255)}.0/${length}`,
+      ),
+      link,
+    };
+  });
+  return { ...tables, destinations };
+}
+
 function answer(request: Request): unknown {
   try {
     if ('open' in request) {
-      engine = openWires(request.open);
+      const { open, destinations } = request;
+      engine = openWires(
+        destinations === undefined
+          ? open
+          : { ...open, tables: withDestinations(open.tables, destinations) },
+      );
       return { value: engine.findings };
     }
     if (!engine) return { error: { code: 'not_open', message: 'open comes first' } };

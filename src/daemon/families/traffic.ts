@@ -185,6 +185,22 @@ export const trafficReadings: ReadonlyArray<Reading<Scrape>> = [
       })),
   },
   {
+    name: 'headgate_wire_coverage_ratio',
+    type: 'gauge',
+    labels: ['wire'],
+    help: 'Share of the packets worth measuring that were measured; below 1 whole sessions were left out',
+    read: ({ snapshot }) =>
+      (snapshot?.wires ?? []).map(({ wire, coverage }) => ({ labels: { wire }, value: coverage })),
+  },
+  {
+    name: 'headgate_wire_unmarked_packets_total',
+    type: 'counter',
+    labels: ['wire'],
+    help: 'Packets that should have been marked and that the machine would not change',
+    read: ({ snapshot }) =>
+      (snapshot?.wires ?? []).map(({ wire, unmarked }) => ({ labels: { wire }, value: unmarked })),
+  },
+  {
     name: 'headgate_unparsed_packets_total',
     type: 'counter',
     labels: ['reason'],

@@ -10,6 +10,9 @@ export interface Measured {
   /** Delivered per second, 64-byte and 1514-byte frames. */
   readonly small?: number;
   readonly full?: number;
+  /** Nanoseconds of the sending core's time for a small frame and for a full one, where that core does all of it. */
+  readonly smallCpu?: number;
+  readonly fullCpu?: number;
   /** Share of 64-byte frames that did not arrive. */
   readonly loss?: number;
   /** Bits per second of one TCP stream, far ends' offloads on and off. */
@@ -24,6 +27,10 @@ export interface Setting {
   readonly folder: string;
   /** The compiled tool.c. */
   readonly tool: string;
+  /** The compiled generate.bpf.c. */
+  readonly generator: string;
+  /** How many foreign prefixes headgate has a link for. */
+  readonly destinations: number;
   readonly seconds: number;
 }
 
@@ -33,6 +40,8 @@ interface Contender {
   readonly isXdp?: boolean;
   /** Carries frames of a slot only: no super-packets, so no TCP figures. */
   readonly isPlain?: boolean;
+  /** A process forwards, on another core: the sending core's time tells nothing. */
+  readonly isForwardedAside?: boolean;
   readonly start: (border: Border, setting: Setting) => Promise<void>;
   readonly stop?: (border: Border, setting: Setting) => void;
 }
@@ -59,15 +68,25 @@ const blocks = [
 const byHeadgate = (driver: Driver): Contender => ({
   name: `headgate ${driver}`,
   isXdp: driver === 'xdp',
-  start: async (border, { folder }) => {
+  isForwardedAside: driver === 'af_packet',
+  start: async (border, { folder, destinations }) => {
     const installed = new WireCommand(folder, driver).run(border, 'install');
     if (installed.code !== 0) throw new Error(installed.err);
     await border.openUnit(
       {
-        wires: [{ name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver }],
-        tables: { blocks, links: [{ link: linkId('north'), attribute: { wire: 'core' } }] },
+        wires: [{ name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver }],
+        tables: {
+          blocks,
+          links: [
+            {
+              link: linkId('north'),
+              attribute: { wire: 'core', mac: border.macOf('outside', 'o0') },
+              mark: { dscp: 10 },
+            },
+          ],
+        },
       },
-      { inMountNamespace: true },
+      { inMountNamespace: true, destinations },
     );
   },
   stop: (border, { folder }) => void new WireCommand(folder, driver).run(border, 'release'),
@@ -93,7 +112,12 @@ export const contenders: readonly Contender[] = [
   },
   { name: 'tc redirect', start: byTool('redirect', 'tc', 'in0', 'out0') },
   { name: 'XDP redirect', isXdp: true, start: byTool('redirect', 'xdp', 'in0', 'out0') },
-  { name: 'minimal AF_PACKET', isPlain: true, start: byTool('forward', 'in0', 'out0') },
+  {
+    name: 'minimal AF_PACKET',
+    isPlain: true,
+    isForwardedAside: true,
+    start: byTool('forward', 'in0', 'out0'),
+  },
   byHeadgate('af_packet'),
   byHeadgate('tc'),
   byHeadgate('xdp'),
@@ -115,9 +139,20 @@ export async function measure(contender: Contender, setting: Setting): Promise<M
     border.setOffloads('off');
     if (contender.isXdp) border.fitPeers();
     const tcpOff = contender.isPlain ? {} : { tcpOff: await tcp(border, setting) };
-    const small = await flood(border, setting, 64, contender.isXdp ?? false);
+    // Readers of copies work beside it, on the other core, as they do where a card's queue has a core of its own.
+    pin(border, String(cpus().length - 1));
+    const small = await flood(border, setting, 66, contender.isXdp ?? false);
     const full = await flood(border, setting, 1514, contender.isXdp ?? false);
-    return { ...rtt, ...tcpOn, ...tcpOff, small: small.rate, loss: small.loss, full: full.rate };
+    const cpu = contender.isForwardedAside ? {} : { smallCpu: small.cpuNs, fullCpu: full.cpuNs };
+    return {
+      ...rtt,
+      ...tcpOn,
+      ...tcpOff,
+      small: small.rate,
+      loss: small.loss,
+      full: full.rate,
+      ...cpu,
+    };
   } finally {
     contender.stop?.(border, setting);
     border.close();
@@ -174,10 +209,10 @@ async function tcp(border: Border, { seconds }: Setting): Promise<number> {
 /** Sends flat out from the inside host; what its far end received. */
 async function flood(
   border: Border,
-  { tool, seconds }: Setting,
+  { tool, generator, seconds }: Setting,
   length: number,
   isXdp: boolean,
-): Promise<{ readonly rate: number; readonly loss: number }> {
+): Promise<{ readonly rate: number; readonly loss: number; readonly cpuNs: number }> {
   const sink = isXdp ? border.start('outside', tool, 'sink', 'o0') : undefined;
   if (sink) {
     let isReady = false;
@@ -205,11 +240,12 @@ async function flood(
     'i0',
     String(seconds),
     String(length),
+    generator,
   );
-  const { sent, seconds: took } = JSON.parse(text);
+  const { sent, seconds: took, cpu_ns: cpuNs } = JSON.parse(text);
   const warmUp = 2 ** 16;
   const arrived = received() - before;
   sink?.kill('SIGKILL');
   const share = arrived / (sent + warmUp);
-  return { rate: (share * sent) / took, loss: Math.max(0, 1 - share) };
+  return { rate: (share * sent) / took, loss: Math.max(0, 1 - share), cpuNs };
 }
