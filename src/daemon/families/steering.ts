@@ -33,6 +33,26 @@ export const steeringReadings: ReadonlyArray<Reading<Scrape>> = [
       sessions.map((s) => ({ labels: { router: s.router }, value: s.prefixesAnnounced })),
   },
   {
+    name: 'headgate_bgp_egress_session_state',
+    type: 'gauge',
+    labels: ['router'],
+    help: 'State of the session that tells a router of detours, numbered as headgate_bgp_session_state',
+    read: ({ sessions }) =>
+      sessions.flatMap(({ router, egress }) =>
+        egress ? [{ labels: { router }, value: phases.indexOf(egress.phase) + 1 }] : [],
+      ),
+  },
+  {
+    name: 'headgate_bgp_detours',
+    type: 'gauge',
+    labels: ['router'],
+    help: 'Detours of outbound traffic that a router hears from us',
+    read: ({ sessions }) =>
+      sessions.flatMap(({ router, egress }) =>
+        egress ? [{ labels: { router }, value: egress.detours }] : [],
+      ),
+  },
+  {
     name: 'headgate_bgp_events_total',
     type: 'counter',
     labels: ['router', 'event'],

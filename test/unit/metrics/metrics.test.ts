@@ -64,6 +64,7 @@ function scrape(): Scrape {
         isSettled: true,
         pathsReceived: 12,
         prefixesAnnounced: 2,
+        egress: { phase: 'established', detours: 1, counters: {} },
         counters: { 'messages_in.update': 3 },
       },
     ],
