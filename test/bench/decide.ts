@@ -56,7 +56,7 @@ for (const { blocks, links, isPlain, relaxed } of shapes) {
   try {
     const started = process.cpuUsage();
     const highs = await solveWithHighs(problem, {
-      timeLimitS: options.isQuick ? 15 : 300,
+      timeLimitS: options.isQuick ? 20 : 300,
       isRelaxed: relaxed,
       gap: 1e-3,
     });

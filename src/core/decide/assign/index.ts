@@ -23,8 +23,8 @@ export type { Assignment, AssignProblem, LoadStep } from './problem.ts';
 const smallEnough = 12_000;
 /** Beyond, first on a sample of this size, then on as many that are in doubt under the prices found. */
 const sampleSize = 3000;
-/** Assignments made of different prices: the more the fewer blocks there are, since whole blocks then fit less well. */
-const triesTimesBlocks = 120_000;
+/** Assignments made of different prices, times blocks, per link: the more the less whole blocks fit well. */
+const triesTimesBlocks = 15_000;
 /** Near enough to the bound to try no more. */
 const closeEnough = 3e-3;
 /** Passes of local improvement. */
@@ -38,7 +38,10 @@ export function assign(problem: AssignProblem): Assignment {
   let best = atHome(table);
   let value = improve(table, best, load, objectiveOf(table, best, load), 2);
   const { trail, bound } = pricesOf(table, value);
-  const tries = Math.max(2, Math.min(trail.length, Math.floor(triesTimesBlocks / table.count)));
+  const tries = Math.max(
+    2,
+    Math.min(trail.length, Math.floor((triesTimesBlocks * table.links) / table.count)),
+  );
   for (const price of trail.slice(-tries).reverse()) {
     const rounded = roundAt(table, price);
     const roundedValue = improve(table, rounded, load, objectiveOf(table, rounded, load), passes);
