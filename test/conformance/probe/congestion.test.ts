@@ -53,7 +53,8 @@ t.test('congestion of one link is found, and named', { skip }, async (t) => {
   await until('the first probes', () => probes.latest().length === 2);
   await probes.renewed();
 
-  for (const { loss, offered, isCongested } of cells) {
+  for (const cell of cells) {
+    const { loss, offered, isCongested } = cell;
     const name = `${loss * 100} % loss, ${Math.round(offered * 100)} % load`;
     await t.test(name, async (t) => {
       await paths.impose('north', { delayUs: 5000, loss });
@@ -76,7 +77,7 @@ t.test('congestion of one link is found, and named', { skip }, async (t) => {
       t.equal(wrong, 0, `south: ${JSON.stringify(probes.latest()[1])}`);
       load?.kill('SIGKILL');
       await paths.impose('north', { delayUs: 5000, loss: 0 });
-      await probes.renewed();
+      if (cell !== cells.at(-1)) await probes.renewed();
     });
   }
 });
