@@ -15,7 +15,10 @@ const carrier = (border: Border, side: 'inside' | 'outside', port: string): bool
   return link.flags.includes('LOWER_UP');
 };
 
-for (const driver of ['af_packet', 'tc'] as const) {
+// The passing is one code; releasing and taking over differ.
+const drivers =
+  process.env.HEADGATE_LONG === '1' ? (['af_packet', 'tc'] as const) : (['tc'] as const);
+for (const driver of drivers) {
   t.test(`${driver}: a lost link is passed on when that is set`, { skip: unfit }, async (t) => {
     const border = new Border('hgwp');
     const command = new WireCommand(folder, driver);
