@@ -33,6 +33,9 @@ bool NetworkTable::note_session(const uint8_t* ip, uint8_t family, bool is_inbou
   const uint32_t hash = hash_of(prefix, secret);
   Network* network = find(prefix, family, hash);
   if (network == nullptr) {
+    // A full table is searched in vain for most of a scan: one newcomer of several is enough to let in who stays.
+    const bool is_full = table_.stats().occupied > table_.slots() / 8 * 7;
+    if (is_full && ++newcomers_ % kAdmitEvery != 0) return false;
     network = table_.insert(
         hash, [now_ms](const Network& other) { return now_ms - other.last_seen_ms > kNetworkIdleMs; },
         // A network that came once is let go for a new one: a scan forgets only its own.

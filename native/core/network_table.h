@@ -17,6 +17,9 @@ inline constexpr uint32_t kFollowMs = 2000;
 // Of the round trips so many are counted: enough to know a network by, and next to no work.
 inline constexpr uint32_t kRttEvery = 4;
 
+// Of the networks that are new to a nearly full table so many: an insert costs as much as following ten packets.
+inline constexpr uint32_t kAdmitEvery = 16;
+
 // Links whose round trips are kept for one network; of more the one with the fewest samples gives way.
 inline constexpr unsigned kNetworkLinks = 4;
 
@@ -56,7 +59,8 @@ class NetworkTable {
   // A query of the packet's source for our names.
   void note_query(const uint8_t* ip, uint8_t family, uint32_t now_ms);
 
-  // A session begins with a foreign host. False when the table is full of networks that come again and again.
+  // A session begins with a foreign host. False when the table is full of networks that come again and again, or
+  // nearly full and this newcomer is not one of those let in.
   bool note_session(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret, uint32_t now_ms);
 
   // Whether the next round trip is one of those that count.
@@ -80,6 +84,7 @@ class NetworkTable {
   uint8_t last_family_ = 0;
   uint32_t last_query_ms_ = 0;
   uint32_t rtts_seen_ = 0;
+  uint32_t newcomers_ = 0;
 };
 
 }  // namespace headgate

@@ -3,7 +3,7 @@
  * plain C path and its peers, in one run over one generated capture. Usage: scripts/bench packets [--quick] [--json]
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -82,11 +82,11 @@ function build(): void {
   compile('gcc', '-O3', '-march=native', 'plain.c', '-o', join(folder, 'plain'));
   compile('gcc', '-O3', 'plain.c', '-o', join(folder, 'plain-any'));
   const native = join(root, 'native');
-  const core = ['parse', 'pipeline', 'prefix_table', 'resolver', 'rewrite', 'session', 'tcp'];
+  const core = readdirSync(join(native, 'core')).filter((file) => file.endsWith('.cc'));
   compile(
     'g++',
     ...['-std=c++20', '-O3', '-fno-exceptions', '-fno-rtti', `-I${native}`, 'unit.cc'],
-    ...core.map((name) => `${native}/core/${name}.cc`),
+    ...core.map((file) => `${native}/core/${file}`),
     ...[`${native}/drivers/pcap_file.cc`, `${native}/runtime/memory.cc`, '-lz'],
     ...['-o', join(folder, 'unit')],
   );
