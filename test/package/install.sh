@@ -34,7 +34,7 @@ mkdir -p "$root/tmp/node/usr/bin" "$root/tmp/node/DEBIAN"
 cp "$node" "$root/tmp/node/usr/bin/node"
 printf 'Package: nodejs\nVersion: %s\nArchitecture: amd64\nMaintainer: a test\nDescription: Node of this machine\n' \
   "$(node -p process.versions.node)" >"$root/tmp/node/DEBIAN/control"
-dpkg-deb --build "$root/tmp/node" "$root/tmp/node.deb" >/dev/null
+dpkg-deb -Znone --build "$root/tmp/node" "$root/tmp/node.deb" >/dev/null
 cp "$package" "$root/tmp/headgate.deb"
 cp "$capture" "$root/tmp/capture.pcap"
 

@@ -4,6 +4,7 @@
  * gone from it after healing; memory and descriptors are reported with their slope.
  * Usage: soak.js [--minutes N] [--seed S]   The last line says what held; exit code 1 where something did not.
  */
+import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { borderPolicy } from '../../../src/cli/lab/policy.ts';
@@ -68,7 +69,12 @@ const faults: readonly Fault[] = [
   },
   {
     name: 'SIGKILL',
-    begin: async ({ unit }) => void unit.process.kill('SIGKILL'),
+    begin: async ({ unit }) => {
+      // Gone before the next one starts, or that would be taken for this one.
+      const gone = once(unit.process, 'exit');
+      unit.process.kill('SIGKILL');
+      await gone;
+    },
     end: async (stage) => {
       stage.unit = await startUnit(stage.lab, 'control', waitMs);
     },
