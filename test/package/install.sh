@@ -4,7 +4,8 @@
 set -euo pipefail
 package=$1 capture=$2 root=$3
 prefix=hgpkg
-in_root() { ip netns exec $prefix-unit chroot "$root" "$@"; }
+# Not ip netns exec: it gives every call mounts of its own, and the wires' BPF mount must outlive one.
+in_root() { nsenter --net=/run/netns/$prefix-unit chroot "$root" "$@"; }
 holds() { echo "holds: $*"; }
 
 stop() {
@@ -75,7 +76,7 @@ holds "the kernel forwards the wire before anything runs"
 # What systemd does for headgate.service: folders, user, five capabilities, no new privileges.
 in_root sh -c 'mkdir -p /run/headgate /var/lib/headgate && chown headgate:headgate /run/headgate /var/lib/headgate'
 caps=+net_raw,+net_admin,+bpf,+net_bind_service,+ipc_lock
-ip netns exec $prefix-unit chroot "$root" setpriv --reuid headgate --regid headgate --init-groups --no-new-privs \
+nsenter --net=/run/netns/$prefix-unit chroot "$root" setpriv --reuid headgate --regid headgate --init-groups --no-new-privs \
   --bounding-set=-all,$caps --inh-caps=-all,$caps --ambient-caps=-all,$caps \
   headgate run --config /etc/headgate/headgate.yaml 2>"$root/tmp/log" &
 unit=$!
