@@ -1,8 +1,4 @@
-/**
- * One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. A little long, since
- * joining is one job: what it joins is in files of its own.
- */
-
+/** One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. */
 import type { ControlError } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
@@ -12,20 +8,13 @@ import type { Policy } from '../core/decide/index.ts';
 import type { LinkBilling, Observation } from '../core/model/observation.ts';
 import type { Move, Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineSnapshot } from '../engine/index.ts';
 import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
 import { answersOf } from './answers.ts';
 import { bgpAnswers } from './bgp-answers.ts';
 import { paidOf } from './bill.ts';
-import {
-  type BlockBytes,
-  BlockMeter,
-  carriedIn,
-  countedBetween,
-  coverageOf,
-} from './block-usage.ts';
 import { type Clock, every } from './clock.ts';
+import { gatherComplaints } from './complaints.ts';
 import {
   type Closers,
   type Components,
@@ -42,11 +31,11 @@ import { readings, type Scrape } from './families.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { sendNotice } from './messenger.ts';
+import { Metering } from './metering.ts';
 import { nameAnswers } from './names.ts';
 import { Notices } from './notices.ts';
 import { type ObserveInput, observe } from './observe.ts';
 import { openDestinations, steerOut, tablesWith } from './outbound.ts';
-import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
@@ -54,9 +43,8 @@ import { type AskUnit, livePage } from './report.ts';
 import { acceptsBy, linksCut, readRouting } from './routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
-import { ShiftMeter, sampleMs, UsageMeter } from './usage.ts';
-import { complaints, type Picture } from './views.ts';
-import { SnapshotWindow } from './window.ts';
+import { ShiftMeter } from './usage.ts';
+import type { Picture } from './views.ts';
 
 /** After so many cycles without a measurement nothing is known of what steering shifted. */
 const missedCycles = 10;
@@ -93,17 +81,11 @@ export class Unit {
   readonly #tally = new Tally();
   readonly #conditions = new Conditions();
   readonly #notices: Notices;
-  readonly #usage = new UsageMeter();
   readonly #shifts: ShiftMeter;
   readonly #regrouping: RegroupWatch;
-  readonly #blockMeter = new BlockMeter();
   #paid: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
-  /** Until when the blocks' usage is known, wall clock. */
-  #blocksUntil: number | undefined;
   readonly #started: number;
-  #window: SnapshotWindow;
-  /** Our clock at the latest snapshot: how old the measurements are. */
-  #takenMs = 0;
+  readonly #metering: Metering;
   #cancelCycle: () => void = () => undefined;
   readonly #steps: Steps;
   #isTurning = false;
@@ -126,7 +108,14 @@ export class Unit {
     this.#components = components;
     this.#closers = closers;
     this.#started = parts.clock.wall();
-    this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
+    this.#metering = new Metering({
+      components,
+      clock: parts.clock,
+      log: parts.log,
+      tally: this.#tally,
+      settings: () => this.#settings,
+      last: () => this.#loop.last?.observation,
+    });
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
     if (this.#settings !== settings)
       components.engine?.publish(tablesWith(this.#settings, undefined));
@@ -186,11 +175,11 @@ export class Unit {
       this.#listener = listener;
       this.#closers.push(() => listener.close());
     }
-    this.#measure();
+    this.#metering.measure();
     if (names) this.#closers.push(every(this.#clock, names.lookMs, () => names.look()));
     this.#schedule();
     this.#closers.push(() => this.#cancelCycle());
-    this.#closers.push(this.#everySample());
+    this.#closers.push(this.#metering.everySample());
     const { mode, links, blocks } = this.#settings;
     this.#log.info({ mode, links: links.length, blocks: blocks.length }, 'running');
   }
@@ -208,7 +197,7 @@ export class Unit {
     let routing: ObserveInput['routing'];
     let observation: Observation | undefined;
     this.#steps.add(
-      () => this.#measure(),
+      () => this.#metering.measure(),
       () => {
         origin?.refresh(this.#clock.wall());
         const accepts = station && acceptsBy(this.#settings, station);
@@ -223,7 +212,7 @@ export class Unit {
       () => {
         if (!observation || !this.#destinations) return;
         const mode = this.#modeInForce;
-        const wire = this.#wireSpan();
+        const wire = this.#metering.span();
         steerOut(this.#destinations, this.#components, { observation, mode, wire }, this.#settings);
         this.#remember();
       },
@@ -245,13 +234,8 @@ export class Unit {
     return this.#loop.isWithdrawn ? 'observe' : this.#settings.mode;
   }
 
-  #wireSpan() {
-    const span = this.#window.span();
-    return span && { ...span, ageMs: this.#clock.now() - this.#takenMs };
-  }
-
   #observe(routing: ObserveInput['routing']): Observation {
-    const wire = this.#wireSpan();
+    const wire = this.#metering.span();
     const { sources, station } = this.#components;
     const flows = sources?.flows();
     return observe({
@@ -283,8 +267,8 @@ export class Unit {
     }
     this.#settings = settings;
     // Counters of blocks that were not there before cannot be compared with those of now.
-    this.#window = new SnapshotWindow(cycleTimesOf(settings).averageMs);
-    this.#measure();
+    this.#metering.restart();
+    this.#metering.measure();
     this.#loop.redivide(regrouped.divisions, observation.at, policyOf(settings));
     for (const { kind, blocks, reason, gain } of regrouped.changes)
       this.#log.info({ kind, blocks, gain }, `regrouped: ${reason}`);
@@ -324,7 +308,7 @@ export class Unit {
     const times = cycleTimesOf(settings);
     this.#settings = settings;
     this.#paid = undefined;
-    if (times.averageMs !== before.averageMs) this.#window = new SnapshotWindow(times.averageMs);
+    if (times.averageMs !== before.averageMs) this.#metering.restart();
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
     this.#destinations?.adopt(settings);
@@ -352,9 +336,7 @@ export class Unit {
   async #stop(): Promise<void> {
     this.#cancelCycle();
     this.#steps.finish();
-    this.#measure();
-    const rest = this.#blockMeter.take();
-    if (rest) this.#components.history.addBlockSample(rest);
+    this.#metering.finish();
     this.#remember();
     this.#components.diary.stopped();
     await closeAll(this.#closers, this.#log);
@@ -364,57 +346,6 @@ export class Unit {
     this.#cancelCycle();
     const { intervalMs } = cycleTimesOf(this.#settings);
     this.#cancelCycle = every(this.#clock, intervalMs, () => this.turn());
-  }
-
-  /** Measures at each boundary of the billed samples, so that none of them has a share of its neighbour's bytes. */
-  #everySample(): () => void {
-    let cancel: () => void = () => undefined;
-    const wait = () => {
-      const now = this.#clock.wall();
-      cancel = this.#clock.after(sampleMs - (now % sampleMs), () => {
-        this.#measure();
-        wait();
-      });
-    };
-    wait();
-    return () => cancel();
-  }
-
-  #measure(): void {
-    const all = this.#snapshotAll();
-    if (!all) return;
-    const snapshot = this.#withoutProbes(all);
-    const before = this.#window.latest;
-    this.#window.add(snapshot);
-    this.#takenMs = this.#clock.now();
-    const at = this.#clock.wall();
-    this.#components.history.addUsage(this.#usage.advance(all, at));
-    const last = this.#loop.last?.observation;
-    if (before)
-      this.#meterBlocks(countedBetween(before, snapshot), at, last ? coverageOf(last) : 0);
-    this.#blocksUntil = at;
-  }
-
-  #meterBlocks(bytes: BlockBytes, at: number, coverage: number): void {
-    const sample = this.#blockMeter.add(bytes, this.#blocksUntil ?? at, at, coverage);
-    if (sample) this.#components.history.addBlockSample(sample);
-  }
-
-  /** What is decided by: our own probes are nobody's traffic. They are billed all the same. */
-  #withoutProbes(snapshot: EngineSnapshot): EngineSnapshot {
-    return withoutProbes(snapshot, new Set(probeAddresses(this.#settings)));
-  }
-
-  /** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
-  #snapshotAll(): EngineSnapshot | undefined {
-    try {
-      return this.#components.engine?.snapshot();
-    } catch (error) {
-      if (!(error instanceof HeadgateError)) throw error;
-      this.#tally.noteFailure('engine');
-      this.#log.error({ err: error }, 'the wires gave no counters');
-      return undefined;
-    }
   }
 
   /** Hands the plan to the speaker: what is not in it is withdrawn. */
@@ -437,13 +368,11 @@ export class Unit {
     const isInForce = this.#loop.inForce !== undefined;
     const shift = isInForce ? unsteeredShift(observation, before) : new Map<LinkId, number>();
     history.addShifts(this.#shifts.advance(shift, observation.at));
-    if (!this.#components.engine) {
-      const sinceMs = observation.at - (this.#blocksUntil ?? observation.at);
-      const stretchMs = Math.min(sinceMs, missedCycles * cycleTimesOf(this.#settings).intervalMs);
-      this.#blocksUntil = observation.at - stretchMs;
-      this.#meterBlocks(carriedIn(observation, stretchMs), observation.at, coverageOf(observation));
-      this.#blocksUntil = observation.at;
-    }
+    if (!this.#components.engine)
+      this.#metering.measureObserved(
+        observation,
+        missedCycles * cycleTimesOf(this.#settings).intervalMs,
+      );
     // Each of them writes the whole of it.
     this.#steps.add(
       () => history.record(cycle),
@@ -480,24 +409,10 @@ export class Unit {
   /** Brings the complaints up to date. */
   #note(): void {
     const picture = this.#picture();
-    const found = complaints(picture);
-    for (const [key, what] of this.#components.sources?.complaints() ?? []) found.set(key, what);
-    for (const [key, what] of this.#destinations?.complaints() ?? []) found.set(key, what);
-    const { origin, station, dump } = this.#components;
-    // Many routers speak no BMP: only what was there is missed.
-    for (const { router, isConnected, counters } of station?.routers() ?? [])
-      if (!isConnected && (counters.connections ?? 0) > 0)
-        found.set(`bmp ${router}`, `router ${router} tells nothing by BMP`);
-    if (dump?.failure !== undefined) found.set('mrt', `the dump is not written: ${dump.failure}`);
-    if (origin?.complaint !== undefined) found.set('rpki', `VRPs: ${origin.complaint}`);
     const lost = sum(this.#components.history.lost);
-    if (lost > this.#historyLost) {
-      const reasons = [...this.#components.history.lost.keys()].join(', ');
-      found.set('history', `history is not kept: ${reasons}`);
-    }
+    const wasLost = lost > this.#historyLost;
     this.#historyLost = lost;
-    if (this.#components.diary.lost > 0)
-      found.set('audit', 'the audit log is not whole: its disk refused records');
+    const found = gatherComplaints(picture, this.#components, this.#destinations, wasLost);
     const { began, ended } = this.#conditions.update(picture.at, found);
     for (const what of began) this.#log.warn({}, what);
     for (const what of ended) this.#log.info({}, `over: ${what}`);
@@ -528,7 +443,7 @@ export class Unit {
       loop: this.#loop,
       at: this.#clock.wall(),
       started: this.#started,
-      snapshot: this.#window.latest,
+      snapshot: this.#metering.latest,
       sessions,
       announced: new Map(sessions.map(({ router }) => [router, speaker?.announced(router) ?? []])),
       conditions: this.#conditions,
@@ -541,9 +456,8 @@ export class Unit {
     const grouped = this.#settings.blocks.flatMap((block) =>
       block.group === undefined ? [] : [[block.prefix, block.group] as const],
     );
-    const now = this.#snapshotAll();
     return {
-      snapshot: now ? this.#withoutProbes(now) : this.#window.latest,
+      snapshot: this.#metering.now(),
       sessions: speaker?.sessions() ?? [],
       loop: this.#loop,
       groups: new Map(grouped),
