@@ -6,10 +6,18 @@ import type { ProberOptions } from './prober.ts';
 
 /** The links that can be probed: those with a source. Marks by VLAN are not ours to write on a management port. */
 export function probeLinksOf(settings: Pick<Settings, 'links'>): ProbeLink[] {
-  return settings.links.flatMap(({ name, source, mark }) => {
+  return settings.links.flatMap(({ name, source, mark, probeBy }) => {
     const sources = (source ?? []).flatMap(addressOf);
     if (sources.length === 0) return [];
-    return [{ link: name, sources, dscp: mark && 'dscp' in mark ? mark.dscp : 0 }];
+    return [
+      {
+        link: name,
+        sources,
+        dscp: mark && 'dscp' in mark ? mark.dscp : 0,
+        ...(probeBy?.fwmark === undefined ? {} : { fwmark: probeBy.fwmark }),
+        ...(probeBy?.interface === undefined ? {} : { device: probeBy.interface }),
+      },
+    ];
   });
 }
 

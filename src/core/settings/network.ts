@@ -113,6 +113,11 @@ export const link = section({
   source: z
     .union([address.transform((text) => [text]), list(address, 'addresses', 2)])
     .exactOptional(),
+  /** Where this machine itself chooses the way out of probes: by a firewall mark of its routing rules, or an interface. */
+  probe_by: section({
+    fwmark: whole(1, 4_294_967_295).exactOptional(),
+    interface: interfaceName.exactOptional(),
+  }).exactOptional(),
   /** Name or alias of the router's interface for this link (IF-MIB ifName or ifAlias), for SNMP and flows. */
   interface: routerPort.exactOptional(),
 });

@@ -66,7 +66,10 @@ export const settingsSchema = section({
     .default(1),
   control: section({
     /** Unix socket of the commands. */
-    socket: path.default('/run/headgate/control.sock'),
+    socket: path
+      // A Unix socket's address holds 107 octets, and `control-approve.sock` stands beside `control.sock`.
+      .refine((text) => text.length <= 99, { error: 'expected a path of at most 99 characters' })
+      .default('/run/headgate/control.sock'),
     /** Group that may do everything over the socket, beside the unit's own user. */
     group: z.string().min(1).exactOptional(),
     /** Group that may read and approve plans, over a socket of its own. */

@@ -10,7 +10,7 @@ asn: 64512
 networks: [198.51.100.0/23]
 links:
   - { name: north, asn: 65001, capacity: 1G, router: br1, interface: xe-0, source: 203.0.113.1, mark: { dscp: 10 } }
-  - { name: south, asn: 65002, capacity: 1G, router: br2, interface: Port1 }
+  - { name: south, asn: 65002, capacity: 1G, router: br2, interface: Port1, source: 203.0.113.2, probe_by: { fwmark: 7, interface: eth2 } }
 routers:
   - { name: br1, address: 10.0.0.1, snmp: { version: 3, user: poller, auth: sha, auth_key: longenough } }
   - { name: br2, address: 10.0.0.2 }
@@ -45,7 +45,10 @@ t.test('settings become what the collectors and the prober need', async (t) => {
   });
   t.same(flows?.account.blocks.map(formatPrefix), ['198.51.100.0/24', '198.51.101.0/24']);
   t.match(proberOptionsOf(settings), {
-    links: [{ link: 'north', dscp: 10 }],
+    links: [
+      { link: 'north', dscp: 10 },
+      { link: 'south', dscp: 0, fwmark: 7, device: 'eth2' },
+    ],
     targets: [{ method: 'tcp', port: 443 }],
     budget: { perLink: 100, perNetwork: 2 },
     significance: 0.001,

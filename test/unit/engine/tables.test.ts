@@ -38,7 +38,7 @@ t.test('tables are laid out as native/abi/tables.h says', async (t) => {
     bytes.toString('hex').replaceAll(/(.{48})/g, '$1\n'),
     // header: magic, version, counts; generation; may_mark per wire
     [
-      '68677462020000000200000001000000020000000200000000000000000000000100000000000000' +
+      '68677462030000000200000001000000020000000200000000000000000000000100000000000000' +
         '0000000000000000',
       // blocks: address, family, length, no link, reserved, index
       'c63364000000000000000000000000000418ff0003000000',
