@@ -1,3 +1,4 @@
+import { PendingBytes } from './pending-bytes.ts';
 import { err, ok, type Result } from './result.ts';
 
 /** How the messages of a stream tell their length. */
@@ -23,8 +24,7 @@ export interface FramingError {
  */
 export class Splitter {
   readonly #framing: Framing;
-  #pending: Uint8Array = new Uint8Array(0);
-  #at = 0;
+  readonly #pending = new PendingBytes();
   #passed = 0;
   #error: FramingError | undefined;
 
@@ -33,29 +33,22 @@ export class Splitter {
   }
 
   push(chunk: Uint8Array): void {
-    const rest = this.#pending.subarray(this.#at);
-    this.#passed += this.#at;
-    this.#at = 0;
-    const joined = new Uint8Array(rest.length + chunk.length);
-    joined.set(rest);
-    joined.set(chunk, rest.length);
-    this.#pending = joined;
+    this.#pending.push(chunk);
   }
 
   /** A view of the next whole message. */
   next(): Result<Uint8Array, FramingError> | undefined {
     if (this.#error) return err(this.#error);
     const { headerLength, lengthAt, maxLength } = this.#framing;
-    const available = this.#pending.length - this.#at;
-    if (available < headerLength) return undefined;
-    const length = lengthAt(this.#pending, this.#at);
+    if (this.#pending.length < headerLength) return undefined;
+    const length = lengthAt(this.#pending.bytes, this.#pending.start);
     if (length < headerLength || length > maxLength) {
-      this.#error = { code: 'frame_length', offset: this.#passed + this.#at, length };
+      this.#error = { code: 'frame_length', offset: this.#passed, length };
       return err(this.#error);
     }
-    if (available < length) return undefined;
-    this.#at += length;
-    return ok(this.#pending.subarray(this.#at - length, this.#at));
+    if (this.#pending.length < length) return undefined;
+    this.#passed += length;
+    return ok(this.#pending.take(length));
   }
 }
 

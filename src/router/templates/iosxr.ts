@@ -89,40 +89,50 @@ function renderLinkPolicy(policy: RouterPolicy, link: PolicyLink): string[] {
 }
 
 function renderSession(policy: RouterPolicy): string[] {
-  const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+  const { address, egressAddress } = policy.unit;
   return [
     `router bgp ${policy.asn}`,
-    ` neighbor ${policy.unit.address}`,
-    `  remote-as ${policy.unit.asn}`,
-    '  description headgate',
-    ...(policy.md5 ? [`  password clear ${policy.md5}`] : []),
-    ...families.flatMap((family) => [
-      `  address-family ipv${family} unicast`,
-      '   route-policy HEADGATE-IN in',
-      '   route-policy HEADGATE-OUT out',
-      `   maximum-prefix ${policy.maxPrefixes} 80 restart 5`,
-      '  !',
-    ]),
-    ' !',
-    ...renderDetours(policy, families),
+    ...renderNeighbor(policy, {
+      address,
+      description: 'headgate',
+      policyIn: 'HEADGATE-IN',
+      policyOut: 'HEADGATE-OUT',
+      maxPrefixes: policy.maxPrefixes,
+    }),
+    ...(egressAddress === undefined
+      ? []
+      : renderNeighbor(policy, {
+          address: egressAddress,
+          description: 'headgate detours',
+          policyIn: 'HEADGATE-DETOURS-IN',
+          policyOut: 'HEADGATE-NOTHING',
+          maxPrefixes: policy.maxDetours,
+        })),
     '!',
   ];
 }
 
-/** The session for detours, within `router bgp`. */
-function renderDetours(policy: RouterPolicy, families: readonly (4 | 6)[]): string[] {
-  const { egressAddress, asn } = policy.unit;
-  if (egressAddress === undefined) return [];
+interface Neighbor {
+  readonly address: string;
+  readonly description: string;
+  readonly policyIn: string;
+  readonly policyOut: string;
+  readonly maxPrefixes: number;
+}
+
+/** One of the unit's sessions, within `router bgp`. */
+function renderNeighbor(policy: RouterPolicy, neighbor: Neighbor): string[] {
+  const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
   return [
-    ` neighbor ${egressAddress}`,
-    `  remote-as ${asn}`,
-    '  description headgate detours',
+    ` neighbor ${neighbor.address}`,
+    `  remote-as ${policy.unit.asn}`,
+    `  description ${neighbor.description}`,
     ...(policy.md5 ? [`  password clear ${policy.md5}`] : []),
     ...families.flatMap((family) => [
       `  address-family ipv${family} unicast`,
-      '   route-policy HEADGATE-DETOURS-IN in',
-      '   route-policy HEADGATE-NOTHING out',
-      `   maximum-prefix ${policy.maxDetours} 80 restart 5`,
+      `   route-policy ${neighbor.policyIn} in`,
+      `   route-policy ${neighbor.policyOut} out`,
+      `   maximum-prefix ${neighbor.maxPrefixes} 80 restart 5`,
       '  !',
     ]),
     ' !',

@@ -1,3 +1,4 @@
+import { PendingBytes } from '../../base/pending-bytes.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import { headerLength, maxMessageLength, messageType } from './codes.ts';
 import { type BgpError, headerError } from './error.ts';
@@ -24,8 +25,7 @@ const minLengths: Readonly<Record<number, number>> = {
 export class MessageSplitter {
   /** 4096, or 65535 once extended messages are agreed (RFC 8654). */
   maxLength: number;
-  #pending: Uint8Array = new Uint8Array(0);
-  #offset = 0;
+  readonly #pending = new PendingBytes();
   #error: BgpError | undefined;
 
   constructor(maxLength = maxMessageLength) {
@@ -34,27 +34,17 @@ export class MessageSplitter {
 
   /** Bytes that wait for the rest of their message, or to be taken. */
   get pendingBytes(): number {
-    return this.#pending.length - this.#offset;
+    return this.#pending.length;
   }
 
   push(chunk: Uint8Array): void {
-    const rest = this.#pending.subarray(this.#offset);
-    this.#offset = 0;
-    if (rest.length === 0) {
-      this.#pending = chunk;
-      return;
-    }
-    const joined = new Uint8Array(rest.length + chunk.length);
-    joined.set(rest);
-    joined.set(chunk, rest.length);
-    this.#pending = joined;
+    this.#pending.push(chunk);
   }
 
   next(): Result<Frame, BgpError> | undefined {
     if (this.#error) return err(this.#error);
-    const bytes = this.#pending;
-    const start = this.#offset;
-    if (bytes.length - start < headerLength) return undefined;
+    if (this.#pending.length < headerLength) return undefined;
+    const { bytes, start } = this.#pending;
     const length = ((bytes[start + 16] ?? 0) << 8) | (bytes[start + 17] ?? 0);
     const type = bytes[start + 18] ?? 0;
     const error = checkHeader(bytes, start, length, type, this.maxLength);
@@ -62,9 +52,8 @@ export class MessageSplitter {
       this.#error = error;
       return err(error);
     }
-    if (bytes.length - start < length) return undefined;
-    this.#offset = start + length;
-    return ok({ type, bytes: bytes.subarray(start, start + length) });
+    if (this.#pending.length < length) return undefined;
+    return ok({ type, bytes: this.#pending.take(length) });
   }
 }
 
