@@ -1,4 +1,5 @@
 /** `headgate plan --exact`: the best assignment of the moment by a solver, beside what the loop's optimiser says. */
+import { whole } from '../../core/base/slices.ts';
 import { aimOf } from '../../core/decide/aim.ts';
 import { type AssignProblem, assign } from '../../core/decide/assign/index.ts';
 import { makeContext } from '../../core/decide/context.ts';
@@ -36,7 +37,9 @@ const unitBitps = 1e6;
 export async function solveExactly(input: RecordedInput, timeLimitS: number): Promise<ExactView> {
   const { observation, policy, before } = input;
   const network = buildNetwork(observation, policy);
-  const { problem: inBits, groups } = aimOf(makeContext(observation, policy, before, network));
+  const { problem: inBits, groups } = whole(
+    aimOf(whole(makeContext(observation, policy, before, network))),
+  );
   const problem = scaled(inBits);
   const started = performance.now();
   const ours = assign(problem);

@@ -2,7 +2,8 @@
  * Where every group should come in if nothing held it: the whole assignment at once, by the optimiser. The search of
  * a round looks at the groups that this would move first, and `headgate plan --exact` compares it with a solver.
  */
-import { type AssignProblem, assign, type LoadStep } from './assign/index.ts';
+import { eachSliced, type Sliced } from '../base/slices.ts';
+import { type AssignProblem, assignSliced, type LoadStep } from './assign/index.ts';
 import { dominantLink, type Group } from './group.ts';
 import { qualityCosts } from './network.ts';
 import type { Weights } from './policy.ts';
@@ -19,10 +20,11 @@ export interface Aim {
 const stepEnds = [0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.1, 1.5];
 
 /** The assignment problem of a moment: only what comes in by a group's main link is taken to be movable. */
-export function aimOf(context: RailContext): Aim {
+export function* aimOf(context: RailContext): Sliced<Aim> {
   const { network, policy, loads } = context;
   const links = network.links.length;
   const groups = context.groups.filter((group) => group.rate > 0 && isFree(group));
+  yield;
   const home = Int32Array.from(groups, dominantLink);
   const demand = Float64Array.from(groups, (group, i) => group.rate * shareAt(group, home[i]));
   const base = Float64Array.from(loads);
@@ -31,10 +33,10 @@ export function aimOf(context: RailContext): Aim {
     base[at] = Math.max(0, (base[at] ?? 0) - (demand[i] ?? 0));
   }
   const cost = new Float64Array(groups.length * links);
-  for (const [i, group] of groups.entries()) {
+  yield* eachSliced(groups, (group, i) => {
     const perLink = costsOf(group, context);
     for (let l = 0; l < links; l++) cost[i * links + l] = perLink[l] ?? 0;
-  }
+  });
   const sharing = network.port.map((port) => network.port.filter((p) => p === port).length);
   return {
     groups,
@@ -56,10 +58,10 @@ export function aimOf(context: RailContext): Aim {
 }
 
 /** The groups that the best assignment has elsewhere than where they come in. */
-export function misplaced(context: RailContext): ReadonlySet<Group> {
-  const { problem, groups } = aimOf(context);
+export function* misplaced(context: RailContext): Sliced<ReadonlySet<Group>> {
+  const { problem, groups } = yield* aimOf(context);
   if (groups.length === 0) return new Set();
-  const { link } = assign(problem);
+  const { link } = yield* assignSliced(problem);
   return new Set(groups.filter((_, i) => link[i] !== problem.home[i]));
 }
 

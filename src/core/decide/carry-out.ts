@@ -1,3 +1,4 @@
+import { eachSliced, type Sliced } from '../base/slices.ts';
 import { type LinkId, type Ms, ms, type PrefixText } from '../base/units.ts';
 import type { BlockRouting, Observation } from '../model/observation.ts';
 import type { BlockPlan, Plan } from '../model/plan.ts';
@@ -102,18 +103,18 @@ export function withdraw(
 }
 
 /** The state with the accepted proposals in force. */
-export function carryOut(
+export function* carryOut(
   observation: Observation,
   state: State,
   round: readonly Judged[],
   context: RailContext,
   verifications: readonly Verification[],
-): State {
+): Sliced<State> {
   const { network } = context;
   const { at } = observation;
   const accepted = round.filter((entry) => entry.isAccepted);
   if (accepted.length === 0) {
-    const blocks = withNewcomers(state, observation, []);
+    const blocks = yield* withNewcomers(state, observation, []);
     if (blocks === state.plan.blocks) return state;
     return { ...state, plan: { generation: state.plan.generation + 1, at, blocks } };
   }
@@ -140,7 +141,7 @@ export function carryOut(
   const plan: Plan = {
     generation: state.plan.generation + 1,
     at,
-    blocks: withNewcomers(state, observation, planned),
+    blocks: yield* withNewcomers(state, observation, planned),
   };
   return { ...state, plan, blocks, pending, recent };
 }
@@ -149,25 +150,26 @@ export function carryOut(
  * The plan in force with `planned` in it, and every observed block that is nobody else's, unbiased at first. The
  * very blocks of the plan in force where that changes nothing.
  */
-export function withNewcomers(
+export function* withNewcomers(
   state: State,
   observation: Observation,
   planned: readonly BlockPlan[],
-): readonly BlockPlan[] {
+): Sliced<readonly BlockPlan[]> {
   const known = new Set<string>(state.plan.blocks.map((entry) => entry.block));
+  yield;
   const changes = new Map<string, BlockPlan | undefined>();
-  for (const { block, routing } of observation.blocks) {
+  yield* eachSliced(observation.blocks, ({ block, routing }) => {
     const isInvalid = routing?.roa === 'invalid';
     // What a ROA forbids is taken back, also when it was announced before: the aggregate stays.
     if (known.has(block)) {
       if (isInvalid) changes.set(block, undefined);
-      continue;
+      return;
     }
     const isHandsOff = (state.blocks[block]?.handsOffUntil ?? 0) > observation.at;
-    if (isHandsOff || isInvalid || routing?.roa === 'stale') continue;
+    if (isHandsOff || isInvalid || routing?.roa === 'stale') return;
     const reason = 'announced alike on all links';
     changes.set(block, { block, link: undefined, rung: 0, reason });
-  }
+  });
   for (const entry of planned)
     if (!changes.has(entry.block) || changes.get(entry.block)) changes.set(entry.block, entry);
   if (changes.size === 0) return state.plan.blocks;

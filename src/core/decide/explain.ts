@@ -1,3 +1,4 @@
+import { whole } from '../base/slices.ts';
 import type { PrefixText } from '../base/units.ts';
 import type { Observation } from '../model/observation.ts';
 import { describeCongestion } from './congestion.ts';
@@ -72,7 +73,7 @@ export function explain(
   state: State,
 ): Explanation | undefined {
   const network = buildNetwork(observation, policy);
-  const context = makeContext(observation, policy, state, network);
+  const context = whole(makeContext(observation, policy, state, network));
   const group = context.groups.find((candidate) => candidate.blocks.includes(block));
   if (!group) return undefined;
   const stay: Candidate = {

@@ -1,3 +1,4 @@
+import { eachSliced, mapSliced, type Sliced } from '../base/slices.ts';
 import type { LinkId, PrefixText } from '../base/units.ts';
 import type { BlockObservation, BlockRouting, Observation } from '../model/observation.ts';
 import { sharesToArray } from './effects.ts';
@@ -33,13 +34,14 @@ export interface Group {
 }
 
 /** All groups in the order of their names: what the plan holds, and what was observed. */
-export function formGroups(
+export function* formGroups(
   observation: Observation,
   policy: Policy,
   state: State,
   network: Network,
-): Group[] {
+): Sliced<Group[]> {
   const observed = new Map(observation.blocks.map((block) => [block.block as string, block]));
+  yield;
   const planned = new Map(state.plan.blocks.map((block) => [block.block as string, block]));
   const pending = new Map(state.pending.map((entry) => [entry.block as string, entry]));
   const pins = new Map(policy.pins.map((pin) => [pin.block as string, pin.link]));
@@ -53,12 +55,16 @@ export function formGroups(
     if (list) list.push(block);
     else members.set(name, [block]);
   };
-  for (const { block } of observation.blocks) add(block);
-  for (const { block } of state.plan.blocks) if (!observed.has(block)) add(block);
+  yield* eachSliced(observation.blocks, ({ block }) => add(block));
+  yield* eachSliced(state.plan.blocks, ({ block }) => {
+    if (!observed.has(block)) add(block);
+  });
 
   const everywhere = network.links.map(() => true);
   const even = network.links.map(() => 1 / Math.max(1, network.links.length));
-  return [...members].sort(byName).map(([name, list]): Group => {
+  const inOrder = [...members].sort(byName);
+  yield;
+  return yield* mapSliced(inOrder, ([name, list]): Group => {
     if (list.length > 1) list.sort();
     const rule = memberOf.get(list[0] ?? '');
     const lead = latestState(list, state);

@@ -1,3 +1,4 @@
+import { mapSliced, type Sliced, whole } from '../base/slices.ts';
 import type { Observation } from '../model/observation.ts';
 import { carryOut, release, withdraw, withNewcomers } from './carry-out.ts';
 import { makeContext } from './context.ts';
@@ -21,40 +22,52 @@ export { type Decision, initialState, type State } from './state.ts';
  * or carries out none and keeps `decision.held`.
  */
 export function decide(seen: Observation, policy: Policy, before: State): Decision {
-  const observation = inOrder(seen);
+  return whole(decideSliced(seen, policy, before));
+}
+
+/** The same in slices: with ten thousand blocks it takes a hundred milliseconds, and the unit has more to do. */
+export function* decideSliced(seen: Observation, policy: Policy, before: State): Sliced<Decision> {
+  const observation = yield* inOrder(seen);
+  yield;
   const reasons = freezeReasons(observation, policy);
   if (reasons.length > 0) return frozen(observation, policy, before, reasons);
 
-  const { state: judged, verifications } = verify(observation, policy, thawed(before));
+  const { state: judged, verifications } = yield* verify(observation, policy, thawed(before));
   const network = buildNetwork(observation, policy);
+  yield;
   const { state, moves: releases } = release(observation, policy, judged, network);
-  const context = makeContext(observation, policy, state, network);
+  yield;
+  const context = yield* makeContext(observation, policy, state, network);
   const engaged = { ...state, isEngaged: isWorkDue(context, state.isEngaged) };
-  const round = searchMoves({ ...context, state: engaged });
+  const round = yield* searchMoves({ ...context, state: engaged });
 
   const held: State = {
     ...judged,
     isEngaged: engaged.isEngaged,
-    plan: { ...judged.plan, blocks: withNewcomers(judged, observation, []) },
+    plan: { ...judged.plan, blocks: yield* withNewcomers(judged, observation, []) },
   };
-  const next = carryOut(observation, engaged, round, context, verifications);
+  const next = yield* carryOut(observation, engaged, round, context, verifications);
+  const moves = yield* mapSliced(round, (entry) => decidedMoves(entry, context, verifications));
   return {
     plan: next.plan,
-    moves: [...releases, ...round.flatMap((entry) => decidedMoves(entry, context, verifications))],
+    moves: [...releases, ...moves.flat()],
     state: next,
     held,
     verifications,
-    explanations: round.map((entry) => explainProposal(entry, context)),
+    explanations: yield* mapSliced(round, (entry) => explainProposal(entry, context)),
   };
 }
 
 /** Sorted by name throughout: sums of floats depend on their order, and the order of the input must not matter. */
-function inOrder(observation: Observation): Observation {
+function* inOrder(observation: Observation): Sliced<Observation> {
   const links = sorted(observation.links, ({ link }) => link);
-  const blocks = sorted(observation.blocks, ({ block }) => block).map((block) => {
-    const inbound = sorted(block.inbound, ({ link }) => link);
-    return inbound === block.inbound ? block : { ...block, inbound };
-  });
+  const blocks = yield* mapSliced(
+    sorted(observation.blocks, ({ block }) => block),
+    (block) => {
+      const inbound = sorted(block.inbound, ({ link }) => link);
+      return inbound === block.inbound ? block : { ...block, inbound };
+    },
+  );
   return { ...observation, links, blocks };
 }
 

@@ -1,3 +1,4 @@
+import { eachSliced, type Sliced } from '../base/slices.ts';
 import type { RailVerdict } from '../model/plan.ts';
 import { misplaced } from './aim.ts';
 import { expectedShare, spreadShares } from './effects.ts';
@@ -23,13 +24,13 @@ const deadMove = 0.05;
  * The moves of one round: again and again the change of one group that lowers the objective most, as far as the
  * rails let it, each judged with the moves before it in place. Stopped proposals are returned with their reasons.
  */
-export function searchMoves(start: RailContext): readonly Judged[] {
+export function* searchMoves(start: RailContext): Sliced<readonly Judged[]> {
   const judged: Judged[] = [];
   const closed = new Set<string>();
   let context = start;
-  const groups = worthLooking(start);
+  const groups = yield* worthLooking(start);
   for (;;) {
-    const proposals = bestProposals(context, groups, closed);
+    const proposals = yield* bestProposals(context, groups, closed);
     let accepted: Proposal | undefined;
     for (const proposal of proposals) {
       if (judged.length >= patience) break;
@@ -89,11 +90,11 @@ export function candidatesOf(group: Group, context: RailContext): Proposal[] {
 const fewGroups = 500;
 
 /** The groups that the best assignment has elsewhere, and all that are biased, pinned or `best` of something. */
-function worthLooking(context: RailContext): readonly Group[] {
+function* worthLooking(context: RailContext): Sliced<readonly Group[]> {
   const { groups } = context;
   if (groups.length <= fewGroups) return groups;
   // While no work is due nothing else would pass.
-  const elsewhere = context.state.isEngaged ? misplaced(context) : undefined;
+  const elsewhere = context.state.isEngaged ? yield* misplaced(context) : undefined;
   return groups.filter(
     (group) =>
       elsewhere?.has(group) ||
@@ -104,14 +105,14 @@ function worthLooking(context: RailContext): readonly Group[] {
 }
 
 /** The best proposal of each group that has one, best first. */
-function bestProposals(
+function* bestProposals(
   context: RailContext,
   groups: readonly Group[],
   closed: ReadonlySet<string>,
-): Proposal[] {
+): Sliced<Proposal[]> {
   const best: Proposal[] = [];
-  for (const group of groups) {
-    if (closed.has(group.name) || group.isPending || group.rate <= 0) continue;
+  yield* eachSliced(groups, (group) => {
+    if (closed.has(group.name) || group.isPending || group.rate <= 0) return;
     let chosen: Proposal | undefined;
     for (const proposal of candidatesOf(group, context)) {
       if (closed.has(targetKey(proposal))) continue;
@@ -121,7 +122,7 @@ function bestProposals(
       if (!chosen || rank(proposal) > rank(chosen)) chosen = proposal;
     }
     if (chosen) best.push(chosen);
-  }
+  });
   return best.sort((a, b) => {
     const difference = rank(b) - rank(a);
     if (difference !== 0) return difference;

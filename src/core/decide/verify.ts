@@ -1,3 +1,4 @@
+import { eachSliced, type Sliced } from '../base/slices.ts';
 import type { Ms } from '../base/units.ts';
 import type { Observation } from '../model/observation.ts';
 import { type Effects, learnEffect, movedShare } from './effects.ts';
@@ -22,9 +23,9 @@ export interface Verified {
 }
 
 /** Compares settled moves with what came in, teaches the effects, and notes where unbiased blocks come in. */
-export function verify(observation: Observation, policy: Policy, state: State): Verified {
+export function* verify(observation: Observation, policy: Policy, state: State): Sliced<Verified> {
   const { at } = observation;
-  const shares = sharesByBlock(observation);
+  const shares = yield* sharesByBlock(observation);
   const blocks: Record<string, BlockState> = { ...state.blocks };
   const verifications: Verification[] = [];
   const pending: Pending[] = [];
@@ -64,35 +65,37 @@ export function verify(observation: Observation, policy: Policy, state: State): 
     });
   }
 
+  yield;
   const biased = new Set<string>(
     state.plan.blocks.filter(({ link }) => link !== undefined).map(({ block }) => block),
   );
-  for (const [block, seen] of [...shares].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (biased.has(block)) continue;
+  const byName = [...shares].sort(([a], [b]) => (a < b ? -1 : 1));
+  yield* eachSliced(byName, ([block, seen]) => {
+    if (biased.has(block)) return;
     const known = blocks[block] ?? emptyBlockState;
     const changed = known.changes.at(-1);
     // Until the release has settled, the traffic still shows the old bias.
-    if (changed !== undefined && at - changed < policy.rails.settleMs) continue;
+    if (changed !== undefined && at - changed < policy.rails.settleMs) return;
     const baseline = blend(known.baseline, seen);
     if (baseline !== known.baseline) blocks[block] = { ...known, baseline };
-  }
-  for (const block in blocks) {
+  });
+  yield* eachSliced(Object.keys(blocks), (block) => {
     const known = blocks[block];
     if (known) blocks[block] = forget(known, at, 24 * policy.rails.hourMs);
-  }
+  });
   const recent = state.recent.filter((time) => at - time < policy.rails.hourMs);
   return { state: { ...state, blocks, pending, effects, recent }, verifications };
 }
 
-function sharesByBlock(observation: Observation): Map<string, Record<string, number>> {
+function* sharesByBlock(observation: Observation): Sliced<Map<string, Record<string, number>>> {
   const shares = new Map<string, Record<string, number>>();
-  for (const { block, inbound } of observation.blocks) {
+  yield* eachSliced(observation.blocks, ({ block, inbound }) => {
     const total = inbound.reduce((sum, { rate }) => sum + rate, 0);
-    if (total <= 0) continue;
+    if (total <= 0) return;
     const named: Record<string, number> = {};
     for (const { link, rate } of inbound) named[link] = (named[link] ?? 0) + rate / total;
     shares.set(block, named);
-  }
+  });
   return shares;
 }
 

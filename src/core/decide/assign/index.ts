@@ -5,6 +5,7 @@
  * the distance from the optimum is known without a solver.
  */
 import { assert } from '../../base/result.ts';
+import { type Sliced, whole } from '../../base/slices.ts';
 import { choosePriced, type Priced, searchPrices } from './prices.ts';
 import type { Assignment, AssignProblem } from './problem.ts';
 import { improve, roundAt } from './round.ts';
@@ -30,21 +31,26 @@ const closeEnough = 3e-3;
 /** Passes of local improvement. */
 const passes = 12;
 
-export function assign(problem: AssignProblem): Assignment {
+export const assign = (problem: AssignProblem): Assignment => whole(assignSliced(problem));
+
+export function* assignSliced(problem: AssignProblem): Sliced<Assignment> {
   const { home, demand } = problem;
   assert(home.length === demand.length, 'every block has a home or -1');
   const table = layOut(problem);
+  yield;
   const load = new Float64Array(table.links);
   let best = atHome(table);
-  let value = improve(table, best, load, objectiveOf(table, best, load), 2);
-  const { trail, bound } = pricesOf(table, value);
+  let value = yield* improve(table, best, load, objectiveOf(table, best, load), 2);
+  const { trail, bound } = yield* pricesOf(table, value);
   const tries = Math.max(
     2,
     Math.min(trail.length, Math.floor((triesTimesBlocks * table.links) / table.count)),
   );
   for (const price of trail.slice(-tries).reverse()) {
     const rounded = roundAt(table, price);
-    const roundedValue = improve(table, rounded, load, objectiveOf(table, rounded, load), passes);
+    yield;
+    const roundedAt = objectiveOf(table, rounded, load);
+    const roundedValue = yield* improve(table, rounded, load, roundedAt, passes);
     if (roundedValue >= value) continue;
     best = rounded;
     value = roundedValue;
@@ -66,16 +72,17 @@ export function assignmentValue(problem: AssignProblem, link: Int32Array): numbe
 export const loadCost = (problem: AssignProblem, link: number, load: number): number =>
   tableLoadCost(layOut(problem), link, load);
 
-function pricesOf(table: Table, upper: number): Priced {
+function* pricesOf(table: Table, upper: number): Sliced<Priced> {
   const free = new Float64Array(table.links);
-  if (table.count <= smallEnough) return searchPrices(table, free, upper);
+  if (table.count <= smallEnough) return yield* searchPrices(table, free, upper);
   const part = sample(table, sampleSize);
   const link = atHome(part);
   const load = new Float64Array(part.links);
-  const partValue = improve(part, link, load, objectiveOf(part, link, load), passes);
-  const guess = searchPrices(part, free, partValue);
+  const partValue = yield* improve(part, link, load, objectiveOf(part, link, load), passes);
+  const guess = yield* searchPrices(part, free, partValue);
+  yield;
   const { doubtful, settled } = narrow(table, guess.price, sampleSize);
-  const found = searchPrices(doubtful, guess.price, upper - settled);
+  const found = yield* searchPrices(doubtful, guess.price, upper - settled);
   // What is proven is proven on all blocks.
   return { ...found, bound: choosePriced(table, found.price, load) };
 }

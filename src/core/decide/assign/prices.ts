@@ -1,3 +1,4 @@
+import type { Sliced } from '../../base/slices.ts';
 import { loadCost, type Table } from './table.ts';
 
 /**
@@ -15,12 +16,12 @@ export interface Priced {
 const roundsPerLink = 30;
 
 /** The best prices found from `start`. `upper`: the value of some assignment, by which the steps are sized. */
-export function searchPrices(
+export function* searchPrices(
   table: Table,
   start: Float64Array,
   upper: number,
   rounds = roundsPerLink * table.links,
-): Priced {
+): Sliced<Priced> {
   const { links, slope } = table;
   const steepest = slope.at(-1) ?? 0;
   const price = start.slice();
@@ -32,6 +33,7 @@ export function searchPrices(
   let patience = 1;
   let sinceBetter = 0;
   for (let round = 0; round < rounds; round++) {
+    yield;
     const dual = choosePriced(table, price, load);
     if (dual > bound) {
       bound = dual;

@@ -1,3 +1,4 @@
+import type { Sliced } from '../../base/slices.ts';
 import { ascending } from './order.ts';
 import { choosePriced, wantedLoads } from './prices.ts';
 import { loadCost, type Table } from './table.ts';
@@ -124,18 +125,19 @@ function move(
 const smallChange = 1e-4;
 
 /** Moves single blocks, largest first, as long as one move makes it cheaper. In place; `load` and `value` belong to `link`. */
-export function improve(
+export function* improve(
   table: Table,
   link: Int32Array,
   load: Float64Array,
   value: number,
   passes: number,
-): number {
+): Sliced<number> {
   const { count, links, demand, cost } = table;
   const now = new Float64Array(links);
   for (let l = 0; l < links; l++) now[l] = loadCost(table, l, load[l] ?? 0);
   let rest = value;
   for (let pass = 0; pass < passes; pass++) {
+    yield;
     const before = rest;
     for (let i = 0; i < count; i++) {
       const from = link[i] ?? 0;

@@ -1,5 +1,6 @@
 /** What the objective sees beside load: congestion that was told, money that is paid already; and where it aims. */
 import t from 'tap';
+import { whole } from '../../../../src/core/base/slices.ts';
 import { bitps, linkId, ms, prefixText } from '../../../../src/core/base/units.ts';
 import { aimOf, loadSteps, misplaced } from '../../../../src/core/decide/aim.ts';
 import { judgeCongestion } from '../../../../src/core/decide/congestion.ts';
@@ -47,7 +48,7 @@ const policy = (objective: Partial<Policy['objective']> = {}): Policy => {
 };
 
 const contextOf = (observation: Observation, own = policy()) =>
-  makeContext(observation, own, initialState(), buildNetwork(observation, own));
+  whole(makeContext(observation, own, initialState(), buildNetwork(observation, own)));
 
 const wanted = (observation: Observation, own = policy()) =>
   decide(observation, own, initialState()).moves.map(({ to, outcome }) => ({ to, outcome }));
@@ -101,18 +102,18 @@ t.test(
 
 t.test('the aim evens out unequal links, moving no more than that takes', async (t) => {
   const context = contextOf(border(8, 0));
-  const moved = misplaced(context);
+  const moved = whole(misplaced(context));
   t.ok(moved.size >= 3 && moved.size <= 4, `${moved.size} of 8`);
-  t.same(misplaced(contextOf(border(4, 4))).size, 0);
-  t.equal(aimOf(context).groups.length, 8);
+  t.same(whole(misplaced(contextOf(border(4, 4)))).size, 0);
+  t.equal(whole(aimOf(context)).groups.length, 8);
 });
 
 t.test('a link that is down or out of bounds is no aim', async (t) => {
   const down = border(8, 0, { south: { isUp: false } });
-  t.same(misplaced(contextOf(down)).size, 0);
+  t.same(whole(misplaced(contextOf(down))).size, 0);
   const blocks = border(8, 0).blocks.map(({ block }) => block);
   const bound: Policy = { ...policy(), groups: [{ group: 'all', blocks, links: [north] }] };
-  t.same(misplaced(contextOf(border(8, 0), bound)).size, 0);
+  t.same(whole(misplaced(contextOf(border(8, 0), bound))).size, 0);
 });
 
 t.test('the cost of load rises in every step', async (t) => {
@@ -132,7 +133,9 @@ t.test('a large network: the moves of a round are those that the aim has', async
     ...policy(),
     links: policy().links.map(({ link }) => ({ link, capacity: bitps(12.5e9) })),
   };
-  const aimed = new Set([...misplaced(contextOf(observation, own))].map((group) => group.name));
+  const aimed = new Set(
+    [...whole(misplaced(contextOf(observation, own)))].map((group) => group.name),
+  );
   const made = decide(observation, own, initialState()).moves;
   t.ok(made.some(({ outcome }) => outcome === 'pending'));
   t.ok(made.every(({ block, to }) => to === south && aimed.has(block)));

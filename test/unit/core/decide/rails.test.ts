@@ -1,5 +1,6 @@
 /** Each rail bites, and does not bite; the pair differs in the one figure that the rail is about. */
 import t from 'tap';
+import { whole } from '../../../../src/core/base/slices.ts';
 import {
   bitps,
   linkId,
@@ -98,7 +99,7 @@ function judge(rail: string, given: Case): { readonly result: string; readonly r
     ...given.state,
   };
   const network = buildNetwork(observation, policy);
-  const context: RailContext = makeContext(observation, policy, state, network);
+  const context: RailContext = whole(makeContext(observation, policy, state, network));
   const group = context.groups.find((candidate) => candidate.blocks.includes(block));
   if (!group) throw new Error('the block is observed');
   const proposal: Proposal = {
