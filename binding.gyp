@@ -12,6 +12,7 @@
         'native/addon/peer.cc',
         'native/addon/socket.cc',
         'native/addon/wire.cc',
+        'native/core/heavy_table.cc',
         'native/core/network_table.cc',
         'native/core/parse.cc',
         'native/core/pipeline.cc',

@@ -107,7 +107,20 @@ struct hg_network {
   struct hg_network_rtt rtt[HG_NETWORK_LINKS];
 };
 
+/* A session of ours that sends much and has not ended. */
+struct hg_heavy_session {
+  hg_u8 source[16]; /* our host */
+  hg_u8 destination[16];
+  hg_u64 l2_bytes; /* estimated from samples, since it was first among the heaviest; may fall when others push */
+  hg_u16 source_port;
+  hg_u16 destination_port;
+  hg_u8 family;
+  hg_u8 protocol; /* 6 TCP, 17 UDP */
+  hg_u8 reserved[2];
+};
+
 #ifdef __cplusplus
+static_assert(sizeof(hg_heavy_session) == 48);
 static_assert(sizeof(hg_network_rtt) == 8);
 static_assert(sizeof(hg_network) == 96);
 static_assert(sizeof(hg_block_cell) == 32);

@@ -95,6 +95,11 @@ std::vector<Record> records() {
        {HG_FIELD(hg_network, prefix), HG_FIELD(hg_network, host), HG_FIELD(hg_network, resolver),
         HG_FIELD(hg_network, resolver_votes), HG_FIELD(hg_network, sessions), HG_FIELD(hg_network, family),
         HG_FIELD(hg_network, resolver_family), HG_FIELD(hg_network, rtt)}},
+      {"heavy_session",
+       sizeof(hg_heavy_session),
+       {HG_FIELD(hg_heavy_session, source), HG_FIELD(hg_heavy_session, destination), HG_FIELD(hg_heavy_session, l2_bytes),
+        HG_FIELD(hg_heavy_session, source_port), HG_FIELD(hg_heavy_session, destination_port),
+        HG_FIELD(hg_heavy_session, family), HG_FIELD(hg_heavy_session, protocol)}},
   };
 }
 

@@ -132,6 +132,13 @@ Napi::Value engine_networks(const Napi::CallbackInfo& info) {
   return bytes_of(info.Env(), engine->networks());
 }
 
+// engineHeaviest(handle) -> the sessions of ours that send most: records of abi/engine.h
+Napi::Value engine_heaviest(const Napi::CallbackInfo& info) {
+  const Engine* const engine = engine_of(info);
+  if (engine == nullptr) return misused(info.Env(), "engineHeaviest(handle)");
+  return bytes_of(info.Env(), engine->heaviest());
+}
+
 Napi::Value engine_findings(const Napi::CallbackInfo& info) {
   const Engine* const engine = engine_of(info);
   if (engine == nullptr) return misused(info.Env(), "engineFindings(handle)");
@@ -210,6 +217,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));
+  exports.Set("engineHeaviest", Napi::Function::New<engine_heaviest>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("engineWires", Napi::Function::New<engine_wires>(env));
   exports.Set("portFacts", Napi::Function::New<port_facts>(env));

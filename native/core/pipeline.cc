@@ -76,7 +76,7 @@ struct Pipeline::Work {
 };
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, counts, traffic, tcp, rtt, block_rtt, destination, rests, end;
+  size_t sessions, recent, resolvers, networks, heavy, counts, traffic, tcp, rtt, block_rtt, destination, rests, end;
 };
 
 Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
@@ -92,6 +92,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.recent = take(RecentSegments::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
   at.networks = take(NetworkTable::bytes(settings.network_slots));
+  at.heavy = take(HeavyTable::kBytes);
   at.counts = take(sizeof(PipelineCounts));
   at.traffic = take((settings.blocks + 1ull) * columns * sizeof(hg_traffic));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
@@ -114,7 +115,8 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
                 static_cast<uint8_t*>(memory) + layout(settings).rests, settings.session_slots),
       recent_(static_cast<uint8_t*>(memory) + layout(settings).recent),
       resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots),
-      networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots) {
+      networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots),
+      heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
@@ -183,6 +185,7 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
   add(counts_->network[1], sums.network[6]);
   add(counts_->network[2], sums.network[0]);
   count_samples(packets, work, samples);
+  for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(packets[i], work[i]);
   for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], tables);
 }
 
@@ -367,6 +370,17 @@ HG_RARE void Pipeline::note_rtt(const Packet& packet, const Work& work, uint32_t
   const Places& at = work.places;
   if (at.network != 0)
     networks_.note_rtt(packet.data + at.network_offset, at.network, work.link, rtt_us, settings_.hash_key);
+}
+
+// One packet of many that stands for the others, where a session of ours sends it.
+HG_RARE void Pipeline::note_heavy(const Packet& packet, const Work& work) {
+  const Places& at = work.places;
+  const bool is_session = at.protocol == kProtocolTcp || at.protocol == kProtocolUdp;
+  if (packet.direction != Direction::Outbound || work.block == HG_NONE || work.other_block != HG_NONE) return;
+  if (at.network == 0 || at.ports_offset == kNowhere || !is_session) return;
+  heavy_.note(packet.data + at.network_offset, at.network, at.protocol, packet.data + at.ports_offset,
+              work.is_tracked ? work.tag : SessionTag{}, on_wire(packet) * kHeavyEvery, settings_.hash_key,
+              static_cast<uint32_t>(packet.time_ns / 1'000'000));
 }
 
 // A session that begins before our eyes, with a host that is not ours.

@@ -12,6 +12,7 @@
 
 #include "../abi/records.h"
 #include "attribute.h"
+#include "heavy_table.h"
 #include "histogram.h"
 #include "mark.h"
 #include "network_table.h"
@@ -120,6 +121,7 @@ class Pipeline {
   SessionTable& sessions() { return sessions_; }
   ResolverTable& resolvers() { return resolvers_; }
   NetworkTable& networks() { return networks_; }
+  const HeavyTable& heaviest() const { return heavy_; }
 
  private:
   struct Places;
@@ -156,6 +158,7 @@ class Pipeline {
   void note_session(const Packet& packet, const Work& work, uint32_t now_ms);
   void note_rtt(const Packet& packet, const Work& work, uint32_t rtt_us);
   void record(const Packet& packet, const Work& work, const Tracked& tracked);
+  void note_heavy(const Packet& packet, const Work& work);
   void count_samples(const Packet* packets, const Work* work, const Samples& samples);
   static uint8_t choose(const Packet& packet, const Work& work, const Tables& tables);
   void mark(Packet& packet, const Work& work, const Tables& tables);
@@ -167,6 +170,7 @@ class Pipeline {
   RecentSegments recent_;
   ResolverTable resolvers_;
   NetworkTable networks_;
+  HeavyTable heavy_;
   PipelineCounts* counts_;
   hg_traffic* traffic_;
   hg_tcp_counts* tcp_;

@@ -59,6 +59,15 @@ hg_rtt_counts summarise(const RttHistogram& histogram) {
 
 // Of one wire; TypeScript reads them once a cycle.
 constexpr size_t kNetworksTold = 2048;
+constexpr size_t kHeaviestTold = 1024;
+
+// The first `most` by what `is_more` compares, in any order.
+template <typename T, typename IsMore>
+void keep_most(std::vector<T>* all, size_t most, IsMore is_more) {
+  if (all->size() <= most) return;
+  std::nth_element(all->begin(), all->begin() + static_cast<ptrdiff_t>(most), all->end(), is_more);
+  all->resize(most);
+}
 
 // The octets of an address that is kept as two words, IPv4 in the low one.
 void write_address(uint8_t* at, const uint64_t* words, uint8_t family) {
@@ -311,11 +320,7 @@ std::vector<hg_network> Engine::networks() const {
   std::vector<hg_network> all;
   for (const auto& member : members_) {
     std::vector<Network> own = member->wire->networks();
-    if (own.size() > kNetworksTold) {
-      std::nth_element(own.begin(), own.begin() + kNetworksTold, own.end(),
-                       [](const Network& a, const Network& b) { return a.sessions > b.sessions; });
-      own.resize(kNetworksTold);
-    }
+    keep_most(&own, kNetworksTold, [](const Network& a, const Network& b) { return a.sessions > b.sessions; });
     for (const Network& each : own) {
       hg_network record = {};
       const uint64_t prefix[2] = {each.family == 6 ? each.prefix : 0, each.family == 4 ? each.prefix : 0};
@@ -328,6 +333,26 @@ std::vector<hg_network> Engine::networks() const {
       record.resolver_family = each.resolver_family;
       for (unsigned i = 0; i < HG_NETWORK_LINKS; i++)
         record.rtt[i] = {each.rtt[i].rtt_us, each.rtt[i].samples, each.rtt[i].link, 0};
+      all.push_back(record);
+    }
+  }
+  return all;
+}
+
+std::vector<hg_heavy_session> Engine::heaviest() const {
+  std::vector<hg_heavy_session> all;
+  for (const auto& member : members_) {
+    std::vector<HeavySession> own = member->wire->heaviest();
+    keep_most(&own, kHeaviestTold, [](const HeavySession& a, const HeavySession& b) { return a.bytes > b.bytes; });
+    for (const HeavySession& each : own) {
+      hg_heavy_session record = {};
+      write_address(record.source, each.source, each.family);
+      write_address(record.destination, each.destination, each.family);
+      record.l2_bytes = each.bytes;
+      record.source_port = each.source_port;
+      record.destination_port = each.destination_port;
+      record.family = each.family;
+      record.protocol = each.protocol;
       all.push_back(record);
     }
   }

@@ -60,6 +60,8 @@ class Engine {
   std::vector<hg_resolver> resolvers() const;
   // Those that most sessions are with, at most kNetworksTold of each wire.
   std::vector<hg_network> networks() const;
+  // Those of ours that send most, at most kHeaviestTold of each wire.
+  std::vector<hg_heavy_session> heaviest() const;
   // One record for each wire, in the order of open().
   std::vector<hg_wire_counts> wire_counts() const;
   // What opening changed or noticed, for the log.

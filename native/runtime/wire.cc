@@ -90,6 +90,19 @@ void Wire::copy_tables(uint64_t now_ns) {
   };
   copy(pipeline_->resolvers().table(), resolvers_);
   copy(pipeline_->networks().table(), networks_);
+  const std::lock_guard lock(copy_);
+  heaviest_.clear();
+  for (size_t i = 0; i < HeavyTable::slots(); i++) {
+    const HeavySession& at = pipeline_->heaviest().at(i);
+    if (at.bytes == 0) continue;
+    const Session* session = at.tag.hash == 0 ? nullptr : pipeline_->sessions().find(at.tag);
+    if (session == nullptr || session->state != SessionState::Closed) heaviest_.push_back(at);
+  }
+}
+
+std::vector<HeavySession> Wire::heaviest() const {
+  const std::lock_guard lock(copy_);
+  return heaviest_;
 }
 
 std::vector<Network> Wire::networks() const {

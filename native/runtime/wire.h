@@ -52,6 +52,7 @@ class Wire {
   // The pipeline's tables that move while packets pass: copied by the wire's thread, about a second old.
   std::vector<Resolver> resolvers() const;
   std::vector<Network> networks() const;
+  std::vector<HeavySession> heaviest() const;
   uint64_t sessions_occupied() const { return sessions_occupied_.load(std::memory_order_relaxed); }
 
  protected:
@@ -90,6 +91,7 @@ class Wire {
   mutable std::mutex copy_;
   std::vector<Resolver> resolvers_;
   std::vector<Network> networks_;
+  std::vector<HeavySession> heaviest_;
   std::atomic<uint64_t> sessions_occupied_{0};
 };
 

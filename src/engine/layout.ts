@@ -136,5 +136,17 @@ export const layout = {
         rtt: [64, 32],
       },
     },
+    heavy_session: {
+      bytes: 48,
+      fields: {
+        source: [0, 16],
+        destination: [16, 16],
+        l2_bytes: [32, 8],
+        source_port: [40, 2],
+        destination_port: [42, 2],
+        family: [44, 1],
+        protocol: [45, 1],
+      },
+    },
   },
 } as const;

@@ -1,5 +1,5 @@
 import type { LinkId, PrefixText } from '../core/base/units.ts';
-import type { Driver, EngineSnapshot, NetworkCount, WireCount } from './snapshot.ts';
+import type { Driver, EngineSnapshot, HeavySession, NetworkCount, WireCount } from './snapshot.ts';
 
 /** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
 export type Place = 'inside' | 'link';
@@ -66,6 +66,8 @@ export interface WireEngine {
   wireStates(): ReadonlyArray<Pick<WireCount, 'wire' | 'state'>>;
   /** The foreign networks that most sessions are with, about a second old; at most 2048 of each wire. */
   networks(): readonly NetworkCount[];
+  /** The sessions of ours that send most and have not ended, about a second old; at most 1024 of each wire. */
+  heaviest(): readonly HeavySession[];
   /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */
   readonly findings: readonly string[];
   /** Ends the packet loops, restores the ports. Twice is harmless. */

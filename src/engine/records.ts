@@ -6,6 +6,7 @@ import type {
   BlockCount,
   DestinationCount,
   Driver,
+  HeavySession,
   NetworkCount,
   PathCount,
   RttCount,
@@ -293,6 +294,24 @@ export function readNetworks(
         link === undefined || sampled.samples === 0 ? [] : [{ link, ...sampled }],
       ),
       ...(votes === 0 ? {} : { resolver: { address: resolver, votes } }),
+    };
+  });
+}
+
+/** Several wires may see one session: their records stand side by side. */
+export function readHeaviest(buffer: ArrayBuffer): HeavySession[] {
+  const { heavy_session: heavy } = records;
+  const { fields } = heavy;
+  return map(buffer, heavy.bytes, (record) => {
+    const addressOf = (field: Field) =>
+      formatAddress(record.bytes(field, record.u8(fields.family) === 4 ? 4 : 16));
+    return {
+      protocol: record.u8(fields.protocol) === 17 ? 'udp' : 'tcp',
+      source: addressOf(fields.source),
+      sourcePort: record.u16(fields.source_port),
+      destination: addressOf(fields.destination),
+      destinationPort: record.u16(fields.destination_port),
+      l2Bytes: record.u64(fields.l2_bytes),
     };
   });
 }

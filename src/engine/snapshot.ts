@@ -119,6 +119,18 @@ export interface NetworkCount {
   readonly resolver?: { readonly address: string; readonly votes: number };
 }
 
+/** A session of ours that sends much and has not ended, as far as the wires saw. */
+export interface HeavySession {
+  readonly protocol: 'tcp' | 'udp';
+  /** Our host. */
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+  /** Cumulative, estimated from samples; falls where others push it out of its place. */
+  readonly l2Bytes: number;
+}
+
 /** Cumulative counters at one instant. Differences of two snapshots are samples. */
 export interface EngineSnapshot {
   /** Monotonic clock of the machine, milliseconds. */

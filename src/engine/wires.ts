@@ -12,6 +12,7 @@ import {
   type NativeSnapshot,
   readBlockCells,
   readDestinations,
+  readHeaviest,
   readLinks,
   readNetworks,
   readPipeline,
@@ -23,6 +24,7 @@ import { Slots } from './slots.ts';
 import type {
   Driver,
   EngineSnapshot,
+  HeavySession,
   LinkCount,
   NetworkCount,
   TrafficCount,
@@ -49,6 +51,7 @@ interface Native {
   engineSnapshot(handle: Handle): NativeSnapshot;
   engineWires(handle: Handle): ArrayBuffer;
   engineNetworks(handle: Handle): ArrayBuffer;
+  engineHeaviest(handle: Handle): ArrayBuffer;
   engineFindings(handle: Handle): readonly string[];
   engineClose(handle: Handle): void;
 }
@@ -186,6 +189,10 @@ class Wires implements WireEngine {
   networks(): readonly NetworkCount[] {
     const buffer = machine(() => this.#native.engineNetworks(this.#handle));
     return readNetworks(buffer, (index) => this.#links.name(index));
+  }
+
+  heaviest(): readonly HeavySession[] {
+    return readHeaviest(machine(() => this.#native.engineHeaviest(this.#handle)));
   }
 
   close(): void {

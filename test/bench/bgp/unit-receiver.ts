@@ -72,6 +72,7 @@ const parts: Parts = {
     snapshot,
     wireStates: () => [],
     networks: () => [],
+    heaviest: () => [],
     findings: [],
     close: silent,
   }),

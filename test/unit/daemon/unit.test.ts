@@ -96,6 +96,7 @@ ${more}`;
         });
       },
       networks: () => [],
+      heaviest: () => [],
       findings: [],
       close: () => order.push('engine'),
     }),
