@@ -1,5 +1,6 @@
 /** What each block carried, by 5-minute sample, and added up over any time. Pure but for the meter's own sums. */
 import type { BlockUsageView } from '../control/index.ts';
+import { eachSliced, type Sliced } from '../core/base/slices.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
@@ -65,19 +66,23 @@ export class BlockMeter {
 }
 
 /** Octets that a wire counted between two snapshots; a counter that went back was started anew. */
-export function countedBetween(earlier: EngineSnapshot, later: EngineSnapshot): BlockBytes {
+export function* countedBetween(
+  earlier: EngineSnapshot,
+  later: EngineSnapshot,
+): Sliced<BlockBytes> {
   const key = (count: EngineSnapshot['blocks'][number]) =>
     `${count.block} ${count.link ?? ''} ${count.direction}`;
-  const before = new Map(earlier.blocks.map((count) => [key(count), count.l2Bytes]));
+  const before = new Map<string, number>();
+  yield* eachSliced(earlier.blocks, (count) => before.set(key(count), count.l2Bytes));
   const sums = new Map<string, { inbound: number; outbound: number }>();
-  for (const count of later.blocks) {
+  yield* eachSliced(later.blocks, (count) => {
     const then = before.get(key(count)) ?? 0;
     const grown = count.l2Bytes >= then ? count.l2Bytes - then : count.l2Bytes;
-    if (grown === 0) continue;
+    if (grown === 0) return;
     const sum = sums.get(count.block) ?? { inbound: 0, outbound: 0 };
     sum[count.direction] += grown;
     sums.set(count.block, sum);
-  }
+  });
   return sums;
 }
 

@@ -1,21 +1,22 @@
 import { type Prefix, prefixOf } from '../core/base/prefix.ts';
+import type { Sliced } from '../core/base/slices.ts';
 import { asn } from '../core/base/units.ts';
 import type { Desired } from '../core/bgp/announcement.ts';
-import { announcementsFor } from '../core/bgp/steering.ts';
+import { announcementsSliced } from '../core/bgp/steering.ts';
 import type { BlockPlan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { ladderOf, steeredLinksOf } from './configure.ts';
 import type { OriginCheck } from './origin.ts';
 
 /** What every router is to hear for a plan, by links that are up. Blocks that are not in it are withdrawn. */
-export function desiredOf(
+export function* desiredOf(
   settings: Settings,
   blocks: readonly BlockPlan[],
   down: ReadonlySet<string>,
   origin: Pick<OriginCheck, 'allows'> | undefined,
-): Desired {
+): Sliced<Desired> {
   const { floor } = settings.steering;
-  return announcementsFor({
+  return yield* announcementsSliced({
     asn: asn(settings.asn),
     links: steeredLinksOf(settings, (link) => !down.has(link)),
     blocks,

@@ -1,6 +1,8 @@
 /** What the audit log is told of a unit's life: commands, reloads, and every announcement with who and why. */
+
 import type { Act, AuditEvent, AuditHead, AuditLog } from '../control/index.ts';
-import type { Announcement, Desired } from '../core/bgp/announcement.ts';
+import { eachSliced, type Sliced } from '../core/base/slices.ts';
+import { type Announcement, type Desired, isSameAnnouncement } from '../core/bgp/announcement.ts';
 import type { Plan } from '../core/model/plan.ts';
 
 /** Changes told one by one in a record; of more it has the number. */
@@ -64,8 +66,8 @@ export class Diary {
   }
 
   /** What the speaker is to announce from now on; the same as before is nothing to tell. */
-  announced(desired: Desired, plan: Plan | undefined, mode: string): void {
-    const changes = announcementChanges(this.#desired, desired, plan);
+  *announced(desired: Desired, plan: Plan | undefined, mode: string): Sliced<void> {
+    const changes = yield* announcementChanges(this.#desired, desired, plan);
     this.#desired = desired;
     if (changes.length === 0) return;
     this.#write({
@@ -89,26 +91,39 @@ export class Diary {
 }
 
 /** From one desired state to the next, by router and prefix. */
-export function announcementChanges(
+export function* announcementChanges(
   before: Desired,
   after: Desired,
   plan: Plan | undefined,
-): readonly AnnouncementChange[] {
-  const reasons = new Map((plan?.blocks ?? []).map(({ block, reason }) => [block, reason]));
+): Sliced<readonly AnnouncementChange[]> {
   const routers = [...new Set([...before.keys(), ...after.keys()])].sort();
-  return routers.flatMap((router) => {
-    const had = byPrefix(before.get(router));
-    const has = byPrefix(after.get(router));
-    const prefixes = [...new Set([...had.keys(), ...has.keys()])].sort();
-    return prefixes.flatMap((prefix): readonly AnnouncementChange[] => {
-      const [old, now] = [had.get(prefix), has.get(prefix)];
-      if (JSON.stringify(old) === JSON.stringify(now)) return [];
-      const change = !now ? 'withdrawn' : old ? 'changed' : 'announced';
-      const why = reasons.get(prefix);
-      return [{ router, prefix, change, ...(why === undefined ? {} : { why }) }];
+  const found: Omit<AnnouncementChange, 'why'>[] = [];
+  for (const router of routers) {
+    // What has gone remains of what was there.
+    const gone = new Map<string, Announcement>();
+    yield* eachSliced(before.get(router) ?? [], (old) => gone.set(old.prefix, old));
+    yield* eachSliced(after.get(router) ?? [], (now) => {
+      const { prefix } = now;
+      const old = gone.get(prefix);
+      gone.delete(prefix);
+      if (!old) found.push({ router, prefix, change: 'announced' });
+      else if (!isSameAnnouncement(old, now)) found.push({ router, prefix, change: 'changed' });
     });
+    for (const prefix of gone.keys()) found.push({ router, prefix, change: 'withdrawn' });
+  }
+  yield;
+  if (found.length === 0) return [];
+  const reasons = new Map<string, string>();
+  yield* eachSliced(plan?.blocks ?? [], ({ block, reason }) => reasons.set(block, reason));
+  return found.sort(byRouterAndPrefix).map((change) => {
+    const why = reasons.get(change.prefix);
+    return { ...change, ...(why === undefined ? {} : { why }) };
   });
 }
 
-const byPrefix = (announcements: readonly Announcement[] = []) =>
-  new Map(announcements.map((announcement) => [announcement.prefix, announcement]));
+type Place = Pick<AnnouncementChange, 'router' | 'prefix'>;
+
+function byRouterAndPrefix(a: Place, b: Place): number {
+  if (a.router !== b.router) return a.router < b.router ? -1 : 1;
+  return a.prefix < b.prefix ? -1 : 1;
+}

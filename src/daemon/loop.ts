@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Result } from '../core/base/result.ts';
 import { err, ok } from '../core/base/result.ts';
+import type { Sliced } from '../core/base/slices.ts';
 import { ms, type PrefixText } from '../core/base/units.ts';
 import { withdraw } from '../core/decide/carry-out.ts';
-import { type Decision, decide, type Policy, type State } from '../core/decide/index.ts';
+import { type Decision, decideSliced, type Policy, type State } from '../core/decide/index.ts';
 import { type Division, redivide } from '../core/decide/regroup.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { Observation } from '../core/model/observation.ts';
@@ -112,10 +113,8 @@ export class Loop {
   }
 
   /** Decides on one observation and, as the mode allows, acts. */
-  turn(observation: Observation): Cycle {
-    const before = this.#state;
-    const policy = this.#policy;
-    const decision = decide(observation, policy, before);
+  *turn(observation: Observation): Sliced<Cycle> {
+    const { before, policy, decision } = yield* this.#decide(observation);
     const isCarriedOut = this.#mode === 'control' && !this.#isWithdrawn;
     this.#cycles++;
     this.#noteOutcomes(decision);
@@ -190,6 +189,15 @@ export class Loop {
     this.#policy = policy;
     this.#proposal = undefined;
     this.#act(this.#last?.observation);
+  }
+
+  *#decide(observation: Observation): Sliced<Pick<Cycle, 'before' | 'policy' | 'decision'>> {
+    for (;;) {
+      const [before, policy] = [this.#state, this.#policy];
+      const decision = yield* decideSliced(observation, policy, before);
+      // Unless a command or a reload came between the slices: what was decided then no longer holds.
+      if (this.#state === before && this.#policy === policy) return { before, policy, decision };
+    }
   }
 
   #carryOut(decision: Decision, observation: Observation | undefined, outcome?: 'approved'): void {

@@ -1,5 +1,6 @@
 /** Takes the wires' counters in: the window that is decided by, the billed samples, and what each block carried. */
 import { HeadgateError } from '../core/base/error.ts';
+import { type Sliced, whole } from '../core/base/slices.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
@@ -61,6 +62,11 @@ export class Metering {
   }
 
   measure(): void {
+    whole(this.measureSliced());
+  }
+
+  /** The window and the samples have it at once; what each block carried is added up in slices. */
+  *measureSliced(): Sliced<void> {
     const all = this.#snapshotAll();
     if (!all) return;
     const { clock, components, last } = this.#options;
@@ -70,19 +76,23 @@ export class Metering {
     this.#takenMs = clock.now();
     const at = clock.wall();
     components.history.addUsage(this.#usage.advance(all, at));
-    const seen = last();
-    if (before)
-      this.#meterBlocks(countedBetween(before, snapshot), at, seen ? coverageOf(seen) : 0);
+    const from = this.#blocksUntil;
     this.#blocksUntil = at;
+    yield;
+    const seen = last();
+    const coverage = seen ? coverageOf(seen) : 0;
+    yield;
+    if (before)
+      this.#meterBlocks(yield* countedBetween(before, snapshot), from ?? at, at, coverage);
   }
 
   /** Without wires, what the blocks carried is what was observed; at most `longestMs` of it at a time. */
   measureObserved(observation: Observation, longestMs: number): void {
     const { at } = observation;
     const stretchMs = Math.min(at - (this.#blocksUntil ?? at), longestMs);
-    this.#blocksUntil = at - stretchMs;
-    this.#meterBlocks(carriedIn(observation, stretchMs), at, coverageOf(observation));
     this.#blocksUntil = at;
+    const carried = carriedIn(observation, stretchMs);
+    this.#meterBlocks(carried, at - stretchMs, at, coverageOf(observation));
   }
 
   /** Measures at each boundary of the billed samples, so that none of them has a share of its neighbour's bytes. */
@@ -113,8 +123,8 @@ export class Metering {
     if (rest) this.#options.components.history.addBlockSample(rest);
   }
 
-  #meterBlocks(bytes: BlockBytes, at: number, coverage: number): void {
-    const sample = this.#blocks.add(bytes, this.#blocksUntil ?? at, at, coverage);
+  #meterBlocks(bytes: BlockBytes, from: number, at: number, coverage: number): void {
+    const sample = this.#blocks.add(bytes, from, at, coverage);
     if (sample) this.#options.components.history.addBlockSample(sample);
   }
 

@@ -1,4 +1,5 @@
 /** Merges what the sources measured to one observation. Pure: the same samples give the same observation. */
+import { eachSliced, mapSliced, type Sliced, whole } from '../core/base/slices.ts';
 import { type Bitps, bitps, type LinkId, ms, type PrefixText } from '../core/base/units.ts';
 import type { Direction } from '../core/model/link.ts';
 import type {
@@ -40,16 +41,18 @@ export interface ObserveInput {
  * Where several sources measure one thing, the wire comes first: it sees every packet and is of the moment.
  * Then the routers' counters, then flow exports.
  */
-export function observe(input: ObserveInput): Observation {
+export const observe = (input: ObserveInput): Observation => whole(observeSliced(input));
+
+export function* observeSliced(input: ObserveInput): Sliced<Observation> {
   const { at, settings, wire } = input;
-  const deltas = wire && differences(wire.earlier, wire.later);
+  const deltas = wire && (yield* differences(wire.earlier, wire.later));
   const isInline = settings.wires.length > 0;
   const exported = isInline ? undefined : exportedByBlock(input.flows);
   return {
     at: ms(at),
     intervalMs: ms(deltas?.elapsedMs ?? input.flows?.elapsedMs ?? 0),
     links: settings.links.map((link) => judgeAll(input, observeLink(input, link, deltas), deltas)),
-    blocks: settings.blocks.map(({ prefix }) =>
+    blocks: yield* mapSliced(settings.blocks, ({ prefix }) =>
       exported ? observeExported(input, prefix, exported) : observeBlock(input, prefix, deltas),
     ),
   };
@@ -276,19 +279,23 @@ function ratesByLink(
 const rate = (bytes: number, { elapsedMs }: Pick<Differences, 'elapsedMs'>) =>
   bitps((bytes * 8000) / elapsedMs);
 
-function differences(earlier: EngineSnapshot, later: EngineSnapshot): Differences | undefined {
+function* differences(
+  earlier: EngineSnapshot,
+  later: EngineSnapshot,
+): Sliced<Differences | undefined> {
   const elapsedMs = later.monotonicMs - earlier.monotonicMs;
   if (elapsedMs <= 0) return undefined;
   const linksBefore = new Map(earlier.links.map((count) => [count.link, count]));
-  const blocksBefore = new Map(earlier.blocks.map((count) => [blockKey(count), count.l2Bytes]));
+  const blocksBefore = new Map<string, number>();
+  yield* eachSliced(earlier.blocks, (count) => blocksBefore.set(blockKey(count), count.l2Bytes));
   const blocks = new Map<PrefixText, BlockDifference[]>();
-  for (const count of later.blocks) {
+  yield* eachSliced(later.blocks, (count) => {
     const bytes = grown(count.l2Bytes, blocksBefore.get(blockKey(count)));
     const entry = { link: count.link, direction: count.direction, bytes };
     const entries = blocks.get(count.block);
     if (entries) entries.push(entry);
     else blocks.set(count.block, [entry]);
-  }
+  });
   const wiresBefore = new Map(earlier.wires.map((count) => [count.wire, count]));
   return {
     elapsedMs,

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HeadgateError } from '../core/base/error.ts';
+import { jsonSliced } from '../core/base/json-slices.ts';
+import type { Sliced } from '../core/base/slices.ts';
 import type { Cycle, CycleInput } from '../history/index.ts';
 
 export interface RecorderOptions {
@@ -36,9 +38,12 @@ export class Recorder {
     }
   }
 
-  write({ observation, policy, before, mode, isCarriedOut }: Cycle): void {
+  *writeSliced({ observation, policy, before, mode, isCarriedOut }: Cycle): Sliced<void> {
     const input: CycleInput = { observation, policy, before, mode, isCarriedOut };
-    const line = Buffer.from(`${JSON.stringify(input)}\n`);
+    const texts: string[] = [];
+    yield* jsonSliced(input, (text) => texts.push(text));
+    const line = Buffer.from(`${texts.join('')}\n`);
+    yield;
     try {
       if (this.#bytes > 0 && this.#bytes + line.length > this.#options.bytesMax) this.#rotate();
       if (this.#file === undefined) this.#open();

@@ -1,4 +1,5 @@
 import { covers, prefixOf } from '../core/base/prefix.ts';
+import { eachSliced, type Sliced } from '../core/base/slices.ts';
 import { asn, type LinkId, type PrefixText, type RouterId } from '../core/base/units.ts';
 import { type SeenRoute, steeredByOthers } from '../core/bgp/hands-off.ts';
 import type { BlockRouting } from '../core/model/observation.ts';
@@ -14,51 +15,51 @@ import { peeringsOf } from './configure.ts';
 import type { OriginCheck } from './origin.ts';
 
 /** What the routers say about our blocks, for the rails. Blocks that they say nothing of are left out. */
-export function readRouting(
+export function* readRouting(
   settings: Settings,
   speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'>,
   withheld: ReadonlySet<PrefixText>,
   origin?: OriginCheck,
   accepts?: Accepts,
-): ReadonlyMap<PrefixText, BlockRouting> {
+): Sliced<ReadonlyMap<PrefixText, BlockRouting>> {
   const routers = speaker.sessions().map((session) => session.router);
-  const carried = carriedOn(
+  const carried = yield* carriedOn(
     settings,
     new Map(routers.map((router) => [router, speaker.announced(router)])),
     accepts,
   );
-  const foreign = foreignReasons(settings, speaker.ownRoutes());
+  const foreign = yield* foreignReasons(settings, speaker.ownRoutes());
   const routing = new Map<PrefixText, BlockRouting>();
-  for (const { prefix } of settings.blocks) {
+  yield* eachSliced(settings.blocks, ({ prefix }) => {
     const links = carried.get(prefix);
     const reason = foreign.get(prefix);
     const isWithheld = withheld.has(prefix);
-    if (reason === undefined && !isWithheld && !links && !origin) continue;
+    if (reason === undefined && !isWithheld && !links && !origin) return;
     routing.set(prefix, {
       ...(reason === undefined ? {} : { isForeign: true, foreignReason: reason }),
       ...(isWithheld ? { isWithheld } : {}),
       ...(links ? { carriedOn: links } : {}),
       ...origin?.of(prefix),
     });
-  }
+  });
   return routing;
 }
 
 /** By block: how somebody else steers it. Looks only at blocks that some route lies in. */
-export function foreignReasons(
+export function* foreignReasons(
   { asn: own, blocks, steering }: Settings,
   routes: readonly SeenRoute[],
-): ReadonlyMap<PrefixText, string> {
+): Sliced<ReadonlyMap<PrefixText, string>> {
   const policy = { localAsn: asn(own), foreign: steering.foreign };
   const reasons = new Map<PrefixText, string>();
   if (routes.length === 0) return reasons;
   const seen = routes.map((route) => ({ route, prefix: prefixOf(route.prefix) }));
-  for (const { prefix: text } of blocks) {
+  yield* eachSliced(blocks, ({ prefix: text }) => {
     const block = prefixOf(text);
     const within = seen.filter(({ prefix }) => covers(block, prefix)).map(({ route }) => route);
     const reason = within.length > 0 ? steeredByOthers(block, within, policy) : undefined;
     if (reason !== undefined) reasons.set(text, reason);
-  }
+  });
   return reasons;
 }
 
@@ -82,20 +83,20 @@ export function linksCut({ links }: Settings, station: BmpStation): ReadonlySet<
 }
 
 /** By block that we announce: the links whose routers really carry it. */
-export function carriedOn(
+export function* carriedOn(
   { links }: Settings,
   announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>,
   accepts?: Accepts,
-): ReadonlyMap<PrefixText, readonly LinkId[]> {
+): Sliced<ReadonlyMap<PrefixText, readonly LinkId[]>> {
   const carried = new Map<PrefixText, LinkId[]>();
   for (const [router, routes] of announced) {
     const own = links.filter((link) => link.router === router).map((link) => link.name);
-    for (const { announcement, state, reason } of routes) {
+    yield* eachSliced(routes, ({ announcement, state, reason }) => {
       const known = carried.get(announcement.prefix) ?? [];
       const isTold = state === 'sent' || reason === waitsForInterval;
       const isCarried = isTold && accepts?.(router, announcement.prefix) !== false;
       carried.set(announcement.prefix, isCarried ? [...known, ...own] : known);
-    }
+    });
   }
   return carried;
 }

@@ -1,19 +1,24 @@
+import type { Sliced } from '../core/base/slices.ts';
 import type { Clock } from './clock.ts';
 
-/** A piece of work that holds the event loop as long as it takes. */
-export type Step = () => void;
+/** Longest time, ms, that a step holds the event loop at once. The speaker's turns may come on top of it. */
+const sliceMs = 5;
+
+/** A piece of work in slices: what must not come apart has no `yield` in it. */
+export type Step = () => Sliced<void>;
 
 /**
- * Work cut into steps, in the order given, one per round of the event loop: between two of them timers, sockets and
- * whoever asks have their turn. What must not come apart is one step.
+ * Work in steps, in the order given, each as many rounds of the event loop as it needs: between two slices timers,
+ * sockets and whoever asks have their turn.
  */
 export class Steps {
-  readonly #soon: Clock['soon'];
+  readonly #clock: Pick<Clock, 'soon' | 'now'>;
   readonly #waiting: Step[] = [];
+  #current: Sliced<void> | undefined;
   #isScheduled = false;
 
-  constructor({ soon }: Pick<Clock, 'soon'>) {
-    this.#soon = soon;
+  constructor(clock: Pick<Clock, 'soon' | 'now'>) {
+    this.#clock = clock;
   }
 
   /** Some steps are not done yet. */
@@ -28,19 +33,32 @@ export class Steps {
 
   /** Does all that waits, at once: when there is no later. */
   finish(): void {
-    for (let step = this.#waiting.shift(); step; step = this.#waiting.shift()) step();
+    while (this.#slice(Number.POSITIVE_INFINITY));
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#waiting.length === 0) return;
+    if (this.#isScheduled || (!this.#current && this.#waiting.length === 0)) return;
     this.#isScheduled = true;
-    this.#soon(() => {
+    this.#clock.soon(() => {
       try {
-        this.#waiting.shift()?.();
+        this.#slice(this.#clock.now() + sliceMs);
       } finally {
         this.#isScheduled = false;
         this.#schedule();
       }
     });
+  }
+
+  /** Goes on with one step until it is done or `endMs` has come. Gives whether there was one. */
+  #slice(endMs: number): boolean {
+    const work = this.#current ?? this.#waiting.shift()?.();
+    if (!work) return false;
+    // Gone from here while it runs: a step that throws is over.
+    this.#current = undefined;
+    do {
+      if (work.next().done) return true;
+    } while (this.#clock.now() < endMs);
+    this.#current = work;
+    return true;
   }
 }

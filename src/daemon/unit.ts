@@ -2,6 +2,7 @@
 import type { ControlError } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
+import { type Sliced, whole } from '../core/base/slices.ts';
 import type { LinkId } from '../core/base/units.ts';
 import { unsteeredShift } from '../core/decide/billing/unsteered.ts';
 import type { Policy } from '../core/decide/index.ts';
@@ -34,7 +35,7 @@ import { sendNotice } from './messenger.ts';
 import { Metering } from './metering.ts';
 import { nameAnswers } from './names.ts';
 import { Notices } from './notices.ts';
-import { type ObserveInput, observe } from './observe.ts';
+import { type ObserveInput, observeSliced } from './observe.ts';
 import { openDestinations, steerOut, tablesWith } from './outbound.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
@@ -68,6 +69,11 @@ export async function startUnit(settings: Settings, parts: Parts): Promise<Unit>
   }
 }
 
+interface Wanted {
+  readonly plan: Plan | undefined;
+  readonly observation: Observation | undefined;
+}
+
 export class Unit {
   #settings: Settings;
   readonly #clock: Clock;
@@ -89,6 +95,8 @@ export class Unit {
   #cancelCycle: () => void = () => undefined;
   readonly #steps: Steps;
   #isTurning = false;
+  /** What was last to be announced. */
+  #wanted: Wanted | undefined;
   #historyLost = 0;
   /** Moves of the last cycle, which the log has. */
   #toldMoves: ReadonlySet<string> = new Set();
@@ -127,7 +135,11 @@ export class Unit {
       mode,
       policy,
       initial: recall(memory, this.#settings, this.#started, policy.rails.holdMs),
-      act: (plan, observation) => this.#steps.add(() => this.#announce(plan, observation)),
+      act: (plan, observation) => {
+        const wanted = { plan, observation };
+        this.#wanted = wanted;
+        this.#steps.add(() => this.#announce(wanted));
+      },
       onCycle: (cycle) => this.#keep(cycle),
       onMoves: (moves, mode) => history.recordMoves(moves, mode),
     });
@@ -192,53 +204,54 @@ export class Unit {
       return;
     }
     this.#isTurning = true;
+    this.#steps.add(() => this.#cycle());
+  }
+
+  *#cycle(): Sliced<void> {
     const from = this.#clock.now();
     const { speaker, station, sources, origin, names } = this.#components;
-    let routing: ObserveInput['routing'];
-    let observation: Observation | undefined;
-    this.#steps.add(
-      () => this.#metering.measure(),
-      () => {
-        origin?.refresh(this.#clock.wall());
-        const accepts = station && acceptsBy(this.#settings, station);
-        const { withheld } = this.#loop;
-        if (speaker) routing = readRouting(this.#settings, speaker, withheld, origin, accepts);
-      },
-      () => {
-        observation = this.#observe(routing);
-      },
-      () => observation && this.#loop.turn(observation),
-      () => observation && this.#regroup(observation),
-      () => {
-        if (!observation || !this.#destinations) return;
-        const mode = this.#modeInForce;
-        const wire = this.#metering.span();
-        steerOut(this.#destinations, this.#components, { observation, mode, wire }, this.#settings);
-        this.#remember();
-      },
-      () => {
-        if (observation) names?.turn(observation, this.#modeInForce);
-        this.#note();
-        // For the next turn: reading the kernel's drop counts waits for a file.
-        sources?.drain().catch((error: unknown) => {
-          this.#tally.noteFailure('flows');
-          this.#log.error({ err: error }, 'flow exports could not be taken in');
-        });
-        this.#tally.noteTime(this.#clock.now() - from);
-        this.#isTurning = false;
-      },
-    );
+    yield* this.#metering.measureSliced();
+    yield;
+    origin?.refresh(this.#clock.wall());
+    const accepts = station && acceptsBy(this.#settings, station);
+    const { withheld } = this.#loop;
+    const routing =
+      speaker && (yield* readRouting(this.#settings, speaker, withheld, origin, accepts));
+    yield;
+    const observation = yield* this.#observe(routing);
+    yield;
+    yield* this.#loop.turn(observation);
+    yield;
+    this.#regroup(observation);
+    yield;
+    if (this.#destinations) {
+      const mode = this.#modeInForce;
+      const wire = this.#metering.span();
+      steerOut(this.#destinations, this.#components, { observation, mode, wire }, this.#settings);
+      yield* this.#rememberSliced();
+    }
+    yield;
+    names?.turn(observation, this.#modeInForce);
+    yield;
+    this.#note();
+    // For the next turn: reading the kernel's drop counts waits for a file.
+    sources?.drain().catch((error: unknown) => {
+      this.#tally.noteFailure('flows');
+      this.#log.error({ err: error }, 'flow exports could not be taken in');
+    });
+    this.#tally.noteTime(this.#clock.now() - from);
+    this.#isTurning = false;
   }
 
   get #modeInForce(): Settings['mode'] {
     return this.#loop.isWithdrawn ? 'observe' : this.#settings.mode;
   }
 
-  #observe(routing: ObserveInput['routing']): Observation {
+  *#observe(routing: ObserveInput['routing']): Sliced<Observation> {
     const wire = this.#metering.span();
     const { sources, station } = this.#components;
     const flows = sources?.flows();
-    return observe({
+    return yield* observeSliced({
       at: this.#clock.wall(),
       settings: this.#settings,
       ...(routing ? { routing } : {}),
@@ -349,14 +362,17 @@ export class Unit {
   }
 
   /** Hands the plan to the speaker: what is not in it is withdrawn. */
-  #announce(plan: Plan | undefined, observation: Observation | undefined): void {
+  *#announce(wanted: Wanted): Sliced<void> {
+    const { plan, observation } = wanted;
     const links = observation?.links ?? [];
     const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
     const { speaker, origin, diary } = this.#components;
     if (!speaker) return;
-    const desired = desiredOf(this.#settings, plan?.blocks ?? [], down, origin);
+    const desired = yield* desiredOf(this.#settings, plan?.blocks ?? [], down, origin);
+    // What is wanted meanwhile has a step of its own behind this one.
+    if (wanted !== this.#wanted) return;
     // Told before it is done: what the log lacks was never announced.
-    diary.announced(desired, plan, this.#settings.mode);
+    yield* diary.announced(desired, plan, this.#settings.mode);
     speaker.setDesired(desired);
   }
 
@@ -375,10 +391,10 @@ export class Unit {
       );
     // Each of them writes the whole of it.
     this.#steps.add(
-      () => history.record(cycle),
-      () => recorder?.write(cycle),
-      () => this.#remember(),
+      () => history.recordSliced(cycle),
+      () => this.#rememberSliced(),
     );
+    if (recorder) this.#steps.add(() => recorder.writeSliced(cycle));
     const moves = cycle.decision.moves.filter((move) => move.outcome === 'pending');
     // A proposal comes up in every cycle until it is approved or gone: told once.
     const told = this.#toldMoves;
@@ -393,7 +409,11 @@ export class Unit {
   }
 
   #remember(): void {
-    this.#components.history.remember({
+    whole(this.#rememberSliced());
+  }
+
+  #rememberSliced(): Sliced<void> {
+    return this.#components.history.rememberSliced({
       at: this.#clock.wall(),
       ...this.#loop.memory,
       ...(this.#destinations ? { detours: this.#destinations.overrides } : {}),

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { HeadgateError } from '../core/base/error.ts';
+import { type Sliced, whole } from '../core/base/slices.ts';
 import type { PrefixText } from '../core/base/units.ts';
 import type { Override } from '../core/decide/egress/index.ts';
 import type { State } from '../core/decide/index.ts';
@@ -11,6 +11,7 @@ import type { DecidedMove } from '../core/decide/state.ts';
 import type { Plan } from '../core/model/plan.ts';
 import type { Mode } from '../core/settings/index.ts';
 import type { Cycle, CycleInput } from './cycle.ts';
+import { pack, packSliced, unpack } from './pack.ts';
 import { prune } from './prune.ts';
 import { prepareTables, schemaVersion } from './schema.ts';
 
@@ -120,6 +121,9 @@ export class History {
   readonly #options: HistoryOptions;
   /** Records that were not kept, by reason (SQLite's code). */
   readonly lost = new Map<string, number>();
+  /** What is written again and again: preparing it takes longer than it does. */
+  readonly #statements = new Map<string, Database.Statement>();
+  #memoryTurn = 0;
   #knownPolicy = '';
   #sincePrune = 0;
 
@@ -151,17 +155,22 @@ export class History {
 
   /** Keeps one turn: its input, its moves, what rails stopped, what became of earlier moves. */
   record(cycle: Cycle): void {
+    whole(this.recordSliced(cycle));
+  }
+
+  /** The same in slices; what is kept is kept at once, at the end. */
+  *recordSliced(cycle: Cycle): Sliced<void> {
+    const { observation, decision, before, mode, isCarriedOut } = cycle;
+    const body = yield* packSliced({ observation, before, mode, isCarriedOut });
     this.#write('cycle', () => {
-      const { observation, decision, mode, isCarriedOut } = cycle;
       const policy = this.#keepPolicy(cycle);
-      const input = { observation, before: cycle.before, mode, isCarriedOut };
       const done = decision.moves.filter((move) => move.outcome === 'pending');
       this.#run(
         'INSERT OR REPLACE INTO cycles (at, has_moves, policy, body) VALUES (?, ?, ?, ?)',
         observation.at,
         done.length > 0 ? 1 : 0,
         policy,
-        pack(input),
+        body,
       );
       for (const verification of decision.verifications) {
         this.#run(
@@ -266,8 +275,16 @@ export class History {
   }
 
   remember(memory: Memory): void {
+    whole(this.rememberSliced(memory));
+  }
+
+  *rememberSliced(memory: Memory): Sliced<void> {
+    const turn = ++this.#memoryTurn;
+    const body = yield* packSliced(memory);
+    // What was remembered meanwhile is newer.
+    if (turn !== this.#memoryTurn) return;
     this.#write('memory', () => {
-      this.#run("INSERT OR REPLACE INTO memory VALUES ('unit', ?)", pack(memory));
+      this.#run("INSERT OR REPLACE INTO memory VALUES ('unit', ?)", body);
     });
   }
 
@@ -413,7 +430,12 @@ export class History {
   }
 
   #run(sql: string, ...values: readonly unknown[]): void {
-    this.#database.prepare(sql).run(...values);
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    statement.run(...values);
   }
 
   #get<Row>(sql: string, ...values: readonly unknown[]): Row | undefined {
@@ -443,14 +465,6 @@ const cycleColumns =
 function cycleOf(row: CycleRow): CycleInput {
   const input = unpack<Omit<CycleInput, 'policy'>>(row.body);
   return { ...input, policy: unpack<CycleInput['policy']>(row.policy) };
-}
-
-// Level 1: three quarters of the gain at a quarter of the time, and the cycle waits for it.
-const pack = (value: unknown): Buffer => deflateRawSync(JSON.stringify(value), { level: 1 });
-
-/** What `pack` wrote: the file is ours, and its version was compared when it was opened. */
-function unpack<T>(body: Buffer): T {
-  return JSON.parse(inflateRawSync(body).toString()) as T;
 }
 
 function open(options: HistoryOptions): Database.Database {

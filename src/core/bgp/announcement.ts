@@ -45,3 +45,35 @@ export interface SteeredLink {
 
 export const formatCommunity = (value: Community): string => value.join(':');
 export const formatLargeCommunity = (value: LargeCommunity): string => value.join(':');
+
+/** Asked of every block in every cycle: no text is made of either. */
+export function isSameAnnouncement(a: Announcement, b: Announcement): boolean {
+  return (
+    a === b ||
+    (a.prefix === b.prefix &&
+      a.pathId === b.pathId &&
+      a.nextHop === b.nextHop &&
+      a.prepend === b.prepend &&
+      a.med === b.med &&
+      isSameList(a.requires ?? [], b.requires ?? [], Object.is) &&
+      isSameList(a.communities, b.communities, isSameTuple) &&
+      isSameList(a.largeCommunities, b.largeCommunities, isSameTuple))
+  );
+}
+
+const isSameTuple = (a: readonly number[], b: readonly number[]): boolean =>
+  isSameList(a, b, Object.is);
+
+const isSameList = <T>(
+  a: readonly T[],
+  b: readonly T[],
+  isSame: (one: T, other: T) => boolean,
+): boolean => {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    const [one, other] = [a[i], b[i]];
+    if (one === undefined || other === undefined || !isSame(one, other)) return false;
+  }
+  return true;
+};

@@ -7,6 +7,7 @@ import {
   prefixOf,
 } from '../base/prefix.ts';
 import { unreachable } from '../base/result.ts';
+import { mapSliced, type Sliced, whole } from '../base/slices.ts';
 import type { Asn, PrefixText, RouterId } from '../base/units.ts';
 import type { BlockPlan } from '../model/plan.ts';
 import type {
@@ -109,7 +110,10 @@ export interface SteeringInput {
  * The whole desired outbound state for a plan: every block to every router that has an eligible link, alike
  * but for the communities that bias it. The order of the input does not matter.
  */
-export function announcementsFor(input: SteeringInput): Desired {
+export const announcementsFor = (input: SteeringInput): Desired =>
+  whole(announcementsSliced(input));
+
+export function* announcementsSliced(input: SteeringInput): Sliced<Desired> {
   const eligible = input.links.filter((link) => link.isEligible);
   const steered = {
     ...input,
@@ -118,7 +122,8 @@ export function announcementsFor(input: SteeringInput): Desired {
     requires: routersOf(eligible.filter(({ isRequired = true }) => isRequired)),
   };
   const blocks = [...input.blocks].sort((a, b) => (a.block < b.block ? -1 : 1));
-  const announcements = blocks.flatMap((plan) => announcementsOf(plan, steered));
+  yield;
+  const announcements = (yield* mapSliced(blocks, (plan) => announcementsOf(plan, steered))).flat();
   return new Map(routersOf(eligible).map((router) => [router, announcements]));
 }
 

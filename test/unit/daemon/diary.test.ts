@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { AuditLog, verifyAudit } from '../../../src/control/index.ts';
+import { whole } from '../../../src/core/base/slices.ts';
 import { prefixText, routerId } from '../../../src/core/base/units.ts';
 import type { Announcement, Desired } from '../../../src/core/bgp/announcement.ts';
 import { Diary } from '../../../src/daemon/diary.ts';
@@ -29,12 +30,14 @@ t.test(
       (uid) => `user${uid}`,
     );
     diary.started({ mode: 'control' });
-    diary.announced(desired(announcement('10.0.0.0/24')), undefined, 'control');
-    diary.announced(desired(announcement('10.0.0.0/24')), undefined, 'control');
-    diary.announced(
-      desired(announcement('10.0.0.0/24', 1), announcement('10.0.1.0/24')),
-      undefined,
-      'control',
+    whole(diary.announced(desired(announcement('10.0.0.0/24')), undefined, 'control'));
+    whole(diary.announced(desired(announcement('10.0.0.0/24')), undefined, 'control'));
+    whole(
+      diary.announced(
+        desired(announcement('10.0.0.0/24', 1), announcement('10.0.1.0/24')),
+        undefined,
+        'control',
+      ),
     );
     diary.acted({
       command: 'withdraw',
@@ -42,7 +45,7 @@ t.test(
       caller: { role: 'control', uid: 7, pid: 9 },
       result: 'done',
     });
-    diary.announced(new Map(), undefined, 'control');
+    whole(diary.announced(new Map(), undefined, 'control'));
     diary.stopped();
     diary.close();
     const verified = verifyAudit(readFileSync(path, 'utf8'));
@@ -71,7 +74,7 @@ t.test('a thousand changes at once are one record of a bounded length', async (t
   const path = join(folder, 'many.log');
   const diary = new Diary(new AuditLog(path), () => 1e12, String);
   const many = Array.from({ length: 1000 }, (_, i) => announcement(`10.${i >> 8}.${i & 255}.0/24`));
-  diary.announced(desired(...many), undefined, 'control');
+  whole(diary.announced(desired(...many), undefined, 'control'));
   diary.close();
   const text = readFileSync(path, 'utf8');
   t.ok(text.length < 20_000);

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { whole } from '../../../src/core/base/slices.ts';
 import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import { initialState } from '../../../src/core/decide/index.ts';
 import type { Observation } from '../../../src/core/model/observation.ts';
@@ -66,7 +67,7 @@ const steered = (plan: Plan | undefined) =>
 
 t.test('observe plans, and never announces', (t) => {
   const { loop, announced, told } = start('observe');
-  for (let i = 1; i < 5; i++) loop.turn(overload(i * 2000));
+  for (let i = 1; i < 5; i++) whole(loop.turn(overload(i * 2000)));
   t.ok(announced.every((plan) => plan === undefined));
   t.ok(
     loop.last?.decision.moves.some((move) => move.outcome === 'pending'),
@@ -80,7 +81,7 @@ t.test('observe plans, and never announces', (t) => {
 
 t.test('control announces every block unbiased first, then moves', (t) => {
   const { loop, announced } = start('control');
-  loop.turn(overload(2000));
+  whole(loop.turn(overload(2000)));
   t.equal(announced.at(-1)?.blocks.length, 2);
   t.ok((steered(announced.at(-1)) ?? 0) > 0);
   t.equal(loop.moves[0]?.to, south);
@@ -89,48 +90,66 @@ t.test('control announces every block unbiased first, then moves', (t) => {
 
 t.test('advise waits for the approval of exactly what was shown', (t) => {
   const { loop, announced, told } = start('advise');
-  loop.turn(overload(2000));
+  whole(loop.turn(overload(2000)));
   t.equal(announced.at(-1), undefined, 'nothing is announced before');
   const shown = loop.proposal;
   t.ok(shown && shown.decision.moves.length > 0);
   t.match(loop.approve('00000000'), { ok: false, error: /the proposal is now/ });
-  loop.turn(overload(4000));
+  whole(loop.turn(overload(4000)));
   t.equal(loop.proposal?.id, shown?.id, 'the same moves keep their name');
   t.ok(loop.approve(shown?.id).ok);
   t.ok((steered(announced.at(-1)) ?? 0) > 0);
   t.match(told.at(-1), /^pending 198/, 'history is told of the moves');
   t.match(loop.approve(undefined), { ok: false, error: /nothing waits/ });
   t.equal(loop.moves[0]?.outcome, 'approved');
-  loop.turn(overload(6000));
+  whole(loop.turn(overload(6000)));
   t.ok((steered(announced.at(-1)) ?? 0) > 0, 'what was approved stays');
+  t.end();
+});
+
+t.test('what was decided while a command came is decided again, under what holds then', (t) => {
+  const { loop, announced, told } = start('control');
+  const turn = loop.turn(overload(2000));
+  turn.next();
+  loop.withdraw(2001, undefined);
+  const { before, isCarriedOut } = whole(turn);
+  t.equal(before, loop.last?.before);
+  t.notOk(isCarriedOut, 'nothing is carried out that was withdrawn meanwhile');
+  t.equal(announced.at(-1), undefined);
+  t.equal(told.filter((one) => one === 'held').length, 1, 'one cycle, not two');
+  loop.resume();
+  const next = loop.turn(overload(4000));
+  next.next();
+  loop.adopt('observe', policyOf(settings));
+  t.notOk(whole(next).isCarriedOut, 'nor under settings that no longer hold');
   t.end();
 });
 
 t.test('withdraw --all takes everything back until resume, over a restart too', (t) => {
   const { loop, announced } = start('control');
-  loop.turn(overload(2000));
+  whole(loop.turn(overload(2000)));
   loop.withdraw(3000, undefined);
   t.equal(announced.at(-1), undefined);
-  loop.turn(overload(4000));
+  whole(loop.turn(overload(4000)));
   t.equal(announced.at(-1), undefined);
   t.equal(loop.stopped.length + loop.moves.length > 0, true);
 
   const again = start('control', loop.memory);
-  again.loop.turn(overload(6000));
+  whole(again.loop.turn(overload(6000)));
   t.equal(again.announced.at(-1), undefined);
   again.loop.resume();
-  again.loop.turn(overload(8000));
+  whole(again.loop.turn(overload(8000)));
   t.equal(again.announced.at(-1)?.blocks.length, 2);
   t.end();
 });
 
 t.test('one block can be taken back; the others stay', (t) => {
   const { loop, announced } = start('control');
-  loop.turn(overload(2000));
+  whole(loop.turn(overload(2000)));
   loop.withdraw(3000, [prefixText('198.51.100.0/24')]);
   const blocks = () => announced.at(-1)?.blocks.map((entry) => entry.block as string);
   t.same(blocks(), ['198.51.101.0/24']);
-  loop.turn(overload(4000));
+  whole(loop.turn(overload(4000)));
   t.same(blocks(), ['198.51.101.0/24']);
   const again = start('control', loop.memory);
   t.same(
@@ -138,14 +157,14 @@ t.test('one block can be taken back; the others stay', (t) => {
     ['198.51.101.0/24'],
   );
   loop.resume();
-  loop.turn(overload(6000));
+  whole(loop.turn(overload(6000)));
   t.same(blocks(), ['198.51.100.0/24', '198.51.101.0/24']);
   t.end();
 });
 
 t.test('a restart announces what was in force, at once', (t) => {
   const { loop, announced } = start('control');
-  loop.turn(overload(2000));
+  whole(loop.turn(overload(2000)));
   const again = start('control', loop.memory);
   t.same(again.announced[0], announced.at(-1));
   t.equal(start('observe', loop.memory).announced[0], undefined, 'but not in observe');
@@ -154,10 +173,10 @@ t.test('a restart announces what was in force, at once', (t) => {
 
 t.test('changing to observe takes everything back', (t) => {
   const { loop, announced } = start('control');
-  loop.turn(overload(2000));
+  whole(loop.turn(overload(2000)));
   loop.adopt('observe', policyOf(settings));
   t.equal(announced.at(-1), undefined);
-  loop.turn(overload(4000));
+  whole(loop.turn(overload(4000)));
   t.equal(announced.at(-1), undefined);
   t.end();
 });

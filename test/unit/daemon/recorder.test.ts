@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { whole } from '../../../src/core/base/slices.ts';
 import { decide, initialState } from '../../../src/core/decide/index.ts';
 import { policyOf } from '../../../src/daemon/configure.ts';
 import { observe } from '../../../src/daemon/observe.ts';
@@ -34,7 +35,7 @@ t.test('each line is enough to take its decision again', (t) => {
   const path = join(folder, 'deep', 'record.jsonl');
   const recorder = new Recorder({ path, bytesMax: 1e6 });
   const cycles = [cycle(1e12), cycle(1e12 + 2000)];
-  for (const one of cycles) recorder.write(one);
+  for (const one of cycles) whole(recorder.writeSliced(one));
   recorder.close();
   const lines = readFileSync(path, 'utf8').trim().split('\n');
   t.same(
@@ -52,7 +53,7 @@ t.test('at its size the file is turned over once', (t) => {
   const path = join(folder, 'turned.jsonl');
   const line = `${JSON.stringify(cycle(1e12))}`.length;
   const recorder = new Recorder({ path, bytesMax: line * 2 });
-  for (let i = 0; i < 9; i++) recorder.write(cycle(1e12 + i));
+  for (let i = 0; i < 9; i++) whole(recorder.writeSliced(cycle(1e12 + i)));
   recorder.close();
   t.ok(existsSync(`${path}.1`));
   t.ok(statSync(path).size <= line * 2);

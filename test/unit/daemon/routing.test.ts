@@ -1,4 +1,5 @@
 import t from 'tap';
+import { whole } from '../../../src/core/base/slices.ts';
 import { prefixText, routerId } from '../../../src/core/base/units.ts';
 import { carriedOn, foreignReasons, readRouting } from '../../../src/daemon/routing.ts';
 import type { AnnouncedRoute } from '../../../src/speaker/index.ts';
@@ -18,20 +19,20 @@ t.test('a block that somebody else steers is told with the reason; others are le
     route('198.51.101.0/24', ['64999:1']),
   ];
   t.same(
-    [...foreignReasons(settings, routes)],
+    [...whole(foreignReasons(settings, routes))],
     [
       ['198.51.100.0/24', 'somebody else announces 198.51.100.7/32 with BLACKHOLE'],
       ['198.51.101.0/24', 'somebody else announces 198.51.101.0/24 with 64999:1'],
     ],
   );
-  t.same([...foreignReasons(settings, routes.slice(1, 2))], []);
+  t.same([...whole(foreignReasons(settings, routes.slice(1, 2)))], []);
   t.end();
 });
 
 t.test('what the operator took back is withheld, and nobody else’s', (t) => {
   const settings = settingsOf(twoLinks);
   const speaker = { sessions: () => [], announced: () => [], ownRoutes: () => [] };
-  const routing = readRouting(settings, speaker, new Set([prefixText('198.51.100.0/24')]));
+  const routing = whole(readRouting(settings, speaker, new Set([prefixText('198.51.100.0/24')])));
   t.same([...routing], [['198.51.100.0/24', { isWithheld: true }]]);
   t.end();
 });
@@ -50,16 +51,22 @@ t.test('a block is carried by the links of the routers that were really told', (
     reason: '',
   });
   const told = (one: AnnouncedRoute['state'], two: AnnouncedRoute['state']) =>
-    carriedOn(
-      settings,
-      new Map([
-        [routerId('br1'), [route(one)]],
-        [routerId('br2'), [route(two)]],
-      ]),
+    whole(
+      carriedOn(
+        settings,
+        new Map([
+          [routerId('br1'), [route(one)]],
+          [routerId('br2'), [route(two)]],
+        ]),
+      ),
     ).get(prefix);
   t.same(told('sent', 'sent'), ['north', 'south']);
   t.same(told('sent', 'waiting'), ['north']);
   t.same(told('waiting', 'refused'), []);
-  t.equal(carriedOn(settings, new Map()).get(prefix), undefined, 'nothing was announced at all');
+  t.equal(
+    whole(carriedOn(settings, new Map())).get(prefix),
+    undefined,
+    'nothing was announced at all',
+  );
   t.end();
 });

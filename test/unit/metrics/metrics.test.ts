@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { whole } from '../../../src/core/base/slices.ts';
 import { asn, bitps, linkId, ms, routerId } from '../../../src/core/base/units.ts';
 import { initialState } from '../../../src/core/decide/index.ts';
 import { policyOf } from '../../../src/daemon/configure.ts';
@@ -36,15 +37,17 @@ function scrape(): Scrape {
   });
   const counted = (value: number) =>
     ({ value: bitps(value), ageMs: ms(0), coverage: 1, source: 'snmp' }) as const;
-  loop.turn(
-    observe({
-      at: 1e12,
-      settings,
-      wire: { earlier, later, ageMs: 0 },
-      samples: new Map([
-        [linkId('north'), { inbound: counted(80e6), outbound: counted(0), asHops: counted(3) }],
-      ]),
-    }),
+  whole(
+    loop.turn(
+      observe({
+        at: 1e12,
+        settings,
+        wire: { earlier, later, ageMs: 0 },
+        samples: new Map([
+          [linkId('north'), { inbound: counted(80e6), outbound: counted(0), asHops: counted(3) }],
+        ]),
+      }),
+    ),
   );
   return {
     snapshot: {
