@@ -1,4 +1,5 @@
 import { type Prefix, parsePrefix } from '../core/base/prefix.ts';
+import { eachSliced, mapSliced, type Sliced } from '../core/base/slices.ts';
 import type { Announcement } from '../core/bgp/announcement.ts';
 import type { Negotiated } from '../core/bgp/negotiate.ts';
 import {
@@ -77,21 +78,22 @@ export class Announcer {
   }
 
   /** Sends what differs. Gives the time after which more may be sent, when the minimum interval holds some back. */
-  update(): number | undefined {
-    const resolved = this.#resolve();
-    const routes = new Map(
-      resolved.flatMap(({ route, entry }) => (route ? [[nameOf(entry.announcement), route]] : [])),
-    );
-    const againMs = this.#outbox.update(routes);
-    this.#entries = resolved.map(({ entry, route }) =>
+  *update(): Sliced<number | undefined> {
+    const resolved = yield* this.#resolve();
+    const routes = new Map<RouteName, OutRoute>();
+    yield* eachSliced(resolved, ({ route, entry }) => {
+      if (route) routes.set(nameOf(entry.announcement), route);
+    });
+    const againMs = yield* this.#outbox.update(routes);
+    this.#entries = yield* mapSliced(resolved, ({ entry, route }) =>
       route && this.#outbox.hasSent(route) ? { ...entry, state: 'sent', reason: '' } : entry,
     );
     return againMs;
   }
 
-  #resolve(): readonly Resolved[] {
+  *#resolve(): Sliced<readonly Resolved[]> {
     let room = this.#rails.maxPrefixes;
-    return this.#desired.map((announcement): Resolved => {
+    return yield* mapSliced(this.#desired, (announcement): Resolved => {
       const resolved = this.#resolveOne(announcement, room);
       if (resolved.route) room--;
       if (resolved.entry.state !== 'refused') this.#refusals.delete(nameOf(announcement));

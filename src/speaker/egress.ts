@@ -4,6 +4,7 @@
  */
 import { type Prefix, parsePrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
+import { eachSliced, mapSliced, type Sliced } from '../core/base/slices.ts';
 import type { Asn } from '../core/base/units.ts';
 import {
   type Detour,
@@ -12,7 +13,7 @@ import {
   refuseDetour,
   refuseDetourRoute,
 } from '../core/bgp/detour.ts';
-import type { OutRoute } from '../core/bgp/outbound.ts';
+import type { OutRoute, RouteName } from '../core/bgp/outbound.ts';
 import type { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
 import { decodeBlock } from '../core/bgp/rib/intake.ts';
 import type { SessionPhase } from '../core/bgp/session.ts';
@@ -29,6 +30,8 @@ import {
   type SpeakerChange,
   waitsForInterval,
 } from './status.ts';
+import type { Turns } from './turns.ts';
+import { Upkeep } from './upkeep.ts';
 
 export interface EgressParts {
   readonly peering: RouterPeering;
@@ -36,6 +39,7 @@ export interface EgressParts {
   readonly networks: readonly Prefix[];
   readonly maxDetours: number;
   readonly clock: Clock;
+  readonly turns: Turns;
   readonly log: SpeakerLog;
   /** The router's session for our blocks: what it tells there is what a detour may use. */
   readonly main: Peer;
@@ -54,6 +58,7 @@ export class EgressSession {
   readonly #parts: EgressParts;
   readonly #rails: DetourRails;
   readonly #outbox: Outbox;
+  readonly #upkeep: Upkeep;
   #detours: readonly Detour[] = [];
   #entries: readonly InjectedDetour[] = [];
   /** Refusals by prefix, counted when they begin. */
@@ -63,6 +68,7 @@ export class EgressSession {
 
   constructor(parts: EgressParts) {
     this.#parts = parts;
+    this.#upkeep = new Upkeep(parts.turns, () => this.#update());
     const { peering, localAsn, networks, maxDetours, clock, log } = parts;
     assert(peering.asn === localAsn, `${peering.name}: detours are told by iBGP alone`);
     this.#rails = {
@@ -126,7 +132,7 @@ export class EgressSession {
     if (this.#detours.length === 0 || this.#cancelLook) return;
     this.#cancelLook = this.#parts.clock.after(lookMs, () => {
       this.#cancelLook = undefined;
-      this.update();
+      this.#upkeep.again();
     });
   }
 
@@ -138,23 +144,30 @@ export class EgressSession {
 
   /** Makes what the router hears equal to the detours that its paths and the rails allow. */
   update(): void {
-    const resolved = this.#resolve();
-    const routes = new Map(
-      resolved.flatMap(({ entry, route }) => (route ? [[entry.detour.prefix, route]] : [])),
-    );
-    const againMs = this.#outbox.update(routes);
-    this.#entries = resolved.map(({ entry, route }) =>
+    this.#upkeep.renew();
+  }
+
+  *#update(): Sliced<void> {
+    const resolved = yield* this.#resolve();
+    const routes = new Map<RouteName, OutRoute>();
+    yield* eachSliced(resolved, ({ entry, route }) => {
+      if (route) routes.set(entry.detour.prefix, route);
+    });
+    const againMs = yield* this.#outbox.update(routes);
+    this.#entries = yield* mapSliced(resolved, ({ entry, route }) =>
       route && this.#outbox.hasSent(route) ? { ...entry, state: 'sent', reason: '' } : entry,
     );
     this.#cancelInterval?.();
     this.#cancelInterval =
-      againMs === undefined ? undefined : this.#parts.clock.after(againMs, () => this.update());
+      againMs === undefined
+        ? undefined
+        : this.#parts.clock.after(againMs, () => this.#upkeep.again());
   }
 
-  #resolve(): ReadonlyArray<{ readonly entry: InjectedDetour; readonly route?: OutRoute }> {
+  *#resolve(): Sliced<readonly Resolved[]> {
     const refusals = new Map<string, string>();
     let room = this.#rails.maxDetours;
-    const resolved = this.#detours.map((detour) => {
+    const resolved = yield* mapSliced(this.#detours, (detour): Resolved => {
       const reason = this.#waitsFor(detour);
       if (reason) return { entry: { detour, state: 'waiting', reason } as const };
       const refusal = refuseDetour(detour, this.#rails) ?? (room-- > 0 ? undefined : tooMany);
@@ -209,6 +222,11 @@ export class EgressSession {
       `bgp: egress session with ${peering.name} is ${phase}`,
     );
   }
+}
+
+interface Resolved {
+  readonly entry: InjectedDetour;
+  readonly route?: OutRoute;
 }
 
 const tooMany = 'too_many_detours';

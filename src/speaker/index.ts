@@ -4,13 +4,13 @@
  */
 import { formatPrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
+import type { Sliced } from '../core/base/slices.ts';
 import type { RouterId } from '../core/base/units.ts';
 import type { Announcement, Desired } from '../core/bgp/announcement.ts';
 import type { Detour } from '../core/bgp/detour.ts';
 import type { Negotiated } from '../core/bgp/negotiate.ts';
 import { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
-import { afiOf, safiUnicast, type UnicastFamily } from '../core/wire/bgp/codes.ts';
-import { encodeRouteRefresh } from '../core/wire/bgp/notification.ts';
+import type { UnicastFamily } from '../core/wire/bgp/codes.ts';
 import { encodeEndOfRib } from '../core/wire/bgp/update.ts';
 import { Announcer, type Wait } from './announcer.ts';
 import { ChangeLog, type ChangeStretch } from './change-log.ts';
@@ -37,6 +37,7 @@ import {
   type SpeakerChange,
 } from './status.ts';
 import { Turns } from './turns.ts';
+import { Upkeep } from './upkeep.ts';
 
 export type { Announcement, Desired } from '../core/bgp/announcement.ts';
 export type { Detour } from '../core/bgp/detour.ts';
@@ -76,12 +77,15 @@ interface Member {
   readonly peering: RouterPeering;
   readonly peer: Peer;
   readonly announcer: Announcer;
+  readonly upkeep: Upkeep;
   readonly egress: EgressSession | undefined;
   /** The first End-of-RIB, or the delay, has passed. */
   isSettled: boolean;
   /** Families whose End-of-RIB has not come yet. */
   awaited: Set<UnicastFamily>;
   owesEndOfRib: boolean;
+  /** Families that were asked for anew and are not told whole yet (RFC 7313). */
+  readonly owesRefreshEnd: Set<UnicastFamily>;
   cancelDelay: (() => void) | undefined;
   cancelInterval: (() => void) | undefined;
 }
@@ -290,9 +294,11 @@ class BgpSpeaker implements Speaker {
       peer,
       announcer,
       egress: this.#makeEgress(peering, peer),
+      upkeep: new Upkeep(this.#turns, () => this.#update(member)),
       isSettled: false,
       awaited: new Set(),
       owesEndOfRib: false,
+      owesRefreshEnd: new Set(),
       cancelDelay: undefined,
       cancelInterval: undefined,
     };
@@ -329,6 +335,7 @@ class BgpSpeaker implements Speaker {
       networks,
       maxDetours: maxDetours ?? 10_000,
       clock: this.#clock,
+      turns: this.#turns,
       log,
       main,
       rib: this.rib,
@@ -384,6 +391,7 @@ class BgpSpeaker implements Speaker {
 
   #onDown(member: Member): void {
     member.isSettled = false;
+    member.owesRefreshEnd.clear();
     member.cancelDelay?.();
     member.cancelInterval?.();
     member.announcer.close();
@@ -392,15 +400,10 @@ class BgpSpeaker implements Speaker {
   }
 
   #onRefreshWanted(member: Member, family: UnicastFamily): void {
-    const { announcer, peer } = member;
-    const marker = (kind: 'begin' | 'end') => {
-      if (!peer.agreed?.enhancedRefresh) return;
-      peer.send(encodeRouteRefresh({ afi: afiOf(family), safi: safiUnicast, kind }));
-    };
-    marker('begin');
-    announcer.forget(family);
-    this.#update(member);
-    marker('end');
+    member.peer.markRefresh(family, 'begin');
+    member.announcer.forget(family);
+    member.owesRefreshEnd.add(family);
+    member.upkeep.renew();
   }
 
   /** Called for every route that changes, millions of times while a table comes in: cheap unless somebody cares. */
@@ -445,25 +448,27 @@ class BgpSpeaker implements Speaker {
     this.#isUpdateQueued = true;
     this.#turns.add(() => {
       this.#isUpdateQueued = false;
-      this.#updateAll();
+      for (const { upkeep } of this.#members.values()) upkeep.again();
       return false;
     });
   }
 
   #updateAll(): void {
-    for (const member of this.#members.values()) this.#update(member);
+    for (const { upkeep } of this.#members.values()) upkeep.renew();
   }
 
   #updateDetours(): void {
     for (const { egress } of this.#members.values()) egress?.update();
   }
 
-  #update(member: Member): void {
-    const againMs = member.announcer.update();
+  *#update(member: Member): Sliced<void> {
+    const againMs = yield* member.announcer.update();
     member.cancelInterval?.();
     member.cancelInterval =
-      againMs === undefined ? undefined : this.#clock.after(againMs, () => this.#update(member));
+      againMs === undefined ? undefined : this.#clock.after(againMs, () => member.upkeep.again());
     this.#payEndOfRib(member);
+    for (const family of member.owesRefreshEnd) member.peer.markRefresh(family, 'end');
+    member.owesRefreshEnd.clear();
   }
 
   /** Our End-of-RIB tells a router that kept our routes which of them are gone: only once we know ourselves. */

@@ -1,4 +1,5 @@
 import { formatPrefix } from '../core/base/prefix.ts';
+import { mapSliced, type Sliced } from '../core/base/slices.ts';
 import type { PrefixText } from '../core/base/units.ts';
 import type { Negotiated } from '../core/bgp/negotiate.ts';
 import {
@@ -22,6 +23,9 @@ export interface OutboxWorld {
 
 /** Announcements of one session within a second; withdrawals are never held back. */
 const perSecondMax = 500;
+
+/** Withdrawals between two pauses: about two full messages. */
+const withdrawnAtOnce = 1_000;
 
 interface Sent extends SentRoute {
   readonly key: string;
@@ -82,14 +86,18 @@ export class Outbox {
   }
 
   /** Sends what differs from `routes`. Gives the time, ms, after which more may be sent, when some is held back. */
-  update(routes: ReadonlyMap<RouteName, OutRoute>): number | undefined {
+  *update(routes: ReadonlyMap<RouteName, OutRoute>): Sliced<number | undefined> {
     const agreed = this.#agreed;
     if (!agreed) return undefined;
-    const keys = new Map([...this.#sent].map(([name, { key }]) => [name, key]));
-    const { withdraw, announce } = compareOutbound(routes, keys);
-    this.#withdraw(withdraw, agreed);
+    const { withdraw, announce } = yield* compareOutbound(routes, this.#sent);
+    for (let i = 0; i < withdraw.length; i += withdrawnAtOnce) {
+      this.#withdraw(withdraw.slice(i, i + withdrawnAtOnce), agreed);
+      yield;
+    }
     const now = this.#world.now();
-    const waits = announce.map((route) => ({ route, waitMs: this.#waitMs(nameOf(route), now) }));
+    const waits = yield* mapSliced(announce, (route) => {
+      return { route, waitMs: this.#waitMs(nameOf(route), now) };
+    });
     const free = waits.filter(({ waitMs }) => waitMs <= 0).map(({ route }) => route);
     const due = free.slice(0, this.#roomAt(now));
     this.#announce(due, agreed, now);

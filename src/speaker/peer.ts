@@ -130,6 +130,12 @@ export class Peer {
     return true;
   }
 
+  /** Says where an answer to such a wish of the router begins and ends (RFC 7313). */
+  markRefresh(family: UnicastFamily, kind: 'begin' | 'end'): void {
+    if (!this.#agreed?.enhancedRefresh) return;
+    this.send(encodeRouteRefresh({ afi: afiOf(family), safi: safiUnicast, kind }));
+  }
+
   /** Sends a message on the established session; nothing when there is none. */
   send(bytes: Uint8Array): void {
     const connection = establishedOf(this.#state);

@@ -4,6 +4,7 @@
  */
 import { covers, type Family, type Prefix, parsePrefix } from '../base/prefix.ts';
 import { assert } from '../base/result.ts';
+import { eachSliced, type Sliced } from '../base/slices.ts';
 import type { Asn, PrefixText } from '../base/units.ts';
 import { encodeAttributes } from '../wire/bgp/attribute-encode.ts';
 import type { PathAttributes } from '../wire/bgp/attributes.ts';
@@ -113,18 +114,22 @@ export interface OutboundDifference {
   readonly announce: readonly OutRoute[];
 }
 
-/** What to send so that the peer, who has heard `sent` (key by name), hears `desired`. */
-export function compareOutbound(
+/** What to send so that the peer, who has heard `sent`, hears `desired`. */
+export function* compareOutbound(
   desired: ReadonlyMap<RouteName, OutRoute>,
-  sent: ReadonlyMap<RouteName, string>,
-): OutboundDifference {
-  return {
-    withdraw: [...sent.keys()].filter((name) => !desired.has(name)).sort(),
-    announce: [...desired.entries()]
-      .filter(([name, route]) => sent.get(name) !== route.key)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, route]) => route),
-  };
+  sent: ReadonlyMap<RouteName, Pick<OutRoute, 'key'>>,
+): Sliced<OutboundDifference> {
+  const withdraw: RouteName[] = [];
+  yield* eachSliced(sent.keys(), (name) => {
+    if (!desired.has(name)) withdraw.push(name);
+  });
+  const announce: (readonly [RouteName, OutRoute])[] = [];
+  yield* eachSliced(desired, ([name, route]) => {
+    if (sent.get(name)?.key !== route.key) announce.push([name, route]);
+  });
+  withdraw.sort();
+  announce.sort(([a], [b]) => (a < b ? -1 : 1));
+  return { withdraw, announce: announce.map(([, route]) => route) };
 }
 
 export type EncodingContext = Pick<Negotiated, 'as4' | 'addPathSend' | 'extendedMessages'>;
