@@ -14,7 +14,7 @@ import {
 import { HeadgateError } from '../core/base/error.ts';
 import { type AskOptions, askCommand } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
-import { press } from './top/keys.ts';
+import { keysOf, press } from './top/keys.ts';
 import { type Frame, type Look, renderTop } from './top/screen.ts';
 
 const refreshMs = 1000;
@@ -65,12 +65,16 @@ async function show(client: ControlClient): Promise<void> {
     stdout.write(home + lines.map((line) => line + clearLine).join('\r\n') + clearBelow);
   };
   const ended = new AbortController();
-  const onKey = (key: Buffer) => {
+  const onKeys = (typed: Buffer) => {
+    for (const key of keysOf(typed.toString())) onKey(key);
+    draw();
+  };
+  const onKey = (key: string) => {
     if (!frame) {
-      if (key.toString() === 'q' || key.toString() === '\u0003') ended.abort();
+      if (key === 'q' || key === '\u0003') ended.abort();
       return;
     }
-    const effect = press(key.toString(), look, frame);
+    const effect = press(key, look, frame);
     look = effect.look;
     if (effect.isEnd) ended.abort();
     if (effect.explain !== undefined) {
@@ -81,10 +85,9 @@ async function show(client: ControlClient): Promise<void> {
         draw();
       });
     }
-    draw();
   };
   stdin.setRawMode(true);
-  stdin.on('data', onKey);
+  stdin.on('data', onKeys);
   stdout.on('resize', draw);
   process.once('SIGTERM', () => ended.abort());
   stdout.write(enter);
@@ -98,7 +101,7 @@ async function show(client: ControlClient): Promise<void> {
   } finally {
     stdout.write(leave);
     stdin.setRawMode(false);
-    stdin.off('data', onKey);
+    stdin.off('data', onKeys);
     stdin.pause();
   }
 }

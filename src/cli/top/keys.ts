@@ -18,6 +18,15 @@ const down = '\u001b[B';
 const enter = '\r';
 const backspace = new Set(['\u007f', '\b']);
 
+/** Keys that came in one piece, as over a slow line: control sequences whole, everything else by character. */
+export function keysOf(typed: string): readonly string[] {
+  const keys: string[] = [];
+  for (let i = 0; i < typed.length; i += keys.at(-1)?.length ?? 1) {
+    keys.push(typed.startsWith(`${esc}[`, i) ? typed.slice(i, i + 3) : (typed[i] ?? ''));
+  }
+  return keys;
+}
+
 export function press(key: string, look: Look, frame: Frame): KeyEffect {
   if (key === ctrlC) return { look, isEnd: true };
   if (look.explained) {
@@ -58,5 +67,5 @@ function type(key: string, look: Look): Look {
   if (key === enter) return { ...look, isTyping: false };
   if (key === esc) return { ...look, isTyping: false, filter: '' };
   if (backspace.has(key)) return { ...look, filter: look.filter.slice(0, -1) };
-  return /^[\x20-\x7e]+$/.test(key) ? { ...look, filter: look.filter + key } : look;
+  return /^[\x20-\x7e]$/.test(key) ? { ...look, filter: look.filter + key } : look;
 }
