@@ -4,8 +4,11 @@
 set -euo pipefail
 package=$1 capture=$2 root=$3
 prefix=hgpkg
-# Not ip netns exec: it gives every call mounts of its own, and the wires' BPF mount must outlive one.
-in_root() { nsenter --net=/run/netns/$prefix-unit chroot "$root" "$@"; }
+# Not ip netns exec: it gives every call mounts of its own, and the wires' BPF mount must outlive one. Nothing of this
+# machine's environment: its variables name files that are not there.
+inside=(nsenter "--net=/run/netns/$prefix-unit" chroot "$root"
+  /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive)
+in_root() { "${inside[@]}" "$@"; }
 holds() { echo "holds: $*"; }
 
 stop() {
@@ -22,6 +25,8 @@ stop
 if [ ! -e "$root/usr/bin/dpkg" ]; then
   debootstrap --variant=minbase --include=adduser,iproute2,libbpf1,zlib1g,libstdc++6 bookworm "$root" >/dev/null
 fi
+# mktemp's folders are closed to others, and this one is the root of all of them.
+chmod 0755 "$root"
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
@@ -39,8 +44,21 @@ dpkg-deb -Znone --build "$root/tmp/node" "$root/tmp/node.deb" >/dev/null
 cp "$package" "$root/tmp/headgate.deb"
 cp "$capture" "$root/tmp/capture.pcap"
 
+# The same with a higher version, to upgrade to.
+dpkg-deb -R "$package" "$root/tmp/next"
+sed -i 's/^Version: .*/&+next/' "$root/tmp/next/DEBIAN/control"
+dpkg-deb --root-owner-group -Znone --build "$root/tmp/next" "$root/tmp/next.deb" >/dev/null
+
+grep -q '"name": "better-sqlite3"' "$root/tmp/next/usr/share/doc/headgate/sbom.spdx.json"
+holds "a bill of materials names what is in the package"
+for unit_file in "$root"/tmp/next/lib/systemd/system/*.service; do
+  # The program is not installed on this machine; everything else must be right.
+  faults=$(systemd-analyze verify --man=no "$unit_file" 2>&1 | grep -v 'is not executable' || true)
+  [ -z "$faults" ] || { echo "$faults"; exit 1; }
+done
+holds "systemd takes the units"
+
 for node in unit a b; do ip netns add $prefix-$node; done
-export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 in_root dpkg -i /tmp/node.deb >/dev/null
 in_root sh -c 'cd / && find etc lib usr var home opt srv -xdev | LC_ALL=C sort' >"$root/tmp/before"
 in_root dpkg -i /tmp/headgate.deb >/dev/null
@@ -76,16 +94,24 @@ holds "the kernel forwards the wire before anything runs"
 # What systemd does for headgate.service: folders, user, five capabilities, no new privileges.
 in_root sh -c 'mkdir -p /run/headgate /var/lib/headgate && chown headgate:headgate /run/headgate /var/lib/headgate'
 caps=+net_raw,+net_admin,+bpf,+net_bind_service,+ipc_lock
-nsenter --net=/run/netns/$prefix-unit chroot "$root" setpriv --reuid headgate --regid headgate --init-groups --no-new-privs \
-  --bounding-set=-all,$caps --inh-caps=-all,$caps --ambient-caps=-all,$caps \
-  headgate run --config /etc/headgate/headgate.yaml 2>"$root/tmp/log" &
-unit=$!
-for _ in $(seq 300); do
-  in_root headgate status >"$root/tmp/status" 2>/dev/null && grep -q 'wires 1 of 1 forwarding' "$root/tmp/status" && break
-  kill -0 $unit || { cat "$root/tmp/log"; exit 1; }
-  sleep 0.2
-done
-grep -q '^all is well' "$root/tmp/status" || { cat "$root/tmp/status" "$root/tmp/log"; exit 1; }
+start() {
+  rm -f "$root/tmp/status"
+  "${inside[@]}" setpriv --reuid headgate --regid headgate --init-groups --no-new-privs \
+    --bounding-set=-all,$caps --inh-caps=-all,$caps --ambient-caps=-all,$caps \
+    headgate run --config /etc/headgate/headgate.yaml 2>"$root/tmp/log" &
+  unit=$!
+  for _ in $(seq 300); do
+    in_root headgate status >"$root/tmp/status" 2>/dev/null && grep -q 'wires 1 of 1 forwarding' "$root/tmp/status" && break
+    kill -0 $unit || { cat "$root/tmp/log"; exit 1; }
+    sleep 0.2
+  done
+  grep -q '^all is well' "$root/tmp/status" || { cat "$root/tmp/status" "$root/tmp/log"; exit 1; }
+}
+end() {
+  kill -TERM "$unit" && wait "$unit"
+  unit=
+}
+start
 holds "the unit runs as its own user with five capabilities, and all is well"
 [ "$(ps -o user= -p "$(pgrep -f 'dist/src/cli/main.js run --config /etc/headgate/headgate.yaml' -n)")" != root ]
 ip netns exec $prefix-a ping -q -c 5 -i 0.2 -w 20 198.51.100.2 >/dev/null
@@ -97,8 +123,26 @@ in_root headgate links --json | grep -Eq '"inbound_bytes": [1-9]'
 holds "it counts what passes"
 in_root headgate audit verify | grep -q '^whole: '
 holds "its audit log is whole"
-kill -TERM "$unit" && wait "$unit"
-unit=
+
+# Upgrade and rollback as the manual has them, while a host on the wire goes on; every answer must come.
+ip netns exec $prefix-a ping -q -i 0.2 198.51.100.2 >"$root/tmp/ping" &
+ping=$!
+settings=$(md5sum <"$root/etc/headgate/headgate.yaml")
+for step in next headgate; do
+  in_root dpkg -i "/tmp/$step.deb" >/dev/null 2>&1
+  end
+  start
+done
+kill -INT $ping && wait $ping
+grep -q ' 0% packet loss' "$root/tmp/ping" || { cat "$root/tmp/ping"; exit 1; }
+holds "upgrade and rollback cost no packet, and all is well after each"
+[ "$settings" = "$(md5sum <"$root/etc/headgate/headgate.yaml")" ]
+in_root headgate audit verify | grep -q '^whole: '
+[ "$(in_root headgate audit --json | grep -c '"what": "start"')" = 3 ]
+in_root headgate history >/dev/null
+[ -z "$(ls "$root"/var/lib/headgate | grep -v -e '^history\.db' -e '^audit\.log$')" ]
+holds "settings, history and audit log are those of before"
+end
 ip netns exec $prefix-a ping -q -c 3 -i 0.2 -w 20 198.51.100.2 >/dev/null
 holds "the wire forwards after it ended"
 in_root headgate wire release --config /etc/headgate/headgate.yaml >/dev/null
