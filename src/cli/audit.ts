@@ -36,8 +36,8 @@ export function register(program: Command): void {
       print(
         options,
         view,
-        ({ records, torn, hash }) =>
-          `whole: ${records} records, ${torn} cut writes (each named by the record after it), last hash ${hash}`,
+        ({ records, torn, lost, hash }) =>
+          `whole: ${records} records, ${torn} cut writes (each named by the record after it), ${lost} events lost to a full disk, last hash ${hash}`,
       );
     });
 }
@@ -54,7 +54,8 @@ function judge(path: string, head: AuditHead | undefined) {
       `${path}: the running unit wrote record ${head.n}, which the file does not have: it was cut or replaced`,
     );
   }
-  return { ok: true, path, records: records.length, torn, hash: last?.hash ?? null };
+  const lost = records.reduce((sum, record) => sum + (record.lost ?? 0), 0);
+  return { ok: true, path, records: records.length, torn, lost, hash: last?.hash ?? null };
 }
 
 function whole(path: string): {
@@ -82,7 +83,7 @@ export function renderRecords(records: readonly AuditRecord[]): string {
   );
 }
 
-function whatOf({ what, detail = {} }: AuditRecord): string {
+function whatOf({ what, lost = 0, detail = {} }: AuditRecord): string {
   switch (what) {
     case 'command': {
       const args = JSON.stringify(detail.args ?? {});
@@ -93,11 +94,21 @@ function whatOf({ what, detail = {} }: AuditRecord): string {
       const changes = (detail.changes ?? []) as ReadonlyArray<Readonly<Record<string, string>>>;
       const told = changes
         .slice(0, 3)
-        .map(({ change, prefix, router }) => `${change} ${prefix} to ${router}`);
+        .map(
+          ({ change, prefix, router, link }) =>
+            `${change} ${prefix} ${router ? `to ${router}` : `by ${link}`}`,
+        );
       const more = changes.length - told.length + Number(detail.more ?? 0);
       return told.join(', ') + (more > 0 ? ` and ${more} more` : '');
     }
+    case 'read': {
+      const commands = Object.entries(detail.commands ?? {});
+      return `read: ${commands.map(([command, times]) => `${command} ${times}`).join(', ')}`;
+    }
+    case 'gap':
+      return `${lost} events before this were not recorded: the disk refused`;
     case 'reload':
+      if (detail.refused !== undefined) return `reload refused: ${String(detail.refused)}`;
       return `reload: ${[detail.changed ?? []].flat().join(', ') || 'nothing changed'}`;
     default:
       return what;

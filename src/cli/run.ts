@@ -1,12 +1,11 @@
 /** `headgate run`: a unit in the foreground until it is told to end. */
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import type { Logger } from 'pino';
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { systemClock } from '../daemon/clock.ts';
-import { startUnit, type Unit } from '../daemon/unit.ts';
+import { startUnit } from '../daemon/unit.ts';
 import { openWires } from '../engine/index.ts';
 import { peerOf } from '../engine/peer.ts';
 import { openSecureListener, openSecureSocket } from '../engine/secure-socket.ts';
@@ -15,7 +14,8 @@ import { createSpeaker } from '../speaker/index.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
 import { openLog } from './run/log.ts';
-import { giveToGroup, groupId, readSecret, userName } from './run/machine.ts';
+import { giveToGroup, groupId, memory, readSecret, userName } from './run/machine.ts';
+import { sampled } from './run/sampled.ts';
 
 export function register(program: Command): void {
   program
@@ -29,7 +29,8 @@ export function register(program: Command): void {
 
 async function runUntilTold(file: string): Promise<void> {
   const settings = requireSettings(file);
-  const log = openLog(settings);
+  const { log: logger, lost } = openLog(settings);
+  const log = sampled(logger, systemClock.now);
   const unit = await startUnit(settings, {
     clock: systemClock,
     log,
@@ -43,14 +44,19 @@ async function runUntilTold(file: string): Promise<void> {
     peerOf,
     userName,
     hostName: hostname(),
+    memory,
+    logLost: lost,
     readSettings: () => readAgain(file),
   });
   const manager = openServiceManager(process.env);
   if (unit.metrics) log.info({ ...unit.metrics }, 'metrics are served');
-  process.on('SIGHUP', () => reload(unit, file, log));
+  process.on('SIGHUP', () => {
+    const changed = unit.reloadFile('SIGHUP');
+    if (!changed.ok) log.error({}, `settings are not reloaded: ${changed.error}`);
+  });
   // Our own mistake: the control plane stops, packets go on by fail-open. A collector of logs should have the reason.
   process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'stopped by a mistake of its own; packets go on without the unit');
+    logger.fatal({ err: error }, 'stopped by a mistake of its own; packets go on without the unit');
     process.exit(exitCodes.failed);
   });
   manager.ready();
@@ -62,13 +68,6 @@ async function runUntilTold(file: string): Promise<void> {
   manager.stopping();
   await unit.stop();
   manager.close();
-}
-
-/** New settings whole, or none: a mistake in the file leaves everything as it is. */
-function reload(unit: Unit, file: string, log: Logger): void {
-  const settings = readAgain(file);
-  const changed = settings.ok ? unit.reload(settings.value, 'SIGHUP') : settings;
-  if (!changed.ok) log.error(`settings are not reloaded: ${changed.error}`);
 }
 
 function readAgain(file: string): Result<Settings, string> {

@@ -19,7 +19,8 @@ import { err, ok, type Result } from '../core/base/result.ts';
 
 /** What is told of one event; plain JSON. */
 export interface AuditEvent {
-  readonly what: 'start' | 'stop' | 'command' | 'reload' | 'announce';
+  /** `read`: commands that change nothing, of a while; `gap`: records before this one are lost. */
+  readonly what: 'start' | 'stop' | 'command' | 'read' | 'reload' | 'announce' | 'gap';
   /** `lena (uid 1000, pid 4711)`, or `the unit` for what it did by itself. */
   readonly who: string;
   /** The reason that was given, or that the decision has. */
@@ -34,6 +35,8 @@ export interface AuditRecord extends AuditEvent {
   readonly at: string;
   /** The write before this one was cut, as by a power failure: a line without meaning stands between. */
   readonly torn?: true;
+  /** So many events before this one have no record: the disk refused them. */
+  readonly lost?: number;
   /** Hash of the record before; of the first record zeros. */
   readonly prev: string;
   /** SHA-256 of this record's JSON without `hash`, in hexadecimal. */
@@ -60,8 +63,8 @@ export class AuditLog {
   readonly path: string;
   readonly #file: number;
   #end: End;
-  /** Records that the disk refused. */
-  lost = 0;
+  /** Records that the disk refused and no later record tells of. */
+  missing = 0;
 
   /** Goes on where the file ends. Throws HeadgateError `audit_failed`. */
   constructor(path: string) {
@@ -92,6 +95,7 @@ export class AuditLog {
       at: new Date(at).toISOString(),
       ...event,
       ...(tail === 'torn' ? { torn: true as const } : {}),
+      ...(this.missing > 0 ? { lost: this.missing } : {}),
       prev: head.hash,
     };
     const hash = hashOf(plain);
@@ -102,8 +106,10 @@ export class AuditLog {
       if (writeSync(this.#file, bytes) < bytes.length) throw new Error('short write');
       fdatasyncSync(this.#file);
       this.#end = { head: { n: plain.n, hash }, tail: 'clean' };
+      this.missing = 0;
     } catch {
-      this.lost++;
+      // A gap that cannot be told of is no event that is lost.
+      if (event.what !== 'gap') this.missing++;
       // The file says how much of it there is now.
       this.#end = readEnd(this.#file);
     }

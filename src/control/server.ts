@@ -42,6 +42,8 @@ export interface ControlServerOptions {
   readonly peerOf?: (fd: number) => { readonly uid: number; readonly pid: number } | undefined;
   /** Told of every command that needs more than `read`, and of every refusal by role, after it was answered. */
   readonly onAct?: (act: Act) => void;
+  /** Told of every other command. */
+  readonly onRead?: (read: Pick<Act, 'command' | 'caller'>) => void;
   readonly answers: ReadonlyMap<string, Answer>;
   /** An answer threw: an error of ours or of the machine, for the log. */
   readonly onFailure: (command: string, error: unknown) => void;
@@ -115,7 +117,7 @@ async function openDoor(
     count(`${isKnown ? command : 'unknown_command'}:${outcome}`);
     if (isKnown && (roleNeeded(command) !== 'read' || !isAllowed)) {
       options.onAct?.({ command, args, caller, result: outcome });
-    }
+    } else if (isKnown) options.onRead?.({ command, caller });
     if (!socket.destroyed) socket.write(formatResponse(id, result));
   };
 

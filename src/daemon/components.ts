@@ -46,8 +46,18 @@ export interface Parts {
   readonly userName?: (uid: number) => string;
   /** Reads the settings that this unit was started with anew, for `headgate reload`. */
   readonly readSettings?: () => Result<Settings, string>;
+  /** Memory that this process has and may have; nothing is said of it unless given. */
+  readonly memory?: () => Memory | undefined;
+  /** Lines of the log that were given up because nobody took them. */
+  readonly logLost?: () => number;
   /** Name of this machine, as notices give it. */
   readonly hostName?: string;
+}
+
+/** Memory that a process has, and the most that it may have. Bytes. */
+export interface Memory {
+  readonly used: number;
+  readonly limit: number;
 }
 
 export interface Components {
@@ -93,6 +103,7 @@ export async function openComponents(
     chown: parts.chown,
     ...(parts.peerOf ? { peerOf: parts.peerOf } : {}),
     onAct: (act) => diary?.acted(act),
+    onRead: (read) => diary?.read(read),
     onFailure: (command, error) => log.error({ command, err: error }, 'a command failed'),
   });
   closers.push(() => control.close());

@@ -2,11 +2,16 @@
 
 import type { Act, AuditEvent, AuditHead, AuditLog } from '../control/index.ts';
 import { eachSliced, type Sliced } from '../core/base/slices.ts';
+import type { PrefixText } from '../core/base/units.ts';
 import { type Announcement, type Desired, isSameAnnouncement } from '../core/bgp/announcement.ts';
+import type { Override } from '../core/decide/egress/types.ts';
 import type { Plan } from '../core/model/plan.ts';
 
 /** Changes told one by one in a record; of more it has the number. */
 const changesTold = 50;
+
+/** Reading commands are told of so often. */
+const readsMs = 3_600_000;
 
 export interface AnnouncementChange {
   readonly router: string;
@@ -21,6 +26,10 @@ export class Diary {
   readonly #wall: () => number;
   readonly #nameOf: (uid: number) => string;
   #desired: Desired = new Map();
+  #detours: ReadonlyMap<PrefixText, Override> = new Map();
+  /** Reading commands since `#readsSince`: how often each, by caller. */
+  readonly #reads = new Map<string, Map<string, number>>();
+  #readsSince = 0;
 
   /** `nameOf`: the name of a user, or its number where it has none. */
   constructor(log: AuditLog, wall: () => number, nameOf: (uid: number) => string) {
@@ -29,8 +38,9 @@ export class Diary {
     this.#nameOf = nameOf;
   }
 
-  get lost(): number {
-    return this.#log.lost;
+  /** Records that the disk refused and the log has not told of yet. */
+  get missing(): number {
+    return this.#log.missing;
   }
   get head(): AuditHead {
     return this.#log.head;
@@ -44,7 +54,43 @@ export class Diary {
   }
 
   stopped(): void {
+    this.#tellReads();
     this.#write({ what: 'stop', who: 'the unit' });
+  }
+
+  /** To be called once in a while: brings in what waits to be told. */
+  tend(): void {
+    if (this.#wall() - this.#readsSince >= readsMs) this.#tellReads();
+    if (this.#log.missing > 0) this.#write({ what: 'gap', who: 'the unit' });
+  }
+
+  /** The detours that routers are told from now on, or that marks carry; the same as before is nothing to tell. */
+  detoured(overrides: readonly Override[], mode: string): void {
+    const has = new Map(overrides.map((override) => [override.destination, override]));
+    const had = this.#detours;
+    if (overrides.every(({ destination, link }) => had.get(destination)?.link === link)) {
+      if (had.size === has.size) return;
+    }
+    this.#detours = has;
+    const changes = [...new Set([...had.keys(), ...has.keys()])].sort().flatMap((destination) => {
+      const [old, now] = [had.get(destination), has.get(destination)];
+      if (old?.link === now?.link) return [];
+      const change = !now ? 'detour ended' : old ? 'detour changed' : 'detour';
+      const { from, link, text } = now ?? { ...old, text: undefined };
+      return [
+        { prefix: destination, change, from, link, ...(text === undefined ? {} : { why: text }) },
+      ];
+    });
+    this.#tellChanges(mode, changes);
+  }
+
+  /** A command that changes nothing. One record tells of all of an hour: a screen alone asks six in a second. */
+  read({ command, caller }: Pick<Act, 'command' | 'caller'>): void {
+    const { role, uid } = caller;
+    const who = uid === undefined ? `role ${role}` : `${this.#nameOf(uid)} (uid ${uid})`;
+    const counts = this.#reads.get(who) ?? new Map<string, number>();
+    if (this.#reads.size === 0) this.#readsSince = this.#wall();
+    this.#reads.set(who, counts.set(command, (counts.get(command) ?? 0) + 1));
   }
 
   /** A command that was carried out or refused; its argument `why` is the caller's reason. */
@@ -61,6 +107,10 @@ export class Diary {
     });
   }
 
+  refusedReload(by: string, reason: string): void {
+    this.#write({ what: 'reload', who: by, detail: { refused: reason } });
+  }
+
   reloaded(by: string, changed: readonly string[]): void {
     this.#write({ what: 'reload', who: by, detail: { changed } });
   }
@@ -69,20 +119,33 @@ export class Diary {
   *announced(desired: Desired, plan: Plan | undefined, mode: string): Sliced<void> {
     const changes = yield* announcementChanges(this.#desired, desired, plan);
     this.#desired = desired;
-    if (changes.length === 0) return;
-    this.#write({
-      what: 'announce',
-      who: `the unit, mode ${mode}`,
-      detail: {
-        ...(plan ? { plan: plan.generation } : {}),
-        changes: changes.slice(0, changesTold),
-        ...(changes.length > changesTold ? { more: changes.length - changesTold } : {}),
-      },
-    });
+    this.#tellChanges(mode, changes, plan ? { plan: plan.generation } : {});
   }
 
   close(): void {
     this.#log.close();
+  }
+
+  #tellChanges(mode: string, changes: readonly object[], more: object = {}): void {
+    if (changes.length === 0) return;
+    const left = changes.length - changesTold;
+    this.#write({
+      what: 'announce',
+      who: `the unit, mode ${mode}`,
+      detail: {
+        ...more,
+        changes: changes.slice(0, changesTold),
+        ...(left > 0 ? { more: left } : {}),
+      },
+    });
+  }
+
+  #tellReads(): void {
+    const from = new Date(this.#readsSince).toISOString();
+    for (const [who, counts] of this.#reads) {
+      this.#write({ what: 'read', who, detail: { from, commands: Object.fromEntries(counts) } });
+    }
+    this.#reads.clear();
   }
 
   #write(event: AuditEvent): void {

@@ -2,9 +2,43 @@
 import { spawn } from 'node:child_process';
 import { HeadgateError } from '../core/base/error.ts';
 import type { NoticesSettings } from '../core/settings/index.ts';
-import { mailOf, type Notice } from './notices.ts';
+import type { Parts } from './components.ts';
+import type { Log } from './log.ts';
+import { type Complaint, mailOf, type Notice, Notices } from './notices.ts';
 
 const timeoutMs = 10_000;
+
+/** Tells those who are not looking what is not as it should be. */
+export class Messenger {
+  readonly #notices: Notices;
+  readonly #log: Log;
+  readonly #readSecret: (file: string) => string;
+  readonly #onFailure: () => void;
+
+  constructor(
+    { hostName, log, readSecret }: Pick<Parts, 'hostName' | 'log' | 'readSecret'>,
+    onFailure: () => void,
+  ) {
+    this.#notices = new Notices(hostName ?? 'unit');
+    this.#log = log;
+    this.#readSecret = readSecret;
+    this.#onFailure = onFailure;
+  }
+
+  /** Sends what is due of the complaints that stand; what cannot be sent is logged and counted. */
+  tell(at: number, complaints: readonly Complaint[], settings: NoticesSettings): void {
+    const notice = this.#notices.turn(at, complaints, settings);
+    if (!notice) return;
+    this.#log.info({ summary: notice.summary }, 'notice');
+    // It never rejects: what failed comes back.
+    void sendNotice(notice, settings, this.#readSecret).then((failures) => {
+      for (const { message } of failures) {
+        this.#onFailure();
+        this.#log.error({}, message);
+      }
+    });
+  }
+}
 
 /** Sends a notice by every way that is set. Gives what failed; never throws. */
 export async function sendNotice(

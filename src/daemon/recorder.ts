@@ -1,4 +1,12 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { HeadgateError } from '../core/base/error.ts';
 import { jsonSliced } from '../core/base/json-slices.ts';
@@ -47,8 +55,14 @@ export class Recorder {
     try {
       if (this.#bytes > 0 && this.#bytes + line.length > this.#options.bytesMax) this.#rotate();
       if (this.#file === undefined) this.#open();
-      // In one call: a line is whole, or it is the last one.
-      if (this.#file !== undefined) this.#bytes += writeSync(this.#file, line);
+      if (this.#file === undefined) return;
+      const written = writeSync(this.#file, line);
+      // A disk that is nearly full takes a part: no half line may stand before the next one.
+      if (written < line.length) {
+        ftruncateSync(this.#file, this.#bytes);
+        throw new Error('short write');
+      }
+      this.#bytes += written;
     } catch {
       this.lost++;
     }

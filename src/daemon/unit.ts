@@ -31,10 +31,9 @@ import type { Destinations } from './destinations.ts';
 import { readings, type Scrape } from './families.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
-import { sendNotice } from './messenger.ts';
+import { Messenger } from './messenger.ts';
 import { Metering } from './metering.ts';
 import { nameAnswers } from './names.ts';
-import { Notices } from './notices.ts';
 import { type ObserveInput, observeSliced } from './observe.ts';
 import { openDestinations, steerOut, tablesWith } from './outbound.ts';
 import { recall } from './recall.ts';
@@ -46,6 +45,7 @@ import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
 import { ShiftMeter } from './usage.ts';
 import type { Picture } from './views.ts';
+import { Vitals } from './vitals.ts';
 
 /** After so many cycles without a measurement nothing is known of what steering shifted. */
 const missedCycles = 10;
@@ -86,7 +86,7 @@ export class Unit {
   readonly #destinations: Destinations | undefined;
   readonly #tally = new Tally();
   readonly #conditions = new Conditions();
-  readonly #notices: Notices;
+  readonly #messenger: Messenger;
   readonly #shifts: ShiftMeter;
   readonly #regrouping: RegroupWatch;
   #paid: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
@@ -97,7 +97,7 @@ export class Unit {
   #isTurning = false;
   /** What was last to be announced. */
   #wanted: Wanted | undefined;
-  #historyLost = 0;
+  readonly #vitals: Vitals;
   /** Moves of the last cycle, which the log has. */
   #toldMoves: ReadonlySet<string> = new Set();
   #listener: MetricsListener | undefined;
@@ -112,8 +112,9 @@ export class Unit {
     this.#steps = new Steps(parts.clock);
     this.#log = parts.log;
     this.#parts = parts;
-    this.#notices = new Notices(parts.hostName ?? 'unit');
+    this.#messenger = new Messenger(parts, () => this.#tally.noteFailure('notices'));
     this.#components = components;
+    this.#vitals = new Vitals(parts, components);
     this.#closers = closers;
     this.#started = parts.clock.wall();
     this.#metering = new Metering({
@@ -168,7 +169,11 @@ export class Unit {
       ...destinationAnswers(this.#destinations, this.#clock),
     ])
       answers.set(command, answer);
-    answers.set('reload', () => this.#reloadFile());
+    answers.set('reload', () => {
+      const changed = this.reloadFile('a command');
+      if (changed.ok) return ok({ changed: changed.value });
+      return err<ControlError>({ code: 'refused', message: changed.error });
+    });
     const { diary } = this.#components;
     answers.set('audit', () => ok({ path: diary.path, head: diary.head }));
 
@@ -228,6 +233,7 @@ export class Unit {
       const mode = this.#modeInForce;
       const wire = this.#metering.span();
       steerOut(this.#destinations, this.#components, { observation, mode, wire }, this.#settings);
+      this.#components.diary.detoured(this.#destinations.overrides, mode);
       yield* this.#rememberSliced();
     }
     yield;
@@ -330,14 +336,18 @@ export class Unit {
     return ok(changed);
   }
 
-  /** `headgate reload`: the file that the unit was started with, read anew. */
-  #reloadFile(): Result<unknown, ControlError> {
-    const refuse = (message: string) => err<ControlError>({ code: 'refused', message });
+  /** The file that the unit was started with, read anew: on a command, or on SIGHUP. */
+  reloadFile(by: string): Result<readonly string[], string> {
     const settings = this.#parts.readSettings?.();
-    if (!settings) return refuse('this unit was not started from a file of settings');
-    if (!settings.ok) return refuse(`${settings.error}; nothing was changed`);
-    const changed = this.reload(settings.value, 'a command');
-    return changed.ok ? ok({ changed: changed.value }) : refuse(changed.error);
+    const changed = !settings
+      ? err('this unit was not started from a file of settings')
+      : settings.ok
+        ? this.reload(settings.value, by)
+        : err(`${settings.error}; nothing was changed`);
+    this.#vitals.refusedSettings = changed.ok ? undefined : changed.error;
+    if (!changed.ok) this.#components.diary.refusedReload(by, changed.error);
+    this.#note();
+    return changed;
   }
 
   /** Ends everything in reverse order: announcements first, packets after. Twice is harmless. */
@@ -429,30 +439,14 @@ export class Unit {
   /** Brings the complaints up to date. */
   #note(): void {
     const picture = this.#picture();
-    const lost = sum(this.#components.history.lost);
-    const wasLost = lost > this.#historyLost;
-    this.#historyLost = lost;
-    const found = gatherComplaints(picture, this.#components, this.#destinations, wasLost);
+    this.#components.diary.tend();
+    const vitals = this.#vitals.look(cycleTimesOf(this.#settings).intervalMs);
+    const found = gatherComplaints(picture, this.#components, this.#destinations, vitals);
     const { began, ended } = this.#conditions.update(picture.at, found);
     for (const what of began) this.#log.warn({}, what);
     for (const what of ended) this.#log.info({}, `over: ${what}`);
-    this.#tell(picture.at);
-  }
-
-  /** Sends word of complaints to those who are not looking. */
-  #tell(at: number): void {
     const { notices } = this.#settings;
-    if (!notices) return;
-    const notice = this.#notices.turn(at, this.#conditions.standing(), notices);
-    if (!notice) return;
-    this.#log.info({ summary: notice.summary }, 'notice');
-    // It never rejects: what failed comes back.
-    void sendNotice(notice, notices, this.#parts.readSecret).then((failures) => {
-      for (const { message } of failures) {
-        this.#tally.noteFailure('notices');
-        this.#log.error({}, message);
-      }
-    });
+    if (notices) this.#messenger.tell(picture.at, this.#conditions.standing(), notices);
   }
 
   #picture(): Picture {
@@ -501,6 +495,3 @@ const countsPrice = ({ objective, groups }: Policy) =>
 
 const moveKey = ({ block, to, rung }: Pick<Move, 'block' | 'to' | 'rung'>) =>
   `${block} ${to ?? ''} ${rung}`;
-
-const sum = (counts: ReadonlyMap<string, number>) =>
-  [...counts.values()].reduce((total, count) => total + count, 0);

@@ -4,19 +4,35 @@ import pino, { type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import type { Settings } from '../../core/settings/index.ts';
 
+/** What waits for a reader that is slow; of more the newest lines are given up. */
+const waitingBytesMax = 1 << 20;
+
+export interface UnitLog {
+  readonly log: Logger;
+  /** Lines that nobody took. */
+  readonly lost: () => number;
+}
+
 /** JSON lines for a collector, readable lines on a terminal; always on stderr, and to syslog where settings say so. */
-export function openLog({ log }: Pick<Settings, 'log'>): Logger {
+export function openLog({ log }: Pick<Settings, 'log'>): UnitLog {
+  let lost = 0;
   const stderr = process.stderr.isTTY
     ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' })
-    : pino.destination({ dest: 2, sync: true });
+    : openStderr(() => lost++);
   const { level, syslog } = log;
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime } as const;
-  if (!syslog) return pino(options, stderr);
   const streams = [
     { level, stream: stderr },
-    { level, stream: openSyslog(syslog) },
+    ...(syslog ? [{ level, stream: openSyslog(syslog) }] : []),
   ];
-  return pino(options, pino.multistream(streams));
+  return { log: pino(options, pino.multistream(streams)), lost: () => lost };
+}
+
+/** Never waits for whoever reads: a collector that hangs must not take the BGP sessions with it. */
+function openStderr(onLost: () => void) {
+  const stream = pino.destination({ dest: 2, sync: false, maxLength: waitingBytesMax });
+  stream.on('drop', onLost);
+  return stream;
 }
 
 /** Facility 3 (system daemons), RFC 5424 section 6.2.1. */

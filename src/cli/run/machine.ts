@@ -64,3 +64,33 @@ export function userName(uid: number): string {
     return String(uid);
   }
 }
+
+/** Memory of this process, and the least of what its control groups and the machine let it have. Bytes. */
+export function memory(): { readonly used: number; readonly limit: number } | undefined {
+  const used = process.memoryUsage.rss();
+  const free =
+    Number(/^MemAvailable:\s+(\d+) kB/m.exec(read('/proc/meminfo'))?.[1] ?? Number.NaN) * 1024;
+  const limits = [...groupLimits(), used + free].filter((limit) => limit > 0);
+  return limits.length === 0 ? undefined : { used, limit: Math.min(...limits) };
+}
+
+/** Of a control group of either version; "max", and what is larger than any machine, is no limit. */
+function groupLimits(): readonly number[] {
+  return read('/proc/self/cgroup')
+    .split('\n')
+    .flatMap((line) => {
+      const [, controllers, path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+      if (controllers === '') return [Number(read(`/sys/fs/cgroup${path}/memory.max`))];
+      if (controllers !== 'memory') return [];
+      return [Number(read(`/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`))];
+    })
+    .filter((limit) => limit > 0 && limit < 2 ** 60);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
