@@ -1,58 +1,8 @@
-import type { Sliced } from '../../base/slices.ts';
-import { loadCost, type Table } from './table.ts';
-
 /**
- * Prices per link under which every block chooses for itself, such that the loads come out right: Lagrangian duality.
- * The value of any prices is a bound below every assignment.
+ * Prices per link under which every block chooses for itself: Lagrangian duality. The value of any prices is a bound
+ * below every assignment; those at which the loads come out right give the best bound.
  */
-export interface Priced {
-  readonly price: Float64Array;
-  readonly bound: number;
-  /** Prices on the way there, each better than the one before; the best are the last. */
-  readonly trail: readonly Float64Array[];
-}
-
-/** Rounds per link. */
-const roundsPerLink = 30;
-
-/** The best prices found from `start`. `upper`: the value of some assignment, by which the steps are sized. */
-export function* searchPrices(
-  table: Table,
-  start: Float64Array,
-  upper: number,
-  rounds = roundsPerLink * table.links,
-): Sliced<Priced> {
-  const { links, slope } = table;
-  const steepest = slope.at(-1) ?? 0;
-  const price = start.slice();
-  const best = start.slice();
-  const load = new Float64Array(links);
-  const direction = new Float64Array(links);
-  let bound = Number.NEGATIVE_INFINITY;
-  const trail: Float64Array[] = [];
-  let patience = 1;
-  let sinceBetter = 0;
-  for (let round = 0; round < rounds; round++) {
-    yield;
-    const dual = choosePriced(table, price, load);
-    if (dual > bound) {
-      bound = dual;
-      best.set(price);
-      trail.push(price.slice());
-      sinceBetter = 0;
-    } else if (++sinceBetter >= 5 + links) {
-      sinceBetter = 0;
-      patience /= 2;
-      if (patience < 1e-3) break;
-      price.set(best);
-      direction.fill(0);
-      continue;
-    }
-    if (upper - bound <= 1e-6 * Math.abs(upper)) break;
-    stepPrices(table, price, load, direction, upper - dual, patience, steepest);
-  }
-  return { price: best, bound, trail };
-}
+import { loadCost, type Table } from './table.ts';
 
 /** Every block takes its cheapest link under the prices; gives the dual value. `load` becomes the loads of that choice. */
 export function choosePriced(
@@ -112,50 +62,4 @@ export function wantedLoads(
     }
   }
   return [Math.max(carried, least), Math.max(carried, most)];
-}
-
-/**
- * A subgradient step with Polyak's length; a price that would pass a slope stops there first. `direction` keeps what is
- * left of the steps before when they point the other way, against zigzag (Camerini, Fratta and Maffioli, 1975).
- */
-function stepPrices(
-  table: Table,
-  price: Float64Array,
-  load: Float64Array,
-  direction: Float64Array,
-  gap: number,
-  patience: number,
-  steepest: number,
-): void {
-  const links = price.length;
-  const over = new Float64Array(links);
-  for (let l = 0; l < links; l++) {
-    const [least, most] = wantedLoads(table, l, price[l] ?? 0);
-    const own = load[l] ?? 0;
-    over[l] = own - Math.min(most, Math.max(least, own));
-  }
-  let product = 0;
-  let old = 0;
-  for (let l = 0; l < links; l++) {
-    product += (over[l] ?? 0) * (direction[l] ?? 0);
-    old += (direction[l] ?? 0) ** 2;
-  }
-  const kept = product < 0 && old > 0 ? (-1.5 * product) / old : 0;
-  let norm = 0;
-  for (let l = 0; l < links; l++) {
-    direction[l] = (over[l] ?? 0) + kept * (direction[l] ?? 0);
-    norm += (direction[l] ?? 0) ** 2;
-  }
-  if (norm <= 0) return;
-  const length = (patience * Math.max(0, gap)) / norm;
-  for (let l = 0; l < links; l++) {
-    const before = price[l] ?? 0;
-    let next = Math.min(steepest, Math.max(0, before + length * (direction[l] ?? 0)));
-    for (const slope of table.slope)
-      if ((slope - before) * (slope - next) < 0) {
-        next = slope;
-        if (next > before) break;
-      }
-    price[l] = next;
-  }
 }
