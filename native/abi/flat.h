@@ -7,7 +7,7 @@
 #include "records.h"
 #include "tables.h"
 
-#define HG_PAGE_BYTES 1024u
+#define HG_PAGE_BYTES 4096u
 
 /* Arrays in the map of maps. Counts change hands only with the tables that index them: a publication names its own. */
 #define HG_SLOT_TABLES 0u
@@ -16,12 +16,10 @@
 
 /* Pages of the tables that have a fixed place; roots and ranges follow. */
 #define HG_PAGE_HEAD 0u
-#define HG_PAGE_MARKS 1u
-#define HG_PAGE_VLANS 2u
-#define HG_VLAN_PAGES (4096u / HG_PAGE_BYTES)
-#define HG_PAGE_RANGES (HG_PAGE_VLANS + HG_VLAN_PAGES)
+#define HG_PAGE_VLANS 1u /* the link of each VLAN id, a byte each */
+#define HG_PAGE_RANGES 2u
 
-/* Where the candidates of one root slot lie. */
+/* Where the candidates of one root slot lie; with a count of 0 there is one only, and `first` is its value. */
 struct hg_flat_root {
   hg_u32 first;
   hg_u32 count;
@@ -73,6 +71,7 @@ struct hg_flat_head {
   hg_u64 mac[HG_LINKS_MAX];
   hg_u8 mac_link[HG_LINKS_MAX];
   hg_u8 dscp_link[64];
+  struct hg_mark_table marks;
 };
 
 /* Counts of one block and link: by direction. One cache line. */
@@ -94,7 +93,6 @@ struct hg_destination_count {
 union hg_page {
   hg_u8 bytes[HG_PAGE_BYTES];
   struct hg_flat_head head;
-  struct hg_mark_table marks;
   struct hg_flat_root root[HG_ROOTS_PER_PAGE];
   struct hg_range4 range4[HG_RANGES4_PER_PAGE];
   struct hg_range6 range6[HG_RANGES6_PER_PAGE];
@@ -105,7 +103,7 @@ union hg_page {
 #ifdef __cplusplus
 static_assert(sizeof(hg_flat_root) == 8 && sizeof(hg_range4) == 8 && sizeof(hg_range6) == 32);
 static_assert(sizeof(hg_cell) == 64 && sizeof(hg_destination_count) == 16);
-static_assert(sizeof(hg_flat_head) <= HG_PAGE_BYTES && sizeof(hg_mark_table) <= HG_PAGE_BYTES);
+static_assert(sizeof(hg_flat_head) <= HG_PAGE_BYTES);
 static_assert(sizeof(hg_page) == HG_PAGE_BYTES);
 #endif
 #endif

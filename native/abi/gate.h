@@ -31,7 +31,7 @@ struct hg_gate {
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 2u
+#define HG_GATE_VERSION 3u
 #define HG_COPY_ALL 256u
 #define HG_COPIES_BYTES (16u << 20) /* of the ring: some 0.1 s of a million packets a second */
 

@@ -25,29 +25,56 @@ HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) {
 
 /* A slot of the root has at most as many candidates as it has addresses, and a table as many as fit its memory. */
 #define HG_STEPS_MAX 24u
+/* Those of one page, halved each time. */
+#define HG_PAGE_STEPS4 10u
 
 HG_INLINE hg_u32 hg_from_network(hg_u32 word) { return __builtin_bswap32(word); }
 
-HG_APART hg_u32 hg_lookup4(hg_pages pages, const struct hg_flat_index* index, hg_u32 address) {
+/* The value of the range that covers an address, of `count` ranges from `low` on, over any number of pages. */
+HG_APART hg_u32 hg_search4(hg_pages pages, hg_u32 first_page, hg_u32 low, hg_u32 count, hg_u32 address) {
+  union hg_page* page;
+  for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
+    const hg_u32 half = count / 2, middle = low + half;
+    page = hg_page_at(pages, first_page + middle / HG_RANGES4_PER_PAGE);
+    if (!page) return HG_NONE;
+    if (page->range4[middle % HG_RANGES4_PER_PAGE].start <= address) low = middle;
+    count -= half;
+  }
+  page = hg_page_at(pages, first_page + low / HG_RANGES4_PER_PAGE);
+  return page ? page->range4[low % HG_RANGES4_PER_PAGE].value : HG_NONE;
+}
+
+/* Every call costs, most of all on processors whose returns are kept from being predicted: hence two pages at most for
+ * nearly every address, and no function of its own. */
+HG_INLINE hg_u32 hg_lookup4(hg_pages pages, const struct hg_flat_index* index, hg_u32 address) {
   if (index->ranges == 0) return HG_NONE;
   const hg_u32 shared = index->shared & 31, root_bits = index->root_bits & 31;
   if (shared != 0 && address >> (32 - shared) != (hg_u32)index->common) return HG_NONE;
   const hg_u32 slot = root_bits == 0 ? 0 : (address << shared) >> (32 - root_bits);
   union hg_page* page = hg_page_at(pages, index->root_page + slot / HG_ROOTS_PER_PAGE);
   if (!page) return HG_NONE;
-  const struct hg_flat_root* root = &page->root[slot % HG_ROOTS_PER_PAGE];
-  hg_u32 low = root->first, count = root->count;
-  for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
-    const hg_u32 half = count / 2, middle = low + half;
-    page = hg_page_at(pages, index->range_page + middle / HG_RANGES4_PER_PAGE);
-    if (!page) return HG_NONE;
-    if (page->range4[middle % HG_RANGES4_PER_PAGE].start <= address) low = middle;
+  const hg_u32 low = page->root[slot % HG_ROOTS_PER_PAGE].first;
+  hg_u32 count = page->root[slot % HG_ROOTS_PER_PAGE].count;
+  if (count == 0) return low;
+  const hg_u32 first_page = index->range_page;
+  if (low / HG_RANGES4_PER_PAGE != (low + count - 1) / HG_RANGES4_PER_PAGE)
+    return hg_search4(pages, first_page, low, count, address);
+  page = hg_page_at(pages, first_page + low / HG_RANGES4_PER_PAGE);
+  if (!page) return HG_NONE;
+  hg_u32 at = low % HG_RANGES4_PER_PAGE;
+  for (hg_u32 step = 0; step < HG_PAGE_STEPS4 && count > 1; step++) {
+    const hg_u32 half = count / 2;
+    hg_u32 middle = at + half;
+    HG_OPAQUE(middle);
+    middle %= HG_RANGES4_PER_PAGE;
+    if (page->range4[middle].start <= address) at = middle;
     count -= half;
   }
-  page = hg_page_at(pages, index->range_page + low / HG_RANGES4_PER_PAGE);
-  return page ? page->range4[low % HG_RANGES4_PER_PAGE].value : HG_NONE;
+  HG_OPAQUE(at);
+  return page->range4[at % HG_RANGES4_PER_PAGE].value;
 }
 
+/* IPv6 has more of a packet to read anyway: one function, whatever the pages. */
 HG_APART hg_u32 hg_lookup6(hg_pages pages, const struct hg_flat_index* index, const struct hg_address* address) {
   if (index->ranges == 0) return HG_NONE;
   const hg_u64 high = (hg_u64)hg_from_network(address->word[0]) << 32 | hg_from_network(address->word[1]);
@@ -60,6 +87,7 @@ HG_APART hg_u32 hg_lookup6(hg_pages pages, const struct hg_flat_index* index, co
   if (!page) return HG_NONE;
   const struct hg_flat_root* root = &page->root[slot % HG_ROOTS_PER_PAGE];
   hg_u32 low = root->first, count = root->count;
+  if (count == 0) return low;
   for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
     const hg_u32 half = count / 2, middle = low + half;
     page = hg_page_at(pages, index->range_page + middle / HG_RANGES6_PER_PAGE);
@@ -97,8 +125,8 @@ HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, c
   }
   if (flat->by_vlan && work->head.vlan != HG_NO_VLAN) {
     const hg_u32 vlan = work->head.vlan & 0x0fffu;
-    const union hg_page* page = hg_page_at(tables, HG_PAGE_VLANS + vlan / HG_PAGE_BYTES);
-    const hg_u8 link = page ? page->bytes[vlan % HG_PAGE_BYTES] : HG_LINK_UNKNOWN;
+    const union hg_page* page = hg_page_at(tables, HG_PAGE_VLANS);
+    const hg_u8 link = page ? page->bytes[vlan] : HG_LINK_UNKNOWN;
     if (link != HG_LINK_UNKNOWN) return link;
   }
   if (flat->by_dscp && work->head.network != 0 && work->direction == HG_INBOUND)
@@ -106,9 +134,9 @@ HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, c
   return HG_LINK_UNKNOWN;
 }
 
-/* Everything about a packet that the tables decide but exceptions: `work` has been read.
- * What is inbound has our address as its destination, what is outbound as its source. */
-HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, struct hg_work* work) {
+/* Everything about a packet that the tables decide but exceptions: `work` has been read. What is inbound has our address
+ * as its destination, what is outbound as its source. `is_common`, a constant: by hg_read_common(). */
+HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, struct hg_work* work, const int is_common) {
   const struct hg_head* head = &work->head;
   work->block = HG_NONE;
   work->to = HG_NONE;
@@ -119,10 +147,10 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
   work->is_cleared = 0;
   work->is_markable = 0;
   work->link = hg_attribute(tables, flat, work);
-  if (!head->has_addresses) return;
-  hg_read_addresses(work);
+  if (!is_common && !head->has_addresses) return;
+  if (!is_common) hg_read_addresses(work);
   const int is_outbound = work->direction == HG_OUTBOUND;
-  if (head->network == 4) {
+  if (is_common || head->network == 4) {
     const struct hg_address* ours = is_outbound ? &work->source : &work->destination;
     work->block = hg_lookup4(tables, &flat->block[0], hg_from_network(ours->word[0]));
   } else {
@@ -130,7 +158,7 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
   }
   if (!is_outbound) return;
   hg_u32 found;
-  if (head->network == 4)
+  if (is_common || head->network == 4)
     found = hg_lookup4(tables, &flat->destination[0], hg_from_network(work->destination.word[0]));
   else
     found = hg_lookup6(tables, &flat->destination[1], &work->destination);

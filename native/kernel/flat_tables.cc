@@ -7,15 +7,15 @@
 namespace headgate {
 namespace {
 
-constexpr unsigned kRootBitsMax = 16;
+constexpr unsigned kRootBitsMax = 20;
 
 uint32_t pages_for(size_t entries, uint32_t per_page) {
   return static_cast<uint32_t>((entries + per_page - 1) / per_page);
 }
 
-// More slots than ranges, so that most hold one or two.
+// As many slots as ranges, so that most hold one or two: each address then costs one or two cache lines.
 unsigned root_bits_for(size_t ranges) {
-  return std::min<unsigned>(kRootBitsMax, static_cast<unsigned>(std::bit_width(ranges)) + 1);
+  return std::min<unsigned>(kRootBitsMax, static_cast<unsigned>(std::bit_width(ranges)) + 2);
 }
 
 void put(hg_page* pages, uint32_t base, size_t at, uint32_t start, uint32_t value) {
@@ -34,6 +34,15 @@ Address start_at(const hg_page* pages, uint32_t base, size_t at) {
   } else {
     const uint64_t* start = pages[base + at / HG_RANGES6_PER_PAGE].range6[at % HG_RANGES6_PER_PAGE].start;
     return static_cast<Address>(start[0]) << 64 | start[1];
+  }
+}
+
+template <typename Address>
+uint32_t value_at(const hg_page* pages, uint32_t base, size_t at) {
+  if constexpr (sizeof(Address) == sizeof(uint32_t)) {
+    return pages[base + at / HG_RANGES4_PER_PAGE].range4[at % HG_RANGES4_PER_PAGE].value;
+  } else {
+    return pages[base + at / HG_RANGES6_PER_PAGE].range6[at % HG_RANGES6_PER_PAGE].value;
   }
 }
 
@@ -102,8 +111,9 @@ hg_flat_index write_index(const RangeTable<Address>& table, ToValue to_value, hg
     advance_to(first);
     const auto begin = static_cast<uint32_t>(range);
     advance_to(first + ((Address{1} << width) - 1));
-    pages[index.root_page + slot / HG_ROOTS_PER_PAGE].root[slot % HG_ROOTS_PER_PAGE] = {
-        begin, static_cast<uint32_t>(range) - begin + 1};
+    pages[index.root_page + slot / HG_ROOTS_PER_PAGE].root[slot % HG_ROOTS_PER_PAGE] =
+        range == begin ? hg_flat_root{value_at<Address>(pages, index.range_page, begin), 0}
+                       : hg_flat_root{begin, static_cast<uint32_t>(range) - begin + 1};
   }
   return index;
 }
@@ -117,8 +127,8 @@ void write_rules(const WireRules& rules, hg_flat_head* head, hg_page* pages) {
   std::copy(std::begin(rules.mac), std::end(rules.mac), head->mac);
   std::copy(std::begin(rules.mac_link), std::end(rules.mac_link), head->mac_link);
   std::copy(std::begin(rules.dscp_link), std::end(rules.dscp_link), head->dscp_link);
-  for (uint32_t page = 0; page < HG_VLAN_PAGES; page++)
-    memcpy(pages[HG_PAGE_VLANS + page].bytes, rules.vlan_link + page * HG_PAGE_BYTES, HG_PAGE_BYTES);
+  static_assert(sizeof rules.vlan_link == sizeof(hg_page));
+  memcpy(pages[HG_PAGE_VLANS].bytes, rules.vlan_link, sizeof rules.vlan_link);
 }
 
 }  // namespace
@@ -142,7 +152,7 @@ void write_flat(const Tables& tables, uint32_t wire, const CountLayout& counts, 
   head->cpu_pages = counts.cpu_pages();
   head->cell_pages = counts.cell_pages();
   write_rules(tables.wires[wire], head, pages);
-  pages[HG_PAGE_MARKS].marks = tables.marks;
+  head->marks = tables.marks;
 
   uint32_t at = HG_PAGE_RANGES;
   const auto same = [](uint32_t value) { return value; };

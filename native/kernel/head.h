@@ -54,7 +54,8 @@ struct hg_address {
 
 /* A packet from being read to being sent on; each stage adds to it. */
 struct hg_work {
-  hg_u8 bytes[HG_HEAD_ROOM]; /* the frame's head as it came */
+  hg_u8 bytes[HG_HEAD_ROOM] __attribute__((aligned(8))); /* the frame's head as it came */
+  hg_u64 time_ns;            /* when it came, CLOCK_MONOTONIC; 0 when nobody wants a copy */
   hg_u32 captured;           /* of it; at most HG_HEAD_BYTES */
   hg_u32 length;             /* on the wire, without a tag in the metadata */
   hg_u32 segment_bytes;      /* super-packet: payload of each segment; else 0 */
@@ -78,7 +79,7 @@ struct hg_work {
   hg_u8 dscp;
   hg_u16 vlan;
   hg_u8 is_cleared;
-  hg_u8 reserved2;
+  hg_u8 is_common; /* hg_read_common() could read it */
 };
 
 HG_INLINE hg_u8 hg_byte(const struct hg_work* work, hg_u32 at) {

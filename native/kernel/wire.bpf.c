@@ -18,6 +18,7 @@
 
 #include "../abi/gate.h"
 #include "carry.h"
+#include "common_head.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -119,26 +120,21 @@ static __always_inline __u8 choose(const struct hg_flat_head* flat, const struct
 }
 
 /* Counts the packet and says what is to be marked. */
-HG_STAGE work_on(struct hg_work* work) {
-  if (!work) return 0;
+static __always_inline void decide(struct hg_work* work, const int is_common) {
   work->dscp = HG_DSCP_NONE;
   work->vlan = HG_VLAN_NONE;
   void* tables = array_at(HG_SLOT_TABLES);
-  if (!tables) return 0;
+  if (!tables) return;
   const union hg_page* first = hg_page_at(tables, HG_PAGE_HEAD);
-  if (!first) return 0;
+  if (!first) return;
   const struct hg_flat_head* flat = &first->head;
-  hg_consult(tables, flat, work);
-  if (work->is_markable) {
-    const union hg_page* page = hg_page_at(tables, HG_PAGE_MARKS);
-    if (page && page->marks.enabled) {
-      hg_hash(work);
-      hg_settle(&page->marks, choose(flat, &page->marks, work), work);
-    }
+  hg_consult(tables, flat, work, is_common);
+  if (work->is_markable && flat->marks.enabled) {
+    if (flat->has_exceptions || work->planned == HG_LINK_UNKNOWN) hg_hash(work);
+    hg_settle(&flat->marks, choose(flat, &flat->marks, work), work);
   }
   void* counts = array_at(flat->counts_slot);
   if (counts) hg_account(counts, flat, bpf_get_smp_processor_id(), work);
-  return 0;
 }
 
 /* What the unit measures: TCP, questions to name servers, and what only its parser can explain. */
@@ -149,7 +145,7 @@ static __always_inline int is_due(const struct hg_work* work) {
 }
 
 static __always_inline void fill(struct hg_copy* copy, const struct hg_work* work, __u32 room) {
-  copy->time_ns = bpf_ktime_get_ns();
+  copy->time_ns = work->time_ns;
   copy->wire_length = work->length;
   copy->segment_bytes = work->segment_bytes;
   copy->has_vlan = work->has_vlan;
@@ -159,41 +155,82 @@ static __always_inline void fill(struct hg_copy* copy, const struct hg_work* wor
   copy->captured = (__u16)(work->captured < room ? work->captured : room);
 }
 
-/* Bytes of the head that measuring needs. */
-static __always_inline __u32 wanted_bytes(const struct hg_work* work) {
-  const struct hg_head* head = &work->head;
-  if (head->is_unclear || head->protocol != 6) return HG_COPY_BYTES;
-  return head->transport_offset + (hg_byte(work, head->transport_offset + 12) >> 4) * 4u;
+/* Whether the session is one of those that are copied; counts it if not. */
+static __always_inline int is_sampled(const struct hg_work* work, const struct hg_gate* state, struct hg_tallies* sum) {
+  sum->copies_due += 1;
+  const __u32 share = *(volatile const __u32*)&state->copy_share;
+  if (share >= HG_COPY_ALL || !work->head.has_addresses || hg_session_share(work) < share) return 1;
+  sum->copies_left_out += 1;
+  return 0;
 }
 
 /* The unit looks by itself every millisecond: waking it for each would cost more than the copy. */
-HG_STAGE hand_over(struct hg_work* work) {
-  struct hg_gate* state = state_of_wire();
+static __always_inline void hand_over_short(const struct hg_work* work, const struct hg_gate* state) {
   struct hg_tallies* sum = tally();
-  if (!work || !state || !sum) return 0;
-  sum->copies_due += 1;
-  const __u32 share = *(volatile __u32*)&state->copy_share;
-  if (share < HG_COPY_ALL && work->head.has_addresses && hg_session_share(work) >= share) {
-    sum->copies_left_out += 1;
-    return 0;
+  if (!sum || !is_sampled(work, state, sum)) return;
+  struct hg_copy* copy = bpf_ringbuf_reserve(&copies, sizeof *copy - HG_COPY_BYTES + HG_COPY_SHORT_BYTES, 0);
+  if (!copy) {
+    sum->copies_lost += 1;
+    return;
   }
-  struct hg_copy* copy;
-  if (wanted_bytes(work) <= HG_COPY_SHORT_BYTES) {
-    copy = bpf_ringbuf_reserve(&copies, sizeof *copy - HG_COPY_BYTES + HG_COPY_SHORT_BYTES, 0);
-    if (!copy) goto lost;
-    fill(copy, work, HG_COPY_SHORT_BYTES);
-    __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_SHORT_BYTES);
-  } else {
-    copy = bpf_ringbuf_reserve(&copies, sizeof *copy, 0);
-    if (!copy) goto lost;
-    fill(copy, work, HG_COPY_BYTES);
-    __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_BYTES);
-  }
+  fill(copy, work, HG_COPY_SHORT_BYTES);
+  __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_SHORT_BYTES);
   bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void hand_over_long(const struct hg_work* work, const struct hg_gate* state) {
+  struct hg_tallies* sum = tally();
+  if (!sum || !is_sampled(work, state, sum)) return;
+  struct hg_copy* copy = bpf_ringbuf_reserve(&copies, sizeof *copy, 0);
+  if (!copy) {
+    sum->copies_lost += 1;
+    return;
+  }
+  fill(copy, work, HG_COPY_BYTES);
+  __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_BYTES);
+  bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
+}
+
+/* A packet of any kind whose head has been fetched: read, decided, copied. */
+HG_STAGE carry_any(struct hg_work* work) {
+  if (!work) return 0;
+  work->is_common = 0;
+  hg_read_head(work);
+  decide(work, 0);
+  const struct hg_gate* state = state_of_wire();
+  if (work->time_ns != 0 && state && is_due(work)) hand_over_long(work, state);
   return 0;
-lost:
-  sum->copies_lost += 1;
-  return 0;
+}
+
+/* The same for what most packets are; 0 when this is none of them, and nothing has been done. */
+static __always_inline int carry_common(struct hg_work* work, const struct hg_gate* state) {
+  work->is_common = hg_read_common(work) != 0;
+  if (!work->is_common) return 0;
+  decide(work, 1);
+  if (work->time_ns != 0 && is_due(work)) hand_over_short(work, state);
+  return 1;
+}
+
+/* The head of a frame that lies in one piece, eight bytes at a time: how many, or 0 where it is too short. */
+static __always_inline __u32 fetch_common(struct hg_work* work, const void* data, const void* end) {
+  const __u64* from = data;
+  __u64* to = (__u64*)work->bytes;
+  if (data + HG_COMMON_BYTES <= end) {
+#pragma unroll
+    for (__u32 i = 0; i < HG_COMMON_BYTES / 8; i++) to[i] = from[i];
+    return HG_COMMON_BYTES;
+  }
+  if (data + HG_COMMON_BYTES_TIMED <= end) {
+#pragma unroll
+    for (__u32 i = 0; i < HG_COMMON_BYTES_TIMED / 8; i++) to[i] = from[i];
+    *(__u16*)(to + 8) = *(const __u16*)(from + 8);
+    return HG_COMMON_BYTES_TIMED;
+  }
+  if (data + HG_COMMON_BYTES_LEAST > end) return 0;
+#pragma unroll
+  for (__u32 i = 0; i < HG_COMMON_BYTES_LEAST / 8; i++) to[i] = from[i];
+  *(__u32*)(to + 7) = *(const __u32*)(from + 7);
+  return HG_COMMON_BYTES_LEAST;
 }
 
 static __always_inline void tally_mark(const struct hg_work* work, int is_done) {
@@ -227,10 +264,13 @@ static __always_inline struct hg_octets with_dscp(const struct hg_work* work) {
   return to;
 }
 
-static __always_inline struct hg_work* begin_work(__u32 direction, __u32 length) {
+/* With the time of copies, when there is somebody to read them: read first, because reading the clock waits for every
+ * load before it. */
+static __always_inline struct hg_work* begin_work(__u32 direction, __u32 length, int has_copies) {
   const __u32 only = 0;
   struct hg_work* work = bpf_map_lookup_elem(&scratch, &only);
   if (!work) return 0;
+  work->time_ns = has_copies ? bpf_ktime_get_ns() : 0;
   work->length = length;
   work->direction = (__u8)direction;
   return work;
@@ -238,32 +278,40 @@ static __always_inline struct hg_work* begin_work(__u32 direction, __u32 length)
 
 /* ---- tc ---- */
 
-static __always_inline void read_skb(struct __sk_buff* skb, struct hg_work* work) {
+static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* work, const struct hg_gate* state) {
   work->segment_bytes = skb->gso_segs > 1 ? skb->gso_size : 0;
   work->has_vlan = skb->vlan_present != 0;
   work->vlan_tci = (__u16)skb->vlan_tci;
   work->vlan_tpid = bpf_ntohs((__u16)skb->vlan_proto);
+  work->captured = fetch_common(work, (const void*)(long)skb->data, (const void*)(long)skb->data_end);
+  if (work->captured != 0 && carry_common(work, state)) return;
   __u32 captured = skb->len;
   /* The verifier wants the bounds where it can see them. */
   if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
   if (captured == 0 || bpf_skb_load_bytes(skb, 0, work->bytes, captured) != 0) captured = 0;
   work->captured = captured;
-  hg_read_head(work);
+  carry_any(work);
 }
 
-static __always_inline int mark_skb(struct __sk_buff* skb, const struct hg_work* work) {
+static __always_inline int set_dscp_skb(struct __sk_buff* skb, struct hg_work* work) {
+  const struct hg_octets to = with_dscp(work);
   const __u32 at = work->head.network_offset;
-  int error = 0;
-  if (work->dscp != HG_DSCP_NONE) {
-    const struct hg_octets to = with_dscp(work);
-    if (work->head.network == 4) {
-      /* Both changes together leave every sum over the header as it was. */
-      error |= bpf_skb_store_bytes(skb, at + 1, &to.tos, sizeof to.tos, 0);
-      error |= bpf_skb_store_bytes(skb, at + 10, &to.checksum, sizeof to.checksum, 0);
-    } else {
-      error |= bpf_skb_store_bytes(skb, at, &to.first_word, sizeof to.first_word, BPF_F_RECOMPUTE_CSUM);
-    }
+  if (work->head.network == 6)
+    return (int)bpf_skb_store_bytes(skb, at, &to.first_word, sizeof to.first_word, BPF_F_RECOMPUTE_CSUM);
+  /* Of IPv4 both changes together leave every sum over the header as it was. */
+  if (work->is_common) {
+    /* One call: what lies between costs less than another. */
+    work->bytes[15] = to.tos;
+    *(__u16*)(work->bytes + 24) = to.checksum;
+    return (int)bpf_skb_store_bytes(skb, 15, work->bytes + 15, 11, 0);
   }
+  return (int)(bpf_skb_store_bytes(skb, at + 1, &to.tos, sizeof to.tos, 0) |
+               bpf_skb_store_bytes(skb, at + 10, &to.checksum, sizeof to.checksum, 0));
+}
+
+static __always_inline int mark_skb(struct __sk_buff* skb, struct hg_work* work) {
+  int error = 0;
+  if (work->dscp != HG_DSCP_NONE) error |= set_dscp_skb(skb, work);
   if (work->vlan == HG_VLAN_NONE) return error == 0;
   if (work->has_vlan) {
     error |= bpf_skb_vlan_pop(skb);
@@ -281,11 +329,9 @@ static __always_inline int mark_skb(struct __sk_buff* skb, const struct hg_work*
 static __always_inline int forward_skb(struct __sk_buff* skb, const struct hg_gate* state, const __u32 direction,
                                        const int with_copies) {
   count(direction, skb->gso_segs ? skb->gso_segs : 1, skb->len);
-  struct hg_work* work = begin_work(direction, skb->len);
+  struct hg_work* work = begin_work(direction, skb->len, with_copies && has_reader(state));
   if (work) {
-    read_skb(skb, work);
-    work_on(work);
-    if (with_copies && has_reader(state) && is_due(work)) hand_over(work);
+    carry_skb(skb, work, state);
     if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE) tally_mark(work, mark_skb(skb, work));
   }
   return bpf_redirect(state->exit[direction], 0);
@@ -318,14 +364,16 @@ int tc_outside(struct __sk_buff* skb) { return pass_tc(skb, HG_INBOUND); }
 
 /* ---- xdp ---- */
 
-static __always_inline void read_xdp(struct xdp_md* xdp, struct hg_work* work) {
+static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, const struct hg_gate* state) {
   work->segment_bytes = 0;
   work->has_vlan = 0;
+  work->captured = fetch_common(work, (const void*)(long)xdp->data, (const void*)(long)xdp->data_end);
+  if (work->captured != 0 && carry_common(work, state)) return;
   __u32 captured = work->length;
   if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
   if (captured == 0 || bpf_xdp_load_bytes(xdp, 0, work->bytes, captured) != 0) captured = 0;
   work->captured = captured;
-  hg_read_head(work);
+  carry_any(work);
 }
 
 static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* work) {
@@ -344,18 +392,24 @@ static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* wor
   return bpf_xdp_store_bytes(xdp, 0, front, sizeof front);
 }
 
-static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+static __always_inline int set_dscp_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+  struct hg_octets to = with_dscp(work);
   const __u32 at = work->head.network_offset;
-  int error = 0;
-  if (work->dscp != HG_DSCP_NONE) {
-    struct hg_octets to = with_dscp(work);
-    if (work->head.network == 4) {
-      error |= bpf_xdp_store_bytes(xdp, at + 1, &to.tos, sizeof to.tos);
-      error |= bpf_xdp_store_bytes(xdp, at + 10, &to.checksum, sizeof to.checksum);
-    } else {
-      error |= bpf_xdp_store_bytes(xdp, at, &to.first_word, sizeof to.first_word);
-    }
+  if (work->is_common) {
+    void* const data = (void*)(long)xdp->data;
+    if (data + HG_COMMON_BYTES_LEAST > (void*)(long)xdp->data_end) return -1;
+    *(__u8*)(data + 15) = to.tos;
+    *(__u16*)(data + 24) = to.checksum;
+    return 0;
   }
+  if (work->head.network == 6) return (int)bpf_xdp_store_bytes(xdp, at, &to.first_word, sizeof to.first_word);
+  return (int)(bpf_xdp_store_bytes(xdp, at + 1, &to.tos, sizeof to.tos) |
+               bpf_xdp_store_bytes(xdp, at + 10, &to.checksum, sizeof to.checksum));
+}
+
+static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+  int error = 0;
+  if (work->dscp != HG_DSCP_NONE) error |= set_dscp_xdp(xdp, work);
   /* Last, since it moves the head. */
   if (work->vlan != HG_VLAN_NONE) error |= tag_xdp(xdp, work);
   return error == 0;
@@ -366,11 +420,9 @@ static __always_inline int pass_xdp(struct xdp_md* xdp, const __u32 direction) {
   if (!state) return XDP_PASS;
   const __u32 length = (__u32)bpf_xdp_get_buff_len(xdp);
   count(direction, 1, length);
-  struct hg_work* work = begin_work(direction, length);
+  struct hg_work* work = begin_work(direction, length, has_reader(state));
   if (work) {
-    read_xdp(xdp, work);
-    work_on(work);
-    if (has_reader(state) && is_due(work)) hand_over(work);
+    carry_xdp(xdp, work, state);
     if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE) tally_mark(work, mark_xdp(xdp, work));
   }
   return (int)bpf_redirect(state->exit[direction], 0);

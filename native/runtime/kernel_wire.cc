@@ -1,6 +1,5 @@
 #include "runtime/kernel_wire.h"
 
-#include <bpf/libbpf.h>
 #include <poll.h>
 
 #include <cstddef>
@@ -11,8 +10,12 @@
 namespace headgate {
 namespace {
 
-// The kernel does not wake us: a millisecond of copies at 2 million packets a second is 2 % of the ring.
+// The kernel does not wake us: a millisecond of copies at 2 million packets a second is 2 % of the ring. Nor do we look
+// more often while we keep up, since reading what has just been written makes the processor that writes wait.
 constexpr int kPauseMs = 1;
+constexpr double kBehind = 0.1;
+// Some milliseconds of work: then the heartbeat, the share and the end are looked at again.
+constexpr uint32_t kBatchesMax = 1024;
 constexpr uint64_t kInspectNs = 200'000'000;
 
 }  // namespace
@@ -36,15 +39,11 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pi
                                        " was installed on other interfaces: `headgate wire release`, then `install`"};
   if (auto failure = claims_[kOutbound].take(options.inside, inside)) return failure;
   if (auto failure = claims_[kInbound].take(options.outside, outside)) return failure;
-  ring_ = ring_buffer__new(gate_->copies(), take, this, nullptr);
-  if (ring_ == nullptr)
-    return Failure{"driver_unfit", "the ring of header copies cannot be read: " + std::string(strerror(errno))};
-  is_draining_ = true;
-  ring_buffer__consume(ring_);
-  is_draining_ = false;
-  for (const uint32_t direction : {kInbound, kOutbound}) before_[direction] = gate_->bypassed(direction);
   if (!copies_.open(gate_->copies(), HG_COPIES_BYTES))
     return Failure{"driver_unfit", "the ring of header copies cannot be mapped: " + std::string(strerror(errno))};
+  // What an earlier unit left there is too old to be measured.
+  copies_.skip();
+  for (const uint32_t direction : {kInbound, kOutbound}) before_[direction] = gate_->bypassed(direction);
   adapt();
   start();
   return std::nullopt;
@@ -52,8 +51,6 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pi
 
 void KernelWire::close() {
   stop();
-  if (ring_ != nullptr) ring_buffer__free(ring_);
-  ring_ = nullptr;
   copies_.close();
   raise_ports(gate_);
   for (PortClaim& claim : claims_) claim.release();
@@ -79,47 +76,48 @@ void KernelWire::run() {
   while (!is_stopping()) {
     heartbeat_.beat();
     adapt();
-    const int taken = ring_buffer__consume(ring_);
-    flush();
-    if (taken <= 0) {
+    if (copies_.fill() < kBehind) {
       pollfd on = {wake(), POLLIN, 0};
       poll(&on, 1, kPauseMs);
-      pipeline_->process(nullptr, 0);
     }
+    measure();
     if (clock_ns(CLOCK_MONOTONIC) - inspected_ns_ > kInspectNs) inspect();
   }
   heartbeat_.end();
 }
 
-int KernelWire::take(void* wire, void* record, size_t size) {
-  KernelWire& self = *static_cast<KernelWire*>(wire);
-  const auto* copy = static_cast<const hg_copy*>(record);
-  // Only what the kernel's program failed to read is empty.
-  if (copy->captured == 0 || copy->captured > HG_COPY_BYTES || size < offsetof(hg_copy, bytes) + copy->captured) return 0;
-  if (self.is_draining_) return 0;
-  Scratch& scratch = self.scratch_[self.size_];
-  memcpy(scratch.bytes, copy->bytes, copy->captured);
-  Packet& packet = self.packets_[self.size_++];
-  packet = {};
-  packet.data = scratch.bytes;
-  packet.captured = copy->captured;
-  packet.wire_length = copy->wire_length;
-  packet.time_ns = copy->time_ns;
-  packet.segment_bytes = copy->segment_bytes;
-  packet.link_type = 1;
-  packet.wire = self.options_.index;
-  packet.vlan_tci = copy->vlan_tci;
-  packet.vlan_tpid = copy->vlan_tpid;
-  packet.has_vlan = copy->has_vlan != 0;
-  packet.direction = static_cast<Direction>(copy->direction & 1);
-  if (self.size_ == kBatch) self.flush();
-  // A ring that never runs empty must not keep the loop from seeing that it shall end: asked again, it goes on.
-  return self.is_stopping() ? -1 : 0;
+// What the ring holds; on a ring that never runs empty a bounded part of it.
+void KernelWire::measure() {
+  for (uint32_t batches = 0; batches < kBatchesMax; batches++) {
+    uint32_t size = 0;
+    const uint32_t taken = copies_.read(kBatch, [&](const uint8_t* record, uint32_t bytes) {
+      size += take(*reinterpret_cast<const hg_copy*>(record), bytes, size) ? 1 : 0;
+    });
+    // Without packets too, so that new tables are taken up on a quiet wire.
+    pipeline_->process(packets_.data(), size);
+    if (taken < kBatch) return;
+  }
 }
 
-void KernelWire::flush() {
-  if (size_ > 0) pipeline_->process(packets_.data(), size_);
-  size_ = 0;
+bool KernelWire::take(const hg_copy& copy, uint32_t bytes, uint32_t at) {
+  // Only what the kernel's program failed to read is empty.
+  if (copy.captured == 0 || copy.captured > HG_COPY_BYTES || bytes < offsetof(hg_copy, bytes) + copy.captured) return false;
+  Scratch& scratch = scratch_[at];
+  memcpy(scratch.bytes, copy.bytes, copy.captured);
+  Packet& packet = packets_[at];
+  packet = {};
+  packet.data = scratch.bytes;
+  packet.captured = copy.captured;
+  packet.wire_length = copy.wire_length;
+  packet.time_ns = copy.time_ns;
+  packet.segment_bytes = copy.segment_bytes;
+  packet.link_type = 1;
+  packet.wire = options_.index;
+  packet.vlan_tci = copy.vlan_tci;
+  packet.vlan_tpid = copy.vlan_tpid;
+  packet.has_vlan = copy.has_vlan != 0;
+  packet.direction = static_cast<Direction>(copy.direction & 1);
+  return true;
 }
 
 // Fewer sessions when the ring fills, more when it has been nearly empty for long: measuring yields, never forwarding.

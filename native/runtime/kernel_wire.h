@@ -12,8 +12,6 @@
 #include "runtime/heartbeat.h"
 #include "runtime/wire.h"
 
-struct ring_buffer;
-
 namespace headgate {
 
 class KernelWire final : public Wire {
@@ -36,15 +34,15 @@ class KernelWire final : public Wire {
     uint8_t bytes[HG_COPY_BYTES];
   };
 
-  static int take(void* wire, void* record, size_t size);
   void run() override;
-  void flush();
+  void measure();
+  // One copy as the packet `at` of the batch; false when it is none.
+  bool take(const hg_copy& copy, uint32_t bytes, uint32_t at);
   void inspect();
   void adapt();
 
   const Gate* gate_;
   Heartbeat heartbeat_;
-  ring_buffer* ring_ = nullptr;
   CopyRing copies_;
   CopyShare share_;
   std::array<PortFacts, 2> facts_;  // by direction, the port where it comes in
@@ -52,8 +50,6 @@ class KernelWire final : public Wire {
   std::array<hg_bypassed, 2> before_ = {};
   std::array<Packet, kBatch> packets_;
   std::array<Scratch, kBatch> scratch_;
-  uint32_t size_ = 0;
-  bool is_draining_ = false;  // what an earlier unit left in the ring is too old to be measured
   std::atomic<WireState> state_{WireState::Forwarding};
   uint64_t inspected_ns_ = 0;
 };
