@@ -40,6 +40,7 @@ export class Metering {
   #window: SnapshotWindow;
   /** Our clock at the latest snapshot: how old the measurements are. */
   #takenMs = 0;
+  #turn = 0;
 
   constructor(options: MeteringOptions) {
     this.#options = options;
@@ -67,8 +68,10 @@ export class Metering {
 
   /** The window and the samples have it at once; what each block carried is added up in slices. */
   *measureSliced(): Sliced<void> {
-    const all = this.#snapshotAll();
-    if (!all) return;
+    const turn = ++this.#turn;
+    const all = yield* this.#snapshotAll();
+    // Unless another measurement was taken between the slices: it is the later one.
+    if (!all || turn !== this.#turn) return;
     const { clock, components, last } = this.#options;
     const snapshot = this.#withoutProbes(all);
     const before = this.#window.latest;
@@ -112,7 +115,7 @@ export class Metering {
 
   /** Counters at this moment, apart from the window: what a scrape shows. */
   now(): EngineSnapshot | undefined {
-    const all = this.#snapshotAll();
+    const all = whole(this.#snapshotAll());
     return all ? this.#withoutProbes(all) : this.#window.latest;
   }
 
@@ -134,10 +137,10 @@ export class Metering {
   }
 
   /** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
-  #snapshotAll(): EngineSnapshot | undefined {
+  *#snapshotAll(): Sliced<EngineSnapshot | undefined> {
     const { components, tally, log } = this.#options;
     try {
-      return components.engine?.snapshot();
+      return components.engine && (yield* components.engine.snapshotSliced());
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       tally.noteFailure('engine');

@@ -1,3 +1,4 @@
+import type { Sliced } from '../core/base/slices.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import type { Driver, EngineSnapshot, HeavySession, NetworkCount, WireCount } from './snapshot.ts';
 
@@ -62,6 +63,8 @@ export interface WireEngine {
    */
   publish(tables: EngineTables): void;
   snapshot(): EngineSnapshot;
+  /** The same, decoded in slices: the counters are of the moment of the first. */
+  snapshotSliced(): Sliced<EngineSnapshot>;
   /** Of the wires alone, which is cheap at any number of blocks. */
   wireStates(): ReadonlyArray<Pick<WireCount, 'wire' | 'state'>>;
   /** The foreign networks that most sessions are with, about a second old; at most 2048 of each wire. */

@@ -3,7 +3,6 @@ import { type LinkId, type PrefixText, prefixText } from '../core/base/units.ts'
 import { drivers } from './drivers.ts';
 import { layout } from './layout.ts';
 import type {
-  BlockCount,
   DestinationCount,
   Driver,
   HeavySession,
@@ -11,7 +10,6 @@ import type {
   PathCount,
   RttCount,
   TcpCount,
-  TrafficCount,
 } from './snapshot.ts';
 
 /** What engineSnapshot() of the native module hands over: records of native/abi/engine.h. */
@@ -24,7 +22,6 @@ export interface NativeSnapshot {
   readonly resolvers: ArrayBuffer;
 }
 
-const noLink = 0xff;
 const records = layout.records;
 type Field = readonly [offset: number, bytes: number];
 
@@ -71,45 +68,6 @@ export interface Names {
   readonly block: (index: number) => PrefixText | undefined;
   readonly destination: (index: number) => PrefixText | undefined;
   readonly link: (index: number) => LinkId | undefined;
-}
-
-export interface BlockCell {
-  readonly index: number;
-  readonly link: number;
-  readonly direction: 'inbound' | 'outbound';
-  readonly traffic: TrafficCount;
-}
-
-export function readBlockCells(buffer: ArrayBuffer): BlockCell[] {
-  const { block_cell: cell, traffic } = records;
-  return map(buffer, cell.bytes, (record) => {
-    const counts = record.within(cell.fields.traffic, traffic.bytes, 0);
-    return {
-      index: record.u32(cell.fields.block),
-      link: record.u16(cell.fields.link),
-      direction: record.u16(cell.fields.direction) === 0 ? 'inbound' : 'outbound',
-      traffic: {
-        packets: counts.u64(traffic.fields.packets),
-        ipBytes: counts.u64(traffic.fields.ip_bytes),
-        l2Bytes: counts.u64(traffic.fields.l2_bytes),
-      },
-    };
-  });
-}
-
-export function blockCounts(cells: readonly BlockCell[], names: Names): BlockCount[] {
-  const counts: BlockCount[] = [];
-  for (const { index, link, direction, traffic } of cells) {
-    const block = names.block(index);
-    if (block !== undefined)
-      counts.push({
-        block,
-        link: link === noLink ? undefined : names.link(link),
-        direction,
-        ...traffic,
-      });
-  }
-  return counts;
 }
 
 export function readDestinations(buffer: ArrayBuffer, names: Names): DestinationCount[] {

@@ -1,16 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { HeadgateError } from '../core/base/error.ts';
+import { type Sliced, whole } from '../core/base/slices.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
+import {
+  type CellCounts,
+  cellsOf,
+  type LinkTotals,
+  noLink,
+  readBlockCells,
+} from './block-cells.ts';
 import { layout } from './layout.ts';
 import { machine } from './machine.ts';
 import { loadNative } from './native.ts';
 import type { EngineOptions, EngineTables, WireEngine, WireOptions } from './options.ts';
 import {
-  type BlockCell,
-  blockCounts,
   type Names,
   type NativeSnapshot,
-  readBlockCells,
   readDestinations,
   readHeaviest,
   readLinks,
@@ -83,7 +88,7 @@ class Wires implements WireEngine {
   #destinations: Slots<PrefixText>;
   #links: Slots<LinkId>;
   /** What a block's counters already had when an earlier block's index became its own, by index, link and direction. */
-  readonly #inherited = new Map<string, TrafficCount>();
+  #inherited: CellCounts = new Map();
   #isClosed = false;
 
   constructor(native: Native, options: EngineOptions) {
@@ -147,24 +152,28 @@ class Wires implements WireEngine {
   }
 
   snapshot(): EngineSnapshot {
+    return whole(this.snapshotSliced());
+  }
+
+  *snapshotSliced(): Sliced<EngineSnapshot> {
     const counts = machine(() => this.#native.engineSnapshot(this.#handle));
+    const monotonicMs = performance.now();
     const pipeline = readPipeline(counts.pipeline);
+    // As they are at this moment: new tables may be published between the slices.
+    const [blocks, destinations, links] = [this.#blocks, this.#destinations, this.#links];
     const names: Names = {
-      block: (index) => this.#blocks.name(index),
-      destination: (index) => this.#destinations.name(index),
-      link: (index) => this.#links.name(index),
+      block: (index) => blocks.name(index),
+      destination: (index) => destinations.name(index),
+      link: (index) => links.name(index),
     };
-    const cells = readBlockCells(counts.blocks);
+    const cells = yield* readBlockCells(counts.blocks, names, this.#inherited);
     const wires = readWires(counts.wires);
     return {
-      monotonicMs: performance.now(),
+      monotonicMs,
       generation: pipeline.generation,
-      blocks: blockCounts(
-        cells.map((cell) => this.#withoutInherited(cell)),
-        names,
-      ),
+      blocks: cells.counts,
       destinations: readDestinations(counts.destinations, names),
-      links: this.#linkCounts(counts.links, cells),
+      links: linkCounts(counts.links, cells.totals, names),
       wires: this.#wireCounts(wires),
       unparsed: pipeline.unparsed,
       unmeasured: {
@@ -201,31 +210,6 @@ class Wires implements WireEngine {
     this.#native.engineClose(this.#handle);
   }
 
-  #linkCounts(buffer: ArrayBuffer, cells: readonly BlockCell[]): LinkCount[] {
-    const totals = new Map<string, TrafficCount>();
-    for (const { link, direction, traffic } of cells) {
-      const key = `${link} ${direction}`;
-      totals.set(key, plus(totals.get(key) ?? nothing, traffic));
-    }
-    const all = readLinks(buffer);
-    return all.flatMap(({ tcp, rtt }, i) => {
-      const isUnknown = i === all.length - 1;
-      const link = isUnknown ? undefined : this.#links.name(i);
-      if (!isUnknown && link === undefined) return [];
-      const key = isUnknown ? noLink : i;
-      return [
-        {
-          link,
-          inbound: totals.get(`${key} inbound`) ?? nothing,
-          outbound: totals.get(`${key} outbound`) ?? nothing,
-          tcp: { inbound: tcp[0], outbound: tcp[1] },
-          // Where inbound packets go is inside.
-          rtt: { inside: rtt[0], outside: rtt[1] },
-        },
-      ];
-    });
-  }
-
   #wireCounts(records: readonly WireRecord[]): WireCount[] {
     return records.flatMap((record, i) => {
       const wire = this.#wires[i];
@@ -250,44 +234,42 @@ class Wires implements WireEngine {
   /** Remembers what the former owners of these indices have counted. */
   #inherit(indices: ReadonlySet<number>): void {
     const { blocks } = machine(() => this.#native.engineSnapshot(this.#handle));
-    for (const cell of readBlockCells(blocks)) {
-      if (indices.has(cell.index)) this.#inherited.set(cellKey(cell), cell.traffic);
-    }
-  }
-
-  #withoutInherited(cell: BlockCell): BlockCell {
-    const before = this.#inherited.get(cellKey(cell));
-    if (!before) return cell;
-    const { traffic } = cell;
-    return {
-      ...cell,
-      traffic: {
-        packets: traffic.packets - before.packets,
-        ipBytes: traffic.ipBytes - before.ipBytes,
-        l2Bytes: traffic.l2Bytes - before.l2Bytes,
-      },
-    };
+    this.#inherited = new Map([...this.#inherited, ...cellsOf(blocks, indices)]);
   }
 }
 
-const noLink = 0xff;
 const nothing: TrafficCount = { packets: 0, ipBytes: 0, l2Bytes: 0 };
 
-const cellKey = (cell: BlockCell) => `${cell.index} ${cell.link} ${cell.direction}`;
+/** Per link what the wires counted, the unknown link last. */
+function linkCounts(
+  buffer: ArrayBuffer,
+  totals: LinkTotals,
+  names: Pick<Names, 'link'>,
+): LinkCount[] {
+  const all = readLinks(buffer);
+  return all.flatMap(({ tcp, rtt }, i) => {
+    const isUnknown = i === all.length - 1;
+    const link = isUnknown ? undefined : names.link(i);
+    if (!isUnknown && link === undefined) return [];
+    const counted = totals.get(isUnknown ? noLink : i);
+    return [
+      {
+        link,
+        inbound: counted?.inbound ?? nothing,
+        outbound: counted?.outbound ?? nothing,
+        tcp: { inbound: tcp[0], outbound: tcp[1] },
+        // Where inbound packets go is inside.
+        rtt: { inside: rtt[0], outside: rtt[1] },
+      },
+    ];
+  });
+}
 
 const total = (records: readonly WireRecord[], of: (record: WireRecord) => number) =>
   records.reduce((sum, record) => sum + of(record), 0);
 
 function coverageOf({ copies: { due, lost, leftOut } }: WireRecord): number {
   return due === 0 ? 1 : (due - lost - leftOut) / due;
-}
-
-function plus(a: TrafficCount, b: TrafficCount): TrafficCount {
-  return {
-    packets: a.packets + b.packets,
-    ipBytes: a.ipBytes + b.ipBytes,
-    l2Bytes: a.l2Bytes + b.l2Bytes,
-  };
 }
 
 /** Empty with a mirror, which has one port. */

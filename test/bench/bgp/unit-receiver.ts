@@ -7,10 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dividePrefix, formatPrefix, prefixOf } from '../../../src/core/base/prefix.ts';
-import { type PrefixText, prefixText } from '../../../src/core/base/units.ts';
+import { type Sliced, whole } from '../../../src/core/base/slices.ts';
+import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
 import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
+import { readBlockCells } from '../../../src/engine/block-cells.ts';
 import type { EngineSnapshot } from '../../../src/engine/index.ts';
+import { layout } from '../../../src/engine/layout.ts';
 import { createSpeaker, type Speaker } from '../../../src/speaker/index.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { snapshotOf } from '../../support/snapshot.ts';
@@ -49,16 +52,34 @@ metrics: { listen: 127.0.0.1:0 }
 cycle: { interval: 1s, average: 2s }
 `);
 
+/** The counters as the native module hands them over, a cell for each block; decoded as in a unit with wires. */
+const { block_cell: cell, traffic } = layout.records;
+const cells = new DataView(new ArrayBuffer(blocks.length * cell.bytes));
+const links = [linkId('north'), linkId('south')];
+const names = { block: (i: number) => blocks[i], link: (i: number) => links[i] };
+
 /** North carries four fifths of capacity and more, so that every cycle has something to weigh. */
-function snapshot(): EngineSnapshot {
+function* snapshotSliced(): Sliced<EngineSnapshot> {
   const seconds = performance.now() / 1000;
-  const inbound: Record<string, number> = {};
-  blocks.forEach((block: PrefixText, i) => {
-    inbound[`${block} ${i % 5 === 0 ? 'south' : 'north'}`] = Math.round(
-      seconds * (1 + (i % 97)) * 2_500,
-    );
+  for (let i = 0, at = 0; i < blocks.length; i++, at += cell.bytes) {
+    const bytes = Math.round(seconds * (1 + (i % 97)) * 2_500);
+    cells.setUint32(at + cell.fields.block[0], i, true);
+    cells.setUint16(at + cell.fields.link[0], i % 5 === 0 ? 1 : 0, true);
+    const counter = at + cell.fields.traffic[0] + traffic.fields.l2_bytes[0];
+    cells.setBigUint64(counter, BigInt(bytes), true);
+  }
+  const { counts, totals } = yield* readBlockCells(cells.buffer, names, new Map());
+  const bare = snapshotOf(performance.now(), {
+    inbound: Object.fromEntries(links.map((link) => [`${blocks[0]} ${link}`, 0])),
   });
-  return snapshotOf(performance.now(), { inbound });
+  return {
+    ...bare,
+    blocks: counts,
+    links: bare.links.map((link, i) => ({
+      ...link,
+      inbound: totals.get(i)?.inbound ?? link.inbound,
+    })),
+  };
 }
 
 let speaker: Speaker | undefined;
@@ -69,7 +90,8 @@ const parts: Parts = {
   log: { debug: silent, info: silent, warn: silent, error: silent },
   openWires: () => ({
     publish: silent,
-    snapshot,
+    snapshot: () => whole(snapshotSliced()),
+    snapshotSliced,
     wireStates: () => [],
     networks: () => [],
     heaviest: () => [],

@@ -69,13 +69,8 @@ ${more}`;
   const parts: Parts = {
     clock,
     log: { debug: note, info: note, warn: note, error: note },
-    openWires: ({ tables }) => ({
-      publish: ({ blocks }) => {
-        counted = blocks;
-        order.push('published');
-      },
-      wireStates: () => [],
-      snapshot: () => {
+    openWires: ({ tables }) => {
+      const snapshot = () => {
         if (engineFails) throw new HeadgateError('wire_gone', 'the card was pulled');
         const ms = clock.now();
         const bytes = Math.round((ms * 99e6) / 8000);
@@ -94,12 +89,23 @@ ${more}`;
             '198.51.100.0/24 south': 0,
           },
         });
-      },
-      networks: () => [],
-      heaviest: () => [],
-      findings: [],
-      close: () => order.push('engine'),
-    }),
+      };
+      return {
+        publish: ({ blocks }) => {
+          counted = blocks;
+          order.push('published');
+        },
+        wireStates: () => [],
+        snapshot,
+        *snapshotSliced() {
+          return snapshot();
+        },
+        networks: () => [],
+        heaviest: () => [],
+        findings: [],
+        close: () => order.push('engine'),
+      };
+    },
     // A cast: the parts of the speaker that a unit does not use are left out.
     createSpeaker: () => speaker as Speaker,
     sockets: {
