@@ -5,6 +5,7 @@ import { parsePrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { peeringsOf } from '../daemon/configure.ts';
+import { beginMark, endMark } from '../router/section.ts';
 import { type RouterKind, renderPolicy, routerKinds } from '../router/templates/index.ts';
 import type { RouterPolicy } from '../router/templates/policy.ts';
 import { UseError } from './face/exit.ts';
@@ -38,6 +39,9 @@ export function register(program: Command): void {
     .action((router: string, options: Options) => {
       const settings = requireSettings(options.config);
       process.stdout.write(renderPolicy(options.kind, policyFor(settings, router, options.unit)));
+      const { driver } = settings.routers.find(({ name }) => name === router) ?? {};
+      // Where the driver writes, and nowhere else.
+      if (driver && options.kind === 'bird') process.stdout.write(`${beginMark}\n${endMark}\n`);
     });
 }
 

@@ -347,6 +347,7 @@ export interface DestinationsView {
 }
 
 export interface DetourView {
+  /** A foreign prefix, or where a router is told of single sessions such as `tcp 198.51.100.1:40000 > 203.0.113.1:443`. */
   readonly prefix: string;
   readonly router: string;
   readonly from: string;

@@ -9,6 +9,7 @@ import type { History, Quality, Usage } from '../history/index.ts';
 import type { Speaker } from '../speaker/index.ts';
 import { billView } from './bill.ts';
 import { usageOver } from './block-usage.ts';
+import type { ConfiguredRouters } from './configured.ts';
 import type { Loop } from './loop.ts';
 import {
   blockViews,
@@ -24,6 +25,7 @@ export interface AnswerParts {
   readonly picture: () => Picture;
   readonly loop: Loop;
   readonly speaker: Speaker | undefined;
+  readonly configured: ConfiguredRouters | undefined;
   readonly history: History;
   /** Brings the list of complaints up to date after something was changed by hand. */
   readonly note: () => void;
@@ -40,7 +42,7 @@ const refused = (message: string) => err<ControlError>({ code: 'refused', messag
 const badArgument = (message: string) => err<ControlError>({ code: 'bad_argument', message });
 
 export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
-  const { picture, loop, speaker } = parts;
+  const { picture, loop, speaker, configured } = parts;
   return new Map<string, Answer>([
     ['status', () => ok(statusView(picture()))],
     ['links', () => ok(linkViews(picture()))],
@@ -60,6 +62,7 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
       () => {
         loop.resume();
         speaker?.resume();
+        configured?.hold(false);
         parts.note();
         return ok({ is_withdrawn: loop.isWithdrawn });
       },
@@ -135,11 +138,12 @@ function approve({ loop, note }: AnswerParts, args: Args) {
 }
 
 function withdraw(parts: AnswerParts, args: Args) {
-  const { loop, speaker, picture, note } = parts;
+  const { loop, speaker, configured, picture, note } = parts;
   const { at } = picture();
   if (args.all === true) {
     loop.withdraw(at, undefined);
     speaker?.withdrawAll();
+    configured?.hold(true);
     note();
     return ok({ withdrawn: 'all' });
   }

@@ -1,19 +1,20 @@
 /** What is not as it should be, gathered from every component. */
 import type { Components } from './components.ts';
-import type { Destinations } from './destinations.ts';
+import type { Outbound } from './outbound.ts';
 import { complaints, type Picture } from './views.ts';
 
 /** One line per complaint, by a key under which it begins and ends. `vitals`: what the unit noticed of itself. */
 export function gatherComplaints(
   picture: Picture,
   components: Components,
-  destinations: Destinations | undefined,
+  outbound: Outbound | undefined,
   vitals: ReadonlyMap<string, string>,
 ): Map<string, string> {
-  const { sources, origin, station } = components;
+  const { sources, origin, configured, station } = components;
   const found = complaints(picture);
   for (const [key, what] of sources?.complaints() ?? []) found.set(key, what);
-  for (const [key, what] of destinations?.complaints() ?? []) found.set(key, what);
+  for (const [key, what] of outbound?.complaints() ?? []) found.set(key, what);
+  for (const [key, what] of configured?.complaints() ?? []) found.set(key, what);
   // Many routers speak no BMP: only what was there is missed.
   for (const { router, isConnected, counters } of station?.routers() ?? [])
     if (!isConnected && (counters.connections ?? 0) > 0)

@@ -12,6 +12,7 @@ import type { ArrivalWitness } from '../probe/index.ts';
 import { BmpStation, RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import type { ConfiguredRouters } from './configured.ts';
 import { Diary } from './diary.ts';
 import type { Log } from './log.ts';
 import { MrtDump } from './mrt-dump.ts';
@@ -20,6 +21,7 @@ import { OriginCheck } from './origin.ts';
 import { arrivalsOn } from './own-probes.ts';
 import { AsProximity } from './proximity.ts';
 import { Recorder } from './recorder.ts';
+import { openConfigured } from './router-access.ts';
 import { withSecrets } from './secrets.ts';
 import { makeSources, type Sources } from './sources.ts';
 import { VrpFile } from './vrp-file.ts';
@@ -80,6 +82,8 @@ export interface Components {
   readonly sources: Sources | undefined;
   /** Absent unless settings name a source of VRPs. */
   readonly origin: OriginCheck | undefined;
+  /** Absent where no router is configured. */
+  readonly configured: ConfiguredRouters | undefined;
   /** Absent where no names are steered. */
   readonly names: NameService | undefined;
 }
@@ -144,6 +148,8 @@ export async function openComponents(
   if (dump) closers.push(() => dump.close());
   const speaker = makeSpeaker(opened, parts, dump);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
+  const configured = openConfigured(settings, speaker, parts);
+  if (configured) closers.push(() => configured.stop());
   const station = await openStation(settings, parts);
   if (station) closers.push(() => station.stop());
 
@@ -186,12 +192,13 @@ export async function openComponents(
     dump,
     sources,
     origin,
+    configured,
     names,
   };
 }
 
 /** Those of the moment; none where the wires cannot tell, which their counters then say too. */
-const networksOf = (engine: WireEngine) => (): readonly NetworkCount[] => {
+export const networksOf = (engine: WireEngine) => (): readonly NetworkCount[] => {
   try {
     return engine.networks();
   } catch (error) {

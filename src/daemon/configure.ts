@@ -68,9 +68,11 @@ function peeringOf(settings: Settings, router: RouterSettings): readonly RouterP
   const { management } = settings;
   const localAddress = bgp.localAddress ?? sameFamily(management.address, router.address);
   const isInternal = (router.asn ?? settings.asn) === settings.asn;
+  // Where a driver carries detours nobody is to be told of them twice.
+  const takesDetours = isInternal && router.driver?.outbound === undefined;
   const egressAddress =
     bgp.egressAddress ??
-    sameFamily(isInternal ? management.egressAddress : undefined, router.address);
+    sameFamily(takesDetours ? management.egressAddress : undefined, router.address);
   return [
     {
       name: router.name,
@@ -96,14 +98,14 @@ function peeringOf(settings: Settings, router: RouterSettings): readonly RouterP
   ];
 }
 
-/** Numbered as the routers' policies know them: their place in the settings, from 1. Links whose router is no peer are left out. */
+/** Numbered as the routers' policies know them: their place in the settings, from 1. Links whose router hears no blocks are left out. */
 export function steeredLinksOf(
   settings: Settings,
   isEligible: (link: string) => boolean,
 ): readonly SteeredLink[] {
   return settings.links.flatMap((link, i) => {
     const router = settings.routers.find(({ name }) => name === link.router);
-    if (router?.bgp === undefined) return [];
+    if (!router || (router.bgp === undefined && !router.driver?.blocks)) return [];
     return [
       {
         id: link.name,
@@ -111,7 +113,7 @@ export function steeredLinksOf(
         router: router.name,
         neighbor: link.asn,
         isEligible: isEligible(link.name),
-        isRequired: router.bgp.required,
+        isRequired: router.bgp?.required ?? true,
       },
     ];
   });

@@ -61,13 +61,13 @@ export function unattributed(
 }
 
 /** By link, the rates of the destinations that go by it now. */
-export function attributedRates(
+export function attributedRates<N extends string>(
   destinations: ReadonlyArray<{
-    readonly destination: PrefixText;
+    readonly destination: N;
     readonly rate: number;
     readonly routes: ReadonlyArray<{ readonly link: LinkId }>;
   }>,
-  inForce: readonly Override[],
+  inForce: ReadonlyArray<Override<N>>,
   isUp: (link: LinkId) => boolean,
 ): ReadonlyMap<LinkId, number> {
   const detoured = new Map(inForce.map(({ destination, link }) => [destination, link]));

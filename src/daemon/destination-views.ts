@@ -1,20 +1,21 @@
 /** What the control socket tells of outbound steering. */
 import type { Answer, DestinationsView, DetourView } from '../control/index.ts';
 import { err, ok } from '../core/base/result.ts';
-import type { InjectedDetour } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import type { Destinations, RouterEgress } from './destinations.ts';
+import type { Outbound } from './outbound.ts';
+import type { SessionRoutes } from './session-routes.ts';
 
 export function destinationAnswers(
-  destinations: Destinations | undefined,
+  outbound: Outbound | undefined,
   { wall }: Pick<Clock, 'wall'>,
 ): ReadonlyMap<string, Answer> {
   return new Map<string, Answer>([
     [
       'destinations',
       () =>
-        destinations
-          ? ok(destinationsView(destinations, wall()))
+        outbound
+          ? ok(destinationsView(outbound.destinations, wall(), outbound.sessions))
           : err({
               code: 'refused',
               message: 'outbound traffic is not steered; add outbound: {} to the settings',
@@ -23,15 +24,29 @@ export function destinationAnswers(
   ]);
 }
 
+/** What became of a detour, whoever carries it. */
+interface ToldDetour {
+  readonly detour: { readonly prefix: string };
+  readonly state: 'sent' | 'waiting' | 'refused';
+  readonly reason: string;
+}
+
 export function destinationsView(
   destinations: Pick<Destinations, 'routers' | 'source' | 'useless' | 'told'>,
   at: number,
+  sessions?: Pick<SessionRoutes, 'routers' | 'told'>,
 ): DestinationsView {
-  const { routers, source, useless } = destinations;
+  const { source, useless } = destinations;
+  const decided: ReadonlyArray<readonly [RouterEgress<string>, readonly ToldDetour[]]> = [
+    ...destinations.routers.map((entry) => [entry, destinations.told(entry.router)] as const),
+    ...(sessions?.routers ?? []).map(
+      (entry) => [entry, sessions?.told(entry.router) ?? []] as const,
+    ),
+  ];
   return {
     at,
     ...(source === undefined ? {} : { source }),
-    routers: routers.map(({ router, adviseOnly, plan }) => ({
+    routers: decided.map(([{ router, adviseOnly, plan }]) => ({
       router,
       action: adviseOnly === undefined ? 'control' : 'advise',
       ...(adviseOnly === undefined ? {} : { reason: adviseOnly }),
@@ -47,15 +62,17 @@ export function destinationsView(
         text,
       })),
     })),
-    destinations: routers.flatMap(destinationRows).sort((a, b) => b.bitps - a.bitps),
-    detours: routers
-      .flatMap((entry) => detourRows(entry, destinations.told(entry.router), at))
+    destinations: decided
+      .flatMap(([entry]) => destinationRows(entry))
+      .sort((a, b) => b.bitps - a.bitps),
+    detours: decided
+      .flatMap(([entry, told]) => detourRows(entry, told, at))
       .sort((a, b) => a.since - b.since || (a.prefix < b.prefix ? -1 : 1)),
     useless_paths: Object.fromEntries(useless),
   };
 }
 
-function destinationRows({ router, destinations, plan }: RouterEgress) {
+function destinationRows({ router, destinations, plan }: RouterEgress<string>) {
   const detours = new Map(plan.overrides.map((o) => [o.destination, o]));
   return destinations.map(({ destination, rate, routes }) => {
     const detour = detours.get(destination);
@@ -72,8 +89,8 @@ function destinationRows({ router, destinations, plan }: RouterEgress) {
 }
 
 function detourRows(
-  { router, destinations, plan }: RouterEgress,
-  told: readonly InjectedDetour[],
+  { router, destinations, plan }: RouterEgress<string>,
+  told: readonly ToldDetour[],
   at: number,
 ): DetourView[] {
   const rates = new Map(destinations.map(({ destination, rate }) => [destination, rate]));

@@ -1,35 +1,31 @@
 /** The egress traffic manager: which destinations leave by another link than plain BGP chose, and the routers told so. */
 import { covers, formatPrefix, prefixOf } from '../core/base/prefix.ts';
-import {
-  type Bitps,
-  bitps,
-  type LinkId,
-  ms,
-  type PrefixText,
-  type RouterId,
-} from '../core/base/units.ts';
+import { bitps, type LinkId, ms, type PrefixText, type RouterId } from '../core/base/units.ts';
+import type { Detour } from '../core/bgp/detour.ts';
 import {
   type DestinationObservation,
+  type Disproved,
   decideEgress,
-  type EgressLink,
   type EgressPlan,
   type EgressPolicy,
   type Override,
+  type PathTime,
 } from '../core/decide/egress/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot, EngineTables } from '../engine/index.ts';
+import type { Memory } from '../history/index.ts';
 import type { InjectedDetour, Speaker } from '../speaker/index.ts';
 import { policyOf } from './configure.ts';
-import { attributedRates, measureRates, unattributed } from './destination-rates.ts';
+import type { ConfiguredRouters } from './configured.ts';
+import { measureRates } from './destination-rates.ts';
+import { EgressLinks } from './egress-links.ts';
 import { type UselessReason, waysOut } from './egress-routes.ts';
 import type { Log } from './log.ts';
 import type { FlowStretch } from './samples.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 export type PathTimes = NonNullable<DestinationObservation['rtt']>;
-
-const settlingCycles = 4;
 
 export interface DestinationsTurn {
   readonly observation: Observation;
@@ -42,29 +38,33 @@ export interface DestinationsTurn {
   };
   readonly flows?: FlowStretch;
   /** Round-trip times by prefix and link, where paths are probed. */
-  readonly times?: ReadonlyMap<PrefixText, PathTimes>;
+  readonly times?: ReadonlyMap<PrefixText, PathTimes> | undefined;
+  /** Round trips of the traffic itself, where wires see it. */
+  readonly passive?: ReadonlyMap<PrefixText, PathTime> | undefined;
 }
 
-/** One router and what was last decided for it. */
-export interface RouterEgress {
+/** One router and what was last decided for it; `N` names what moves as one. */
+export interface RouterEgress<N extends string = PrefixText> {
   readonly router: RouterId;
   /** Why detours are only advised here; undefined when they are carried out. */
   readonly adviseOnly: string | undefined;
-  readonly destinations: readonly DestinationObservation[];
-  readonly plan: EgressPlan;
+  readonly destinations: ReadonlyArray<DestinationObservation<N>>;
+  readonly plan: EgressPlan<N>;
 }
 
 export class Destinations {
   #settings: Settings;
   #outbound: OutboundSettings;
   readonly #speaker: Speaker;
+  readonly #configured: ConfiguredRouters | undefined;
   readonly #log: Log;
   /** In force, of all routers. */
   #overrides: readonly Override[];
   #routers: readonly RouterEgress[] = [];
   #measuredAt: number | undefined;
-  /** By router, what no destination accounted for in the latest cycles, the newest first. */
-  readonly #rests = new Map<RouterId, readonly ReadonlyMap<LinkId, Bitps>[]>();
+  #disproved: readonly Disproved[] = [];
+  #mode: Settings['mode'] = 'observe';
+  readonly #links = new Map<RouterId, EgressLinks>();
   #source: 'wire' | 'flows' | undefined;
   readonly #useless = new Map<UselessReason, number>();
   #isChanged = true;
@@ -79,12 +79,16 @@ export class Destinations {
     speaker: Speaker,
     log: Log,
     initial: readonly Override[],
+    configured?: ConfiguredRouters,
+    disproved: readonly Disproved[] = [],
   ) {
     this.#settings = settings;
     this.#outbound = outbound;
     this.#speaker = speaker;
     this.#log = log;
     this.#overrides = initial;
+    this.#configured = configured;
+    this.#disproved = disproved;
     speaker.onChange((change) => {
       if (change.kind === 'received') this.#isChanged = true;
     });
@@ -93,6 +97,10 @@ export class Destinations {
   /** What to remember over a restart. */
   get overrides(): readonly Override[] {
     return this.#overrides;
+  }
+  /** Ways that lately did not help. */
+  get disproved(): readonly Disproved[] {
+    return this.#disproved;
   }
   /** The last decision of each router. */
   get routers(): readonly RouterEgress[] {
@@ -108,7 +116,19 @@ export class Destinations {
 
   /** What one router is told, with what became of it. */
   told(router: RouterId): readonly InjectedDetour[] {
-    return this.#speaker.detours(router);
+    if (this.#carriedBy(router) !== 'driver') return this.#speaker.detours(router);
+    const done = new Map(
+      this.#configured?.inForce(router).destinations.map((entry) => [entry.prefix, entry.gateway]),
+    );
+    const reason = this.#configured?.trouble(router) ?? 'the router is being configured';
+    return this.#overrides
+      .filter(({ link }) => this.#routerOf(link) === router)
+      .map(({ destination, nextHop }) => ({
+        detour: this.#detourOf(destination, nextHop),
+        ...(done.get(destination) === nextHop
+          ? { state: 'sent' as const, reason: '' }
+          : { state: 'waiting' as const, reason }),
+      }));
   }
 
   adopt(settings: Settings): void {
@@ -157,9 +177,9 @@ export class Destinations {
 
   /** Between two cycles: ends the detours whose path the router has taken back, and no others. */
   dropLost(): void {
-    const routerOf = new Map(this.#settings.links.map(({ name, router }) => [name, router]));
+    const before = this.#overrides;
     this.#overrides = this.#overrides.filter(({ destination, link, nextHop, from }) => {
-      const router = routerOf.get(link);
+      const router = this.#routerOf(link);
       const has =
         router !== undefined &&
         this.#routesOf(router, destination).routes.some(
@@ -172,6 +192,7 @@ export class Destinations {
         );
       return has;
     });
+    if (this.#overrides.length < before.length) this.#tell();
   }
 
   #routesOf(router: RouterId, prefix: PrefixText) {
@@ -189,19 +210,21 @@ export class Destinations {
     return isNew;
   }
 
-  /** Detours of routers that have no session for them. */
+  /** Detours that packets carry to their router. */
   #marked(): readonly Override[] {
-    const spoken = new Set<string>(
-      this.#speaker.sessions().flatMap(({ router, egress }) => (egress ? [router] : [])),
+    const isMarked = new Map(
+      this.#settings.routers.map(({ name }) => [name, this.#carriedBy(name) === 'marks']),
     );
-    const links = this.#settings.links.filter(({ router }) => !spoken.has(router ?? ''));
-    const own = new Set<LinkId>(links.map(({ name }) => name));
-    return this.#overrides.filter(({ link }) => own.has(link));
+    return this.#overrides.filter(({ link }) => {
+      const router = this.#routerOf(link);
+      return router !== undefined && isMarked.get(router);
+    });
   }
 
   /** One cycle: project, decide, tell the routers. */
   turn(input: DestinationsTurn): void {
     const { observation } = input;
+    this.#mode = input.mode;
     const measured = measureRates(input.span, input.flows);
     const { maxAgeMs, holdMs } = policyOf(this.#settings).rails;
     if (!measured || measured.ageMs > maxAgeMs) {
@@ -212,14 +235,17 @@ export class Destinations {
         this.#log.warn({}, 'outbound: nothing measured for the hold time; back to plain BGP');
         this.#overrides = [];
       }
-      this.#tell(input, this.#overrides);
+      this.#tell();
       return;
     }
     this.#measuredAt = observation.at;
     this.#source = measured.source;
     this.#useless.clear();
-    const names = this.#settings.routers.filter((router) => router.bgp).map(({ name }) => name);
+    const names = this.#settings.routers.flatMap(({ name, bgp, driver }) =>
+      bgp && driver?.outbound !== 'sessions' ? [name] : [],
+    );
     this.#routers = names.map((router) => this.#decide(router, input, measured.rates));
+    this.#disproved = this.#routers.flatMap(({ plan }) => plan.disproved);
     const inForce = this.#routers.flatMap(({ plan, adviseOnly }) =>
       adviseOnly === undefined ? plan.overrides : [],
     );
@@ -228,7 +254,7 @@ export class Destinations {
     for (const { plan, adviseOnly } of this.#routers) {
       this.#say(plan, isCarriedOut && adviseOnly === undefined);
     }
-    this.#tell(input, this.#overrides);
+    this.#tell();
   }
 
   /** What is not as it should be. */
@@ -258,57 +284,23 @@ export class Destinations {
     input: DestinationsTurn,
     rates: ReadonlyMap<PrefixText, number>,
   ): RouterEgress {
-    const { observation, times } = input;
+    const { observation, times, passive } = input;
     const own = new Set(
       this.#settings.links.filter((link) => link.router === router).map(({ name }) => name),
     );
     const before = this.#overrides.filter(({ link }) => own.has(link));
-    const destinations = this.#destinations(router, rates, before, times);
-    const seen = observation.links.filter(({ link }) => own.has(link));
-    const isUp = (link: LinkId) => seen.some((entry) => entry.link === link && entry.isUp);
-    const rest = this.#settledRest(
-      router,
-      unattributed(
-        new Map(seen.flatMap(({ link, outbound }) => (outbound ? [[link, outbound.value]] : []))),
-        attributedRates(destinations, before, isUp),
-      ),
-    );
-    const links = seen.map((entry): EgressLink => {
-      const { link, capacity } = entry;
-      const { isDrained, threshold, pricePerMbps } = this.#termsOf(link, observation);
-      return {
-        link,
-        isUp: entry.isUp,
-        capacity,
-        unattributed: rest.get(link) ?? bitps(0),
-        pricePerMbps,
-        ...(isDrained ? { threshold: 0 } : threshold === undefined ? {} : { threshold }),
-      };
-    });
+    const destinations = this.#destinations(router, rates, before, { times, passive });
+    const known = this.#links.get(router) ?? new EgressLinks();
+    this.#links.set(router, known);
+    const links = known.of(this.#settings, own, observation, destinations, before);
     const egress = { at: ms(observation.at), links, destinations };
+    const policy = egressPolicyOf(this.#settings, this.#outbound);
     return {
       router,
       adviseOnly: this.#adviseOnly(router),
       destinations,
-      plan: decideEgress(egress, egressPolicyOf(this.#outbound), before),
+      plan: decideEgress(egress, policy, before, this.#disproved),
     };
-  }
-
-  /**
-   * The least of the latest cycles: counters of routers come in bursts of their own, and a burst must not chase traffic
-   * away. What is really there beside the destinations counts a few cycles later.
-   */
-  #settledRest(router: RouterId, now: ReadonlyMap<LinkId, Bitps>): ReadonlyMap<LinkId, Bitps> {
-    const latest = [now, ...(this.#rests.get(router) ?? [])].slice(0, settlingCycles);
-    this.#rests.set(router, latest);
-    return new Map(
-      [...now.keys()].map((link) => [
-        link,
-        latest.length < settlingCycles
-          ? bitps(0)
-          : bitps(Math.min(...latest.map((rest) => rest.get(link) ?? 0))),
-      ]),
-    );
   }
 
   /** The heaviest, and those detoured already, whatever they carry now. */
@@ -316,7 +308,7 @@ export class Destinations {
     router: RouterId,
     rates: ReadonlyMap<PrefixText, number>,
     before: readonly Override[],
-    times: DestinationsTurn['times'],
+    { times, passive }: Pick<DestinationsTurn, 'times' | 'passive'>,
   ): readonly DestinationObservation[] {
     const heaviest = [...rates]
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
@@ -328,28 +320,18 @@ export class Destinations {
       for (const reason of useless) this.#useless.set(reason, (this.#useless.get(reason) ?? 0) + 1);
       if (routes.length === 0) return [];
       const rtt = times?.get(prefix);
+      const own = passive?.get(prefix);
       const rate = bitps(rates.get(prefix) ?? 0);
-      return [{ destination: prefix, rate, routes, ...(rtt ? { rtt } : {}) }];
+      return [
+        {
+          destination: prefix,
+          rate,
+          routes,
+          ...(rtt ? { rtt } : {}),
+          ...(own ? { passive: own } : {}),
+        },
+      ];
     });
-  }
-
-  /** What policy says of a link beside its capacity: the same prices and maintenance as inbound. */
-  #termsOf(link: LinkId, observation: Observation) {
-    const { at } = observation;
-    const { links, maintenance } = policyOf(this.#settings);
-    const settings = this.#settings.links.find(({ name }) => name === link);
-    const seen = observation.links.find((entry) => entry.link === link);
-    const billed =
-      settings?.price && 'direction' in settings.price ? settings.price.direction : undefined;
-    // While the other direction decides the bill, another bit outbound costs nothing.
-    const isFree =
-      billed === 'inbound' ||
-      (billed === 'larger' && (seen?.outbound?.value ?? 0) < (seen?.inbound?.value ?? 0));
-    return {
-      isDrained: maintenance.some((w) => w.link === link && w.from <= at && at < w.to),
-      threshold: settings?.outboundThreshold,
-      pricePerMbps: isFree ? 0 : (links.find((entry) => entry.link === link)?.pricePerMbps ?? 0),
-    };
   }
 
   #adviseOnly(name: RouterId): string | undefined {
@@ -357,13 +339,31 @@ export class Destinations {
     if (router?.bgpCustomers)
       return 'it has BGP customers, from whom NO_EXPORT would hide the prefix';
     const session = this.#speaker.sessions().find((entry) => entry.router === name);
-    if (!session?.egress)
-      return this.#isMarked(name)
-        ? undefined
-        : 'it has no session for detours (set management.egress_address), nor marks on all its links';
-    if (session.phase === 'established' && !session.capabilities.includes('add_path_receive'))
+    const carrier = this.#carriedBy(name);
+    if (carrier === undefined)
+      return 'it has no session for detours (set management.egress_address), no driver that carries them, nor marks on all its links';
+    // Marks change no route: what the router tells stays what it told.
+    if (carrier === 'marks') return undefined;
+    if (session?.phase === 'established' && !session.capabilities.includes('add_path_receive'))
       return 'it does not tell all its paths: set add_path on both sides';
     return undefined;
+  }
+
+  /** How detours reach a router; undefined when they do not. */
+  #carriedBy(name: RouterId): 'session' | 'driver' | 'marks' | undefined {
+    const router = this.#settings.routers.find((entry) => entry.name === name);
+    if (router?.driver?.outbound === 'destinations') return 'driver';
+    const session = this.#speaker.sessions().find((entry) => entry.router === name);
+    if (session?.egress) return 'session';
+    return this.#isMarked(name) ? 'marks' : undefined;
+  }
+
+  #routerOf(link: LinkId): RouterId | undefined {
+    return this.#settings.links.find(({ name }) => name === link)?.router;
+  }
+
+  #detourOf(prefix: PrefixText, nextHop: string): Detour {
+    return { prefix, nextHop, localPref: this.#outbound.localPreference };
   }
 
   /** Every link of the router has a mark and a wire behind which the router reads it: packets carry the detour then. */
@@ -377,20 +377,24 @@ export class Destinations {
     );
   }
 
-  #tell({ mode }: DestinationsTurn, overrides: readonly Override[]): void {
-    const isAllowed = mode === 'control';
-    const routerOf = new Map(this.#settings.links.map(({ name, router }) => [name, router]));
+  #tell(): void {
+    const toldTo = (router: RouterId) =>
+      this.#mode === 'control'
+        ? this.#overrides.filter(({ link }) => this.#routerOf(link) === router)
+        : [];
     for (const { router, egress } of this.#speaker.sessions()) {
-      if (!egress) continue;
-      const own = overrides.filter(({ link }) => isAllowed && routerOf.get(link) === router);
-      this.#speaker.setDetours(
-        router,
-        own.map(({ destination, nextHop }) => ({
+      if (this.#carriedBy(router) === 'driver') {
+        const destinations = toldTo(router).map(({ destination, nextHop }) => ({
           prefix: destination,
-          nextHop,
-          localPref: this.#outbound.localPreference,
-        })),
-      );
+          gateway: nextHop,
+        }));
+        this.#configured?.setOutbound(router, { destinations });
+      } else if (egress) {
+        this.#speaker.setDetours(
+          router,
+          toldTo(router).map(({ destination, nextHop }) => this.#detourOf(destination, nextHop)),
+        );
+      }
     }
   }
 
@@ -403,7 +407,7 @@ export class Destinations {
   }
 }
 
-export function egressPolicyOf(outbound: OutboundSettings): EgressPolicy {
+export function egressPolicyOf(settings: Settings, outbound: OutboundSettings): EgressPolicy {
   const { threshold, target, release, detours, performance } = outbound;
   return {
     threshold,
@@ -418,6 +422,8 @@ export function egressPolicyOf(outbound: OutboundSettings): EgressPolicy {
             samplesMin: performance.samples,
             sharePerRound: performance.sharePerRound,
             controlShare: performance.controlShare,
+            settleMs: performance.settle ?? policyOf(settings).rails.settleMs,
+            restMs: performance.rest ?? (6 * 3_600_000) / settings.timeScale,
           },
         }
       : {}),
@@ -426,12 +432,17 @@ export function egressPolicyOf(outbound: OutboundSettings): EgressPolicy {
 
 /** Of an earlier run's detours, those that settings still allow; none that are older than the hold time. */
 export function recallDetours(
-  memory: { readonly at: number; readonly detours?: readonly Override[] } | undefined,
+  memory: Pick<Memory, 'at' | 'detours' | 'sessions'> | undefined,
   settings: Settings,
   now: number,
-): readonly Override[] {
+): Required<Pick<Memory, 'detours' | 'sessions'>> {
   const { holdMs } = policyOf(settings).rails;
-  if (!memory || settings.mode !== 'control' || now - memory.at > holdMs) return [];
+  if (!memory || settings.mode !== 'control' || now - memory.at > holdMs)
+    return { detours: [], sessions: [] };
   const links = new Set<string>(settings.links.map(({ name }) => name));
-  return (memory.detours ?? []).filter(({ link, from }) => links.has(link) && links.has(from));
+  const isKnown = ({ link, from }: Override<string>) => links.has(link) && links.has(from);
+  return {
+    detours: (memory.detours ?? []).filter(isKnown),
+    sessions: (memory.sessions ?? []).filter(isKnown),
+  };
 }

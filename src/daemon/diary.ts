@@ -26,7 +26,7 @@ export class Diary {
   readonly #wall: () => number;
   readonly #nameOf: (uid: number) => string;
   #desired: Desired = new Map();
-  #detours: ReadonlyMap<PrefixText, Override> = new Map();
+  #detours: ReadonlyMap<string, Override<string>> = new Map();
   /** Reading commands since `#readsSince`: how often each, by caller. */
   readonly #reads = new Map<string, Map<string, number>>();
   #readsSince = 0;
@@ -65,7 +65,7 @@ export class Diary {
   }
 
   /** The detours that routers are told from now on, or that marks carry; the same as before is nothing to tell. */
-  detoured(overrides: readonly Override[], mode: string): void {
+  detoured(overrides: ReadonlyArray<Override<string>>, mode: string): void {
     const has = new Map(overrides.map((override) => [override.destination, override]));
     const had = this.#detours;
     if (overrides.every(({ destination, link }) => had.get(destination)?.link === link)) {

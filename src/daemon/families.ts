@@ -1,6 +1,7 @@
 /** Every metric of the unit: what it is called and how it is read. src/metrics/README.md lists the same. */
 import type { Reading } from '../metrics/index.ts';
 import { nameReadings } from './families/names.ts';
+import { outboundReadings } from './families/outbound.ts';
 import { ownReadings } from './families/own.ts';
 import { probeReadings } from './families/probes.ts';
 import type { Scrape } from './families/scrape.ts';
@@ -12,6 +13,7 @@ export type { Scrape } from './families/scrape.ts';
 export const readings: ReadonlyArray<Reading<Scrape>> = [
   ...trafficReadings,
   ...steeringReadings,
+  ...outboundReadings,
   ...ownReadings,
   ...nameReadings,
   ...probeReadings,

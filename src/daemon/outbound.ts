@@ -1,39 +1,22 @@
-/** Outbound in a cycle of the unit: what the destinations need of the other components. */
+/** Outbound in a cycle of the unit: what it needs of the other components, and what it hands to them. */
+import type { PrefixText } from '../core/base/units.ts';
+import type { Override, PathTime } from '../core/decide/egress/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineTables } from '../engine/index.ts';
 import type { Memory } from '../history/index.ts';
-import type { Components, Parts } from './components.ts';
+import { type Components, networksOf, type Parts } from './components.ts';
 import { tablesOf } from './configure.ts';
-import { Destinations, type DestinationsTurn, recallDetours } from './destinations.ts';
+import {
+  Destinations,
+  type DestinationsTurn,
+  type RouterEgress,
+  recallDetours,
+} from './destinations.ts';
+import { PassiveTimes } from './passive-times.ts';
+import { SessionRoutes } from './session-routes.ts';
 
-/** Undefined where settings do not ask for it, or no router is spoken to. */
-export function openDestinations(
-  settings: Settings,
-  { speaker, engine }: Pick<Components, 'speaker' | 'engine'>,
-  { clock, log }: Pick<Parts, 'clock' | 'log'>,
-  memory: Memory | undefined,
-  now: number,
-): Destinations | undefined {
-  const { outbound } = settings;
-  if (!outbound || !speaker) return undefined;
-  const before = recallDetours(memory, settings, now);
-  const destinations = new Destinations(settings, outbound, speaker, log, before);
-  let isDue = false;
-  speaker.onChange((change) => {
-    if (isDue || change.kind !== 'received' || change.action !== 'withdrawn') return;
-    if (!destinations.isDetoured(change.prefix)) return;
-    isDue = true;
-    // A failed link takes many back at once: one look for all of them.
-    clock.after(lookMs, () => {
-      isDue = false;
-      destinations.dropLost();
-      if (destinations.takeMarks())
-        engine?.publish(tablesWith(destinations.settings, destinations));
-    });
-  });
-  return destinations;
-}
+type World = Pick<Components, 'speaker' | 'engine' | 'sources' | 'configured'>;
 
 /** Marks follow a withdrawal within this time, ms; the egress sessions do so by themselves. */
 const lookMs = 50;
@@ -44,23 +27,129 @@ interface OutboundTurn {
   readonly wire: DestinationsTurn['span'] | undefined;
 }
 
-/** One cycle, after the one of inbound: counts what the routers newly told, decides, tells the routers. */
-export function steerOut(
-  destinations: Destinations,
-  { engine, sources }: Pick<Components, 'engine' | 'sources'>,
-  { observation, mode, wire }: OutboundTurn,
+/** Destinations and, where routers take nothing else, single sessions. */
+export class Outbound {
+  readonly destinations: Destinations;
+  /** Absent where no router is told of sessions. */
+  readonly sessions: SessionRoutes | undefined;
+  readonly #world: World;
+  readonly #clock: Parts['clock'];
+  readonly #times = new PassiveTimes();
+
+  constructor(
+    destinations: Destinations,
+    sessions: SessionRoutes | undefined,
+    world: World,
+    clock: Parts['clock'],
+  ) {
+    this.destinations = destinations;
+    this.sessions = sessions;
+    this.#world = world;
+    this.#clock = clock;
+  }
+
+  /** What to remember over a restart. */
+  get memory(): Pick<Memory, 'detours' | 'sessions' | 'disproved'> {
+    return {
+      detours: this.destinations.overrides,
+      disproved: this.destinations.disproved,
+      ...(this.sessions ? { sessions: this.sessions.overrides } : {}),
+    };
+  }
+
+  /** All that are in force. */
+  get overrides(): ReadonlyArray<Override<string>> {
+    return [...this.destinations.overrides, ...(this.sessions?.overrides ?? [])];
+  }
+
+  /** Of every router: what was last decided, with what moves as one. */
+  get decided(): ReadonlyArray<RouterEgress<string>> {
+    return [...this.destinations.routers, ...(this.sessions?.routers ?? [])];
+  }
+
+  get table(): Destinations['table'] {
+    return this.destinations.table;
+  }
+
+  adopt(settings: Settings): void {
+    this.destinations.adopt(settings);
+    this.sessions?.adopt(settings);
+  }
+
+  complaints(): ReadonlyMap<string, string> {
+    return new Map([...this.destinations.complaints(), ...(this.sessions?.complaints() ?? [])]);
+  }
+
+  /** One cycle, after the one of inbound: counts what the routers newly told, decides, tells the routers. */
+  turn({ observation, mode, wire }: OutboundTurn, settings: Settings): void {
+    const { destinations } = this;
+    const { engine, sources } = this.#world;
+    if (destinations.takeCounted()) engine?.publish(tablesWith(settings, this));
+    const [flows, times] = [sources?.flows(), sources?.times()];
+    destinations.turn({
+      observation,
+      mode,
+      ...(wire ? { span: wire } : {}),
+      ...(flows ? { flows } : {}),
+      times,
+      passive: settings.outbound?.performance ? this.#passive() : undefined,
+    });
+    if (destinations.takeMarks()) engine?.publish(tablesWith(settings, this));
+    if (this.sessions && engine)
+      this.sessions.turn({
+        observation,
+        mode,
+        heaviest: engine.heaviest(),
+        nowMs: this.#clock.now(),
+      });
+  }
+
+  #passive(): ReadonlyMap<PrefixText, PathTime> | undefined {
+    const { engine, speaker } = this.#world;
+    return engine && speaker && this.#times.add(networksOf(engine)(), speaker.rib);
+  }
+}
+
+/** Undefined where settings do not ask for it, or no router is spoken to. */
+export function openOutbound(
   settings: Settings,
-): void {
-  if (destinations.takeCounted()) engine?.publish(tablesWith(settings, destinations));
-  const [flows, times] = [sources?.flows(), sources?.times()];
-  destinations.turn({
-    observation,
-    mode,
-    ...(wire ? { span: wire } : {}),
-    ...(flows ? { flows } : {}),
-    ...(times ? { times } : {}),
+  world: World,
+  { clock, log }: Pick<Parts, 'clock' | 'log'>,
+  memory: Memory | undefined,
+  now: number,
+): Outbound | undefined {
+  const { outbound } = settings;
+  const { speaker, engine, configured } = world;
+  if (!outbound || !speaker) return undefined;
+  const before = recallDetours(memory, settings, now);
+  const destinations = new Destinations(
+    settings,
+    outbound,
+    speaker,
+    log,
+    before.detours,
+    configured,
+    memory?.disproved,
+  );
+  const takesSessions = settings.routers.some(({ driver }) => driver?.outbound === 'sessions');
+  const sessions =
+    takesSessions && configured
+      ? new SessionRoutes(settings, outbound, speaker, configured, log, before.sessions)
+      : undefined;
+  const opened = new Outbound(destinations, sessions, world, clock);
+  let isDue = false;
+  speaker.onChange((change) => {
+    if (isDue || change.kind !== 'received' || change.action !== 'withdrawn') return;
+    if (!destinations.isDetoured(change.prefix)) return;
+    isDue = true;
+    // A failed link takes many back at once: one look for all of them.
+    clock.after(lookMs, () => {
+      isDue = false;
+      destinations.dropLost();
+      if (destinations.takeMarks()) engine?.publish(tablesWith(destinations.settings, opened));
+    });
   });
-  if (destinations.takeMarks()) engine?.publish(tablesWith(settings, destinations));
+  return opened;
 }
 
 /** What the wires count and mark by, with the destinations that the routers told. */

@@ -12,23 +12,43 @@ import {
 } from '../speaker/index.ts';
 
 import { peeringsOf } from './configure.ts';
+import type { ConfiguredRouters } from './configured.ts';
 import type { OriginCheck } from './origin.ts';
+
+/** What routers were told of our blocks, by session or by a driver, and what they told. */
+export interface Told {
+  readonly announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
+  readonly ownRoutes: readonly SeenRoute[];
+}
+
+/** Undefined where no router is told anything. */
+export function toldOf(
+  speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'> | undefined,
+  configured: Pick<ConfiguredRouters, 'announcers' | 'announced'> | undefined,
+): Told | undefined {
+  if (!speaker && !configured) return undefined;
+  const sessions = speaker?.sessions() ?? [];
+  return {
+    announced: new Map([
+      ...sessions.map(({ router }) => [router, speaker?.announced(router) ?? []] as const),
+      ...(configured?.announcers ?? []).map(
+        (router) => [router, configured?.announced(router) ?? []] as const,
+      ),
+    ]),
+    ownRoutes: speaker?.ownRoutes() ?? [],
+  };
+}
 
 /** What the routers say about our blocks, for the rails. Blocks that they say nothing of are left out. */
 export function* readRouting(
   settings: Settings,
-  speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'>,
+  told: Told,
   withheld: ReadonlySet<PrefixText>,
   origin?: OriginCheck,
   accepts?: Accepts,
 ): Sliced<ReadonlyMap<PrefixText, BlockRouting>> {
-  const routers = speaker.sessions().map((session) => session.router);
-  const carried = yield* carriedOn(
-    settings,
-    new Map(routers.map((router) => [router, speaker.announced(router)])),
-    accepts,
-  );
-  const foreign = yield* foreignReasons(settings, speaker.ownRoutes());
+  const carried = yield* carriedOn(settings, told.announced, accepts);
+  const foreign = yield* foreignReasons(settings, told.ownRoutes);
   const routing = new Map<PrefixText, BlockRouting>();
   yield* eachSliced(settings.blocks, ({ prefix }) => {
     const links = carried.get(prefix);

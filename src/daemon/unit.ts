@@ -27,7 +27,6 @@ import { Conditions } from './conditions.ts';
 import { cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
 import { destinationAnswers } from './destination-views.ts';
-import type { Destinations } from './destinations.ts';
 import { readings, type Scrape } from './families.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
@@ -35,12 +34,12 @@ import { Messenger } from './messenger.ts';
 import { Metering } from './metering.ts';
 import { nameAnswers } from './names.ts';
 import { type ObserveInput, observeSliced } from './observe.ts';
-import { openDestinations, steerOut, tablesWith } from './outbound.ts';
+import { type Outbound, openOutbound, tablesWith } from './outbound.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
 import { type AskUnit, livePage } from './report.ts';
-import { acceptsBy, linksCut, readRouting } from './routing.ts';
+import { acceptsBy, linksCut, readRouting, toldOf } from './routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
 import { ShiftMeter } from './usage.ts';
@@ -83,7 +82,7 @@ export class Unit {
   readonly #closers: Closers;
   readonly #loop: Loop;
   /** Absent unless settings steer outbound traffic. */
-  readonly #destinations: Destinations | undefined;
+  readonly #outbound: Outbound | undefined;
   readonly #tally = new Tally();
   readonly #conditions = new Conditions();
   readonly #messenger: Messenger;
@@ -104,7 +103,7 @@ export class Unit {
   #stopping: Promise<void> | undefined;
 
   constructor(settings: Settings, parts: Parts, components: Components, closers: Closers) {
-    const { history, speaker } = components;
+    const { history, speaker, configured } = components;
     const memory = history.recall();
     this.#regrouping = new RegroupWatch(settings.blocks);
     this.#settings = withDivision(settings, memory?.divisions);
@@ -131,7 +130,7 @@ export class Unit {
     const policy = policyOf(this.#settings);
     const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
-    this.#destinations = openDestinations(this.#settings, components, parts, memory, this.#started);
+    this.#outbound = openOutbound(this.#settings, components, parts, memory, this.#started);
     this.#loop = new Loop({
       mode,
       policy,
@@ -145,6 +144,7 @@ export class Unit {
       onMoves: (moves, mode) => history.recordMoves(moves, mode),
     });
     if (this.#loop.isWithdrawn) speaker?.withdrawAll();
+    configured?.hold(this.#loop.isWithdrawn);
   }
 
   /** Where `/metrics` is, if anywhere. */
@@ -154,11 +154,12 @@ export class Unit {
 
   /** Begins to answer, to serve metrics and to turn. Throws HeadgateError `listen_failed`. */
   async start(): Promise<void> {
-    const { answers, speaker, station, history, names } = this.#components;
+    const { answers, speaker, configured, station, history, names } = this.#components;
     const told = answersOf({
       picture: () => this.#picture(),
       loop: this.#loop,
       speaker,
+      configured,
       history,
       note: () => this.#afterCommand(),
     });
@@ -166,7 +167,7 @@ export class Unit {
       ...told,
       ...bgpAnswers(speaker, station),
       ...nameAnswers(names),
-      ...destinationAnswers(this.#destinations, this.#clock),
+      ...destinationAnswers(this.#outbound, this.#clock),
     ])
       answers.set(command, answer);
     answers.set('reload', () => {
@@ -214,14 +215,14 @@ export class Unit {
 
   *#cycle(): Sliced<void> {
     const from = this.#clock.now();
-    const { speaker, station, sources, origin, names } = this.#components;
+    const { speaker, station, sources, origin, configured, names } = this.#components;
     yield* this.#metering.measureSliced();
     yield;
     origin?.refresh(this.#clock.wall());
     const accepts = station && acceptsBy(this.#settings, station);
     const { withheld } = this.#loop;
-    const routing =
-      speaker && (yield* readRouting(this.#settings, speaker, withheld, origin, accepts));
+    const told = toldOf(speaker, configured);
+    const routing = told && (yield* readRouting(this.#settings, told, withheld, origin, accepts));
     yield;
     const observation = yield* this.#observe(routing);
     yield;
@@ -229,11 +230,11 @@ export class Unit {
     yield;
     this.#regroup(observation);
     yield;
-    if (this.#destinations) {
+    if (this.#outbound) {
       const mode = this.#modeInForce;
       const wire = this.#metering.span();
-      steerOut(this.#destinations, this.#components, { observation, mode, wire }, this.#settings);
-      this.#components.diary.detoured(this.#destinations.overrides, mode);
+      this.#outbound.turn({ observation, mode, wire }, this.#settings);
+      this.#components.diary.detoured(this.#outbound.overrides, mode);
       yield* this.#rememberSliced();
     }
     yield;
@@ -277,7 +278,7 @@ export class Unit {
     if (!regrouped) return;
     const settings = { ...this.#settings, blocks: regrouped.divisions };
     try {
-      this.#components.engine?.publish(tablesWith(settings, this.#destinations));
+      this.#components.engine?.publish(tablesWith(settings, this.#outbound));
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       this.#tally.noteFailure('engine');
@@ -318,7 +319,7 @@ export class Unit {
     const changed = changedKeys(this.#settings, settings);
     try {
       // Before anything else: the tables are what may be refused.
-      this.#components.engine?.publish(tablesWith(settings, this.#destinations));
+      this.#components.engine?.publish(tablesWith(settings, this.#outbound));
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       return err(`${error.message}; nothing was changed`);
@@ -330,7 +331,7 @@ export class Unit {
     if (times.averageMs !== before.averageMs) this.#metering.restart();
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
-    this.#destinations?.adopt(settings);
+    this.#outbound?.adopt(settings);
     this.#components.diary.reloaded(by, changed);
     this.#log.info({ mode: settings.mode, changed }, 'settings reloaded');
     return ok(changed);
@@ -376,14 +377,15 @@ export class Unit {
     const { plan, observation } = wanted;
     const links = observation?.links ?? [];
     const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
-    const { speaker, origin, diary } = this.#components;
-    if (!speaker) return;
+    const { speaker, configured, origin, diary } = this.#components;
+    if (!speaker && !configured) return;
     const desired = yield* desiredOf(this.#settings, plan?.blocks ?? [], down, origin);
     // What is wanted meanwhile has a step of its own behind this one.
     if (wanted !== this.#wanted) return;
     // Told before it is done: what the log lacks was never announced.
     yield* diary.announced(desired, plan, this.#settings.mode);
-    speaker.setDesired(desired);
+    speaker?.setDesired(desired);
+    configured?.setBlocks(desired);
   }
 
   #keep(cycle: Cycle): void {
@@ -426,7 +428,7 @@ export class Unit {
     return this.#components.history.rememberSliced({
       at: this.#clock.wall(),
       ...this.#loop.memory,
-      ...(this.#destinations ? { detours: this.#destinations.overrides } : {}),
+      ...this.#outbound?.memory,
       ...(this.#settings.regroup ? { divisions: this.#settings.blocks } : {}),
     });
   }
@@ -441,7 +443,7 @@ export class Unit {
     const picture = this.#picture();
     this.#components.diary.tend();
     const vitals = this.#vitals.look(cycleTimesOf(this.#settings).intervalMs);
-    const found = gatherComplaints(picture, this.#components, this.#destinations, vitals);
+    const found = gatherComplaints(picture, this.#components, this.#outbound, vitals);
     const { began, ended } = this.#conditions.update(picture.at, found);
     for (const what of began) this.#log.warn({}, what);
     for (const what of ended) this.#log.info({}, `over: ${what}`);
@@ -450,23 +452,22 @@ export class Unit {
   }
 
   #picture(): Picture {
-    const { speaker } = this.#components;
-    const sessions = speaker?.sessions() ?? [];
+    const { speaker, configured } = this.#components;
     return {
       settings: this.#settings,
       loop: this.#loop,
       at: this.#clock.wall(),
       started: this.#started,
       snapshot: this.#metering.latest,
-      sessions,
-      announced: new Map(sessions.map(({ router }) => [router, speaker?.announced(router) ?? []])),
+      sessions: speaker?.sessions() ?? [],
+      announced: toldOf(speaker, configured)?.announced ?? new Map(),
       conditions: this.#conditions,
       ...(this.#settings.regroup ? { regroupings: this.#regrouping.changes } : {}),
     };
   }
 
   #scrape(): Scrape {
-    const { speaker, control, history, recorder, sources, names } = this.#components;
+    const { speaker, configured, control, history, recorder, sources, names } = this.#components;
     const grouped = this.#settings.blocks.flatMap((block) =>
       block.group === undefined ? [] : [[block.prefix, block.group] as const],
     );
@@ -485,6 +486,8 @@ export class Unit {
       names: names?.state(),
       probes: sources?.probes(),
       recordLost: recorder?.lost ?? 0,
+      outbound: this.#outbound,
+      configured: configured?.counts ?? new Map(),
     };
   }
 }

@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import { HeadgateError } from '../core/base/error.ts';
 import { type Sliced, whole } from '../core/base/slices.ts';
 import type { PrefixText } from '../core/base/units.ts';
-import type { Override } from '../core/decide/egress/index.ts';
+import type { Disproved, Override } from '../core/decide/egress/index.ts';
 import type { State } from '../core/decide/index.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { Plan } from '../core/model/plan.ts';
@@ -100,6 +100,10 @@ export interface Memory {
   readonly inForce?: Plan;
   /** Outbound: the destinations that left by another link than plain BGP chose. */
   readonly detours?: readonly Override[];
+  /** The same of single sessions. */
+  readonly sessions?: ReadonlyArray<Override<string>>;
+  /** Ways that were tried for performance and did not help. */
+  readonly disproved?: readonly Disproved[];
   readonly isWithdrawn: boolean;
   /** How blocks were divided, where they are divided by what they carry. */
   readonly divisions?: ReadonlyArray<{ readonly prefix: PrefixText; readonly group?: string }>;

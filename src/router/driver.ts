@@ -3,14 +3,9 @@
  * router takes a change that undoes itself unless confirmed.
  */
 import { HeadgateError } from '../core/base/error.ts';
-import type { RouterIntent } from './intent.ts';
+import { emptyIntent, type RouterIntent } from './intent.ts';
 import { diffSections, type SectionDiff } from './section.ts';
-
-/** Runs programs on the router: over ssh, or where the router is this machine, at once. */
-export interface RouterShell {
-  /** Gives stdout; rejects with a `HeadgateError` when the program fails or the router is out of reach. */
-  run(argv: readonly string[], input?: string): Promise<string>;
-}
+import type { UndoTimer } from './undo-timer.ts';
 
 /** How one kind of router is changed. */
 export interface RouterDialect {
@@ -25,6 +20,8 @@ export interface RouterDialect {
   confirm(): Promise<void>;
   /** Goes back at once to what was in force before `stage`. */
   undo(): Promise<void>;
+  /** For the router's own shell: takes back all that an intent in force put there. */
+  clearScript(intent: RouterIntent): string;
 }
 
 export interface RouterDriver {
@@ -42,6 +39,11 @@ export interface DriverOptions {
   readonly undoAfterS?: number;
   /** Milliseconds that a change may take to show; 10,000 unless set. */
   readonly verifyWithinMs?: number;
+  /**
+   * What is in force ends by itself after `seconds` without another `apply`, of the same intent or another: as a
+   * session's routes end with it, so that no dead unit goes on steering.
+   */
+  readonly lease?: { readonly timer: UndoTimer; readonly seconds: number };
   /** A further condition, such as that the unit still reaches what it must; throws or gives false to roll back. */
   readonly isSafe?: () => Promise<boolean>;
 }
@@ -56,33 +58,54 @@ export function createDriver(dialect: RouterDialect, options: DriverOptions = {}
   return {
     diff,
     apply(intent) {
-      const next = running.then(() => applyOnce(dialect, intent, options));
+      const next = running.then(() => applyLeased(dialect, intent, options));
       running = next.catch(() => {});
       return next;
     },
   };
 }
 
-/** Two dialects of one router that together carry out an intent. */
-export function both(first: RouterDialect, second: RouterDialect): RouterDialect {
+/** Drivers of one router that each carry out their part of an intent, one after the other. */
+export function together(drivers: readonly RouterDriver[]): RouterDriver {
   return {
-    render: (intent) => first.render(intent) + second.render(intent),
-    read: async () => (await first.read()) + (await second.read()),
-    async stage(intent, undoAfterS) {
-      await first.stage(intent, undoAfterS);
-      await second.stage(intent, undoAfterS);
+    async diff(intent) {
+      const parts: SectionDiff[] = [];
+      for (const driver of drivers) parts.push(await driver.diff(intent));
+      return joined(parts);
     },
-    verify: async (intent) => (await first.verify(intent)) ?? second.verify(intent),
-    async confirm() {
-      await first.confirm();
-      await second.confirm();
-    },
-    async undo() {
-      const undone = await Promise.allSettled([first.undo(), second.undo()]);
-      const failed = undone.find((result) => result.status === 'rejected');
-      if (failed) throw failed.reason;
+    async apply(intent) {
+      const parts: Applied[] = [];
+      for (const driver of drivers) {
+        const applied = await driver.apply(intent);
+        parts.push(applied);
+        if (applied.result === 'rolled_back') break;
+      }
+      const diff = joined(parts.map((part) => part.diff));
+      const failed = parts.find((part) => part.result === 'rolled_back');
+      if (failed) return { ...failed, diff };
+      const isChanged = parts.some((part) => part.result === 'applied');
+      return { result: isChanged ? 'applied' : 'unchanged', diff };
     },
   };
+}
+
+const joined = (parts: readonly SectionDiff[]): SectionDiff => ({
+  added: parts.flatMap((part) => part.added),
+  removed: parts.flatMap((part) => part.removed),
+});
+
+async function applyLeased(
+  dialect: RouterDialect,
+  intent: RouterIntent,
+  options: DriverOptions,
+): Promise<Applied> {
+  const applied = await applyOnce(dialect, intent, options);
+  const { lease } = options;
+  if (!lease || applied.result === 'rolled_back') return applied;
+  const isEmpty = dialect.render(intent) === dialect.render(emptyIntent);
+  if (isEmpty) await lease.timer.stop();
+  else await lease.timer.start(dialect.clearScript(intent), lease.seconds);
+  return applied;
 }
 
 async function applyOnce(

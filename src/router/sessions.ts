@@ -4,8 +4,9 @@
  * replaced in one transaction, so no packet meets a moment without it. Nothing here outlives a reboot: nor do sessions.
  */
 import { HeadgateError } from '../core/base/error.ts';
-import type { RouterDialect, RouterShell } from './driver.ts';
+import type { RouterDialect } from './driver.ts';
 import { familyOf, type LinkGateway, maxSessions, type SessionRoute } from './intent.ts';
+import type { RouterShell } from './shell.ts';
 import { createUndoTimer, defaultFolder } from './undo-timer.ts';
 
 export interface SessionsOptions {
@@ -39,7 +40,7 @@ export function sessionsDialect(options: SessionsOptions): RouterDialect {
           `${intent.sessions.length} sessions to route by rules, at most ${maxSessions}: mark them instead`,
         );
       before = renderTable(await read(), markBase);
-      await timer.start(`nft -f - <<'END'\n${before}END\n`, undoAfterS);
+      await timer.start(nftScript(before), undoAfterS);
       if (intent.sessions.length > 0) await routeLinks(shell, gateways, markBase, tableBase);
       await load(intent.sessions);
     },
@@ -52,8 +53,11 @@ export function sessionsDialect(options: SessionsOptions): RouterDialect {
       await timer.stop();
       await shell.run(['nft', '-f', '-'], before);
     },
+    clearScript: () => nftScript(renderTable([], markBase)),
   };
 }
+
+const nftScript = (ruleset: string): string => `nft -f - <<'END'\n${ruleset}END\n`;
 
 /** The rules that turn a mark into a link. Without marked packets they do nothing, so they are never taken back. */
 async function routeLinks(

@@ -3,7 +3,7 @@
  * not undo by itself. It needs nothing of us once it is set, so it also works when a change cuts our own access.
  */
 import { randomUUID } from 'node:crypto';
-import type { RouterShell } from './driver.ts';
+import type { RouterShell } from './shell.ts';
 
 export interface UndoTimer {
   /** Runs `script` (sh) on the router after `seconds`, unless stopped. One timer per name; a new one replaces it. */

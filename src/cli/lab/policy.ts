@@ -11,25 +11,47 @@ import type { RouterPolicy } from '../../router/templates/policy.ts';
  * The policy of a lab's border router: the same text that `headgate router-config --kind bird` prints, and the
  * marks of the section that a router driver may write.
  */
-export function birdPolicy(topology: Topology, router: BorderRouter): string {
-  return [renderBirdPolicy(routerPolicy(topology, router)), beginMark, endMark, ''].join('\n');
+export function birdPolicy(
+  topology: Topology,
+  router: BorderRouter,
+  egressAddress?: string,
+): string {
+  const policy = routerPolicy(topology, router, egressAddress);
+  return [renderBirdPolicy(policy), beginMark, endMark, ''].join('\n');
 }
 
 /** The same for FRR. */
-export function frrPolicy(topology: Topology, router: BorderRouter): string {
-  return renderFrrPolicy(routerPolicy(topology, router));
+export function frrPolicy(
+  topology: Topology,
+  router: BorderRouter,
+  egressAddress?: string,
+): string {
+  return renderFrrPolicy(routerPolicy(topology, router, egressAddress));
 }
 
-/** The policy in the language of what runs on the lab's border routers. */
-export function borderPolicy(topology: Topology, router: BorderRouter): string {
-  return topology.shape.kind === 'frr' ? frrPolicy(topology, router) : birdPolicy(topology, router);
+/** The policy in the language of what runs on the lab's border routers; `egressAddress`: it takes detours from there. */
+export function borderPolicy(
+  topology: Topology,
+  router: BorderRouter,
+  egressAddress?: string,
+): string {
+  const render = topology.shape.kind === 'frr' ? frrPolicy : birdPolicy;
+  return render(topology, router, egressAddress);
 }
 
-export function routerPolicy(topology: Topology, router: BorderRouter): RouterPolicy {
+export function routerPolicy(
+  topology: Topology,
+  router: BorderRouter,
+  egressAddress?: string,
+): RouterPolicy {
   return {
     router: routerId(router.name),
     asn: asn(topology.asn),
-    unit: { address: topology.unit, asn: asn(topology.asn) },
+    unit: {
+      address: topology.unit,
+      asn: asn(topology.asn),
+      ...(egressAddress === undefined ? {} : { egressAddress }),
+    },
     networks: topology.networks.map((text) => {
       const prefix = parsePrefix(text);
       assert(prefix.ok, `the lab's network ${text} is a prefix`);

@@ -2,6 +2,7 @@
 import { covers, prefixOf } from '../base/prefix.ts';
 import type { BlockSettings } from './blocks.ts';
 import type { Complaint } from './complaint.ts';
+import { driverComplaints } from './driver-check.ts';
 import { outboundOrder } from './outbound.ts';
 import type { LinkSettings, ParsedSettings } from './schema.ts';
 import { nearest } from './section.ts';
@@ -15,6 +16,7 @@ export function crossCheck(
     ...wireComplaints(settings),
     ...settings.links.flatMap((link, i) => linkComplaints(settings, link, i)),
     ...routerComplaints(settings),
+    ...driverComplaints(settings),
     ...outboundComplaints(settings),
     ...blockComplaints(settings, blocks),
     ...policyComplaints(settings, blocks),
@@ -177,10 +179,12 @@ function routerComplaints(settings: ParsedSettings): Complaint[] {
     }
   }
   const speaks = settings.routers.some((router) => router.bgp !== undefined);
-  if (settings.mode === 'control' && !speaks && settings.dns === undefined) {
+  const acts = speaks || settings.routers.some((router) => router.driver?.blocks === true);
+  if (settings.mode === 'control' && !acts && settings.dns === undefined) {
     complaints.push({
       path: ['mode'],
-      message: 'control needs a router with bgp: {}, or dns; without them use observe or advise',
+      message:
+        'control needs a router with bgp: {} or a driver, or dns; without them use observe or advise',
     });
   }
   const { address, interface: port, routerId } = settings.management;

@@ -1,6 +1,7 @@
 /** Wires, links and routers: what the unit is connected to. */
 import { z } from 'zod';
 import type { PrefixText } from '../base/units.ts';
+import { driver } from './driver.ts';
 import { price } from './price.ts';
 import {
   address,
@@ -186,4 +187,6 @@ export const router = section({
   bgp: bgp.exactOptional(),
   /** Present: its interface counters are read. */
   snmp: snmp.exactOptional(),
+  /** Present: it is configured, for what no session and no mark carries. */
+  driver: driver.exactOptional(),
 });

@@ -11,6 +11,10 @@ const performance = section({
   samples: whole(1, 100_000).default(10),
   /** Of all outbound traffic, what may change its way for this in one cycle. */
   share_per_round: share.default(share.parse('5%')),
+  /** How long a detour is left alone before the traffic's own round trips judge it; `rails.settle` unless set. */
+  settle: duration.exactOptional(),
+  /** How long a way that did not help is not tried again; 6 hours divided by the time scale unless set. */
+  rest: duration.exactOptional(),
   /** Destinations that always stay on BGP's choice, to compare against. */
   control_share: share.default(share.parse('5%')),
 });

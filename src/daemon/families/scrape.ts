@@ -4,6 +4,7 @@ import type { ProbeSamples } from '../../probe/index.ts';
 import type { SessionStatus } from '../../speaker/index.ts';
 import type { Loop } from '../loop.ts';
 import type { NameState } from '../names.ts';
+import type { Outbound } from '../outbound.ts';
 import type { SourceLoss } from '../sources.ts';
 
 /** What the metrics are read from at a scrape. */
@@ -30,6 +31,10 @@ export interface Scrape {
   readonly probes: Pick<ProbeSamples, 'links' | 'checks' | 'sent'> | undefined;
   /** Lines that the recorder could not write. */
   readonly recordLost: number;
+  /** Absent where outbound traffic is not steered. */
+  readonly outbound: Pick<Outbound, 'decided'> | undefined;
+  /** Changes of configured routers, by `ROUTER RESULT`. */
+  readonly configured: ReadonlyMap<string, number>;
   readonly history: { readonly bytes: number; readonly lost: ReadonlyMap<string, number> };
 }
 

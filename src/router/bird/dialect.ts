@@ -5,9 +5,10 @@
  */
 import { HeadgateError } from '../../core/base/error.ts';
 import type { Result } from '../../core/base/result.ts';
-import type { RouterDialect, RouterShell } from '../driver.ts';
+import type { RouterDialect } from '../driver.ts';
 import { familyOf, type RouterIntent } from '../intent.ts';
 import { readSection, replaceSection, type SectionError } from '../section.ts';
+import type { RouterShell } from '../shell.ts';
 import { renderBirdSection } from './render.ts';
 
 export interface BirdOptions {
@@ -21,12 +22,8 @@ export interface BirdOptions {
 export function birdDialect(options: BirdOptions): RouterDialect {
   const { shell, file } = options;
   const candidate = `${file}.headgate`;
-  const birdc = (command: string) =>
-    shell.run([
-      'birdc',
-      ...(options.socket === undefined ? [] : ['-s', options.socket]),
-      ...command.split(' '),
-    ]);
+  const birdcAt = ['birdc', ...(options.socket === undefined ? [] : ['-s', options.socket])];
+  const birdc = (command: string) => shell.run([...birdcAt, ...command.split(' ')]);
   const configure = async (command: string, expected: RegExp) => {
     const said = await birdc(command);
     // birdc ends with 0 also when BIRD refuses.
@@ -57,6 +54,9 @@ export function birdDialect(options: BirdOptions): RouterDialect {
       await configure('configure undo', /Undo|Reconfigured|Nothing to do|undo/i);
       await shell.run(['rm', '-f', candidate]);
     },
+    // Empty between the marks is what the next `read` finds to differ from any intent.
+    clearScript: () =>
+      `sed -i '/^# headgate begin/,/^# headgate end/{//!d}' ${file} && ${birdcAt.join(' ')} configure\n`,
   };
 }
 

@@ -3,8 +3,9 @@
  * before the commands forward are given; the configuration is saved only when confirmed.
  */
 import { HeadgateError } from '../../core/base/error.ts';
-import type { RouterDialect, RouterShell } from '../driver.ts';
+import type { RouterDialect } from '../driver.ts';
 import { familyOf, type RouterIntent } from '../intent.ts';
+import type { RouterShell } from '../shell.ts';
 import { createUndoTimer, defaultFolder } from '../undo-timer.ts';
 import { commandsFor, mapsIn, parseRunningConfig, renderFrrSection } from './render.ts';
 
@@ -31,6 +32,8 @@ export function frrDialect(options: FrrOptions): RouterDialect {
     if (refusal !== undefined)
       throw new HeadgateError('router_refused', `FRR refused: ${refusal.trim()}`);
   };
+  const vtyshScript = (commands: readonly string[]) =>
+    `${vtysh.join(' ')} <<'END'\n${script(commands)}END\n`;
   const read = async () => parseRunningConfig(await show('show running-config'));
   return {
     render: renderFrrSection,
@@ -38,7 +41,7 @@ export function frrDialect(options: FrrOptions): RouterDialect {
     async stage(intent, undoAfterS) {
       const [from, to] = [await read(), renderFrrSection(intent)];
       back = commandsFor(asn, to, from);
-      await timer.start(`${vtysh.join(' ')} <<'END'\n${script(back)}END\n`, undoAfterS);
+      await timer.start(vtyshScript(back), undoAfterS);
       await configure(commandsFor(asn, from, to));
     },
     async verify(intent) {
@@ -58,6 +61,7 @@ export function frrDialect(options: FrrOptions): RouterDialect {
       await configure(back);
       await timer.stop();
     },
+    clearScript: (intent) => vtyshScript(commandsFor(asn, renderFrrSection(intent), '')),
   };
 }
 

@@ -1,9 +1,11 @@
 /**
- * One suite for everything that makes a border router steer: each driver on a real router in the lab must give the
- * same routes for the same plan.
+ * One suite for everything that makes a border router steer: each driver on a real router in the lab, and the BGP
+ * speaker on both kinds of router, must give the same routes for the same plan.
  */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import t from 'tap';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
 import { borderPolicy } from '../../../src/cli/lab/policy.ts';
 import { prefixOf } from '../../../src/core/base/prefix.ts';
 import {
@@ -16,19 +18,22 @@ import {
 import { announcementsFor } from '../../../src/core/bgp/steering.ts';
 import { defaultShape, type Lab, openLab } from '../../../src/lab/index.ts';
 import { closeLab } from '../../../src/lab/lab.ts';
-import { inside, run } from '../../../src/lab/namespaces.ts';
+import { inside, run, spawnInside } from '../../../src/lab/namespaces.ts';
 import { birdDialect } from '../../../src/router/bird/dialect.ts';
 import {
-  both,
+  type Applied,
   createDriver,
   type DriverOptions,
   type RouterDialect,
-  type RouterShell,
+  together,
 } from '../../../src/router/driver.ts';
 import { frrDialect } from '../../../src/router/frr/dialect.ts';
 import { emptyIntent, type RouterIntent, type SessionRoute } from '../../../src/router/intent.ts';
 import { sessionsDialect } from '../../../src/router/sessions.ts';
+import type { RouterShell } from '../../../src/router/shell.ts';
+import { createUndoTimer } from '../../../src/router/undo-timer.ts';
 import { labTestSkip, waitFor } from '../../support/lab.ts';
+import type { Wish } from './speaker-process.ts';
 
 interface Candidate {
   readonly kind: 'bird' | 'frr';
@@ -76,6 +81,7 @@ t.setTimeout(timeout);
 const block4 = prefixText('198.18.3.0/24');
 const block6 = prefixText('2001:db8:100::/40');
 const foreign = prefixText('10.101.0.0/24');
+const egressAddress = '10.0.9.11';
 const byNorth = ['north', 'north', 'north', 'north'];
 
 for (const candidate of candidates) {
@@ -83,7 +89,7 @@ for (const candidate of candidates) {
     const prefix = `hgrouter-${candidate.kind}`;
     const lab = await openLab({
       shape: { ...defaultShape('link'), kind: candidate.kind },
-      policy: borderPolicy,
+      policy: (topology, router) => borderPolicy(topology, router, egressAddress),
       prefix,
       wires: 'bridge',
     });
@@ -92,40 +98,25 @@ for (const candidate of candidates) {
     const shell: RouterShell = {
       run: (argv, input) => run(inside(lab.namespace('br1'), argv), input),
     };
-    const dialect = both(
-      candidate.dialect(lab, shell),
-      sessionsDialect({
-        shell,
-        folder: `${lab.folder}/timers`,
-        gateways: [
-          { number: 1, ipv4: '192.0.2.1', ipv6: 'fd00:0:2:1::1' },
-          { number: 2, ipv4: '192.0.2.5', ipv6: 'fd00:0:2:2::1' },
-        ],
-      }),
-    );
-    const driver = (options: DriverOptions = {}) =>
-      createDriver(dialect, { undoAfterS: 20, ...options });
-    const waysTo = async (block: string) =>
-      (await lab.waysIn()).map((source) => source.blocks[block] ?? 'none');
-    const comesIn = (block: string, expected: readonly string[]) =>
-      waitFor(
-        `${block} comes in by ${expected}`,
-        30_000,
-        async () => (await waysTo(block)).join() === expected.join(),
-      );
-    const wayOut = async (host: string) =>
-      /dev (\S+)/.exec(await lab.run('br1', ['ip', 'route', 'get', host]))?.[1];
-
-    await t.test('blocks steered by prepends come in as the rungs say', async (t) => {
-      const before = await lab.forwarding('br1');
-      t.equal((await driver().apply(steer({ [block4]: 1, [block6]: 2 }))).result, 'applied');
-      await comesIn(block4, ['south', 'south', 'north', 'north']);
-      await comesIn(block6, ['south', 'south', 'south', 'north']);
-      t.same(await waysTo('198.18.4.0/24'), byNorth, 'no other block moves');
-      t.equal(await lab.forwarding('br1'), before, 'inside forwarding stays');
+    const dialect = candidate.dialect(lab, shell);
+    const sessions = sessionsDialect({
+      shell,
+      folder: `${lab.folder}/timers`,
+      gateways: [
+        { number: 1, ipv4: '192.0.2.1', ipv6: 'fd00:0:2:1::1' },
+        { number: 2, ipv4: '192.0.2.5', ipv6: 'fd00:0:2:2::1' },
+      ],
     });
+    const driver = (options: DriverOptions = {}) =>
+      together(
+        [dialect, sessions].map((part) => createDriver(part, { undoAfterS: 20, ...options })),
+      );
+    const { comesIn } = roads(lab);
+
+    await sameRoutes(t, lab, (intent) => driver().apply(intent));
 
     await t.test('the same intent again changes nothing', async (t) => {
+      t.equal((await driver().apply(steer({ [block4]: 1, [block6]: 2 }))).result, 'applied');
       const applied = await driver().apply(steer({ [block6]: 2, [block4]: 1 }));
       t.same(applied, { result: 'unchanged', diff: { added: [], removed: [] } });
     });
@@ -134,26 +125,7 @@ for (const candidate of candidates) {
       const diff = await driver().diff(steer({ [block4]: 1 }));
       t.ok(diff.removed.some((line) => line.includes(block6)));
       t.notOk(diff.added.some((line) => line.includes(block4)));
-      t.same(await waysTo(block6), ['south', 'south', 'south', 'north']);
-    });
-
-    await t.test('withheld from a link, even the stubborn source moves', async (t) => {
-      t.equal((await driver().apply(steer({ [block4]: 4 }))).result, 'applied');
-      await comesIn(block4, ['south', 'south', 'south', 'south']);
-      await comesIn(block6, byNorth);
-      t.pass();
-    });
-
-    await t.test('a destination leaves by the link that is set, and does not leak', async (t) => {
-      t.equal(await wayOut('10.101.0.1'), 'north');
-      const destinations = [{ prefix: foreign, gateway: '192.0.2.5' }];
-      t.equal((await driver().apply({ ...emptyIntent, destinations })).result, 'applied');
-      t.equal(await wayOut('10.101.0.1'), 'south');
-      t.equal(await wayOut('10.102.0.1'), 'north', 'others stay');
-      const heard = await lab.birdc('south', 'show route protocol customer');
-      t.notMatch(heard, foreign, 'no provider hears of it');
-      t.equal((await driver().apply(emptyIntent)).result, 'applied');
-      t.equal(await wayOut('10.101.0.1'), 'north');
+      await comesIn(block6, ['south', 'south', 'south', 'north']);
     });
 
     await t.test('one unmarked session leaves by its link, its neighbour does not', async (t) => {
@@ -209,7 +181,113 @@ for (const candidate of candidates) {
       t.equal(await candidate.others(lab), others);
       t.equal(await dialect.read(), dialect.render(emptyIntent));
     });
+
+    await t.test('without a word from the unit the router is soon its own again', async (t) => {
+      const timer = createUndoTimer(shell, 'lease', `${lab.folder}/timers`);
+      const leased = createDriver(dialect, { lease: { timer, seconds: 2 } });
+      t.equal((await leased.apply(steer({ [block4]: 4 }))).result, 'applied');
+      await waitFor('the lease to end', 30_000, async () => {
+        const section = await dialect.read();
+        return section === '' || section === dialect.render(emptyIntent);
+      });
+      await comesIn(block4, byNorth);
+      t.equal((await leased.apply(emptyIntent)).result !== 'rolled_back', true);
+      t.equal(await dialect.read(), dialect.render(emptyIntent));
+    });
+
+    await t.test('spoken to by BGP it does the same', { timeout }, async (t) => {
+      await lab.run('unit', ['ip', 'addr', 'add', `${egressAddress}/24`, 'dev', 'mgmt']);
+      const speaker = speak(lab);
+      t.teardown(() => speaker.stop());
+      await sameRoutes(t, lab, (intent) => speaker.apply(intent));
+    });
   });
+}
+
+/** How traffic comes in and goes out, as the routers of the lab have it. */
+function roads(lab: Lab) {
+  const waysTo = async (block: string) =>
+    (await lab.waysIn()).map((source) => source.blocks[block] ?? 'none');
+  const comesIn = (block: string, expected: readonly string[]) =>
+    waitFor(
+      `${block} comes in by ${expected}`,
+      30_000,
+      async () => (await waysTo(block)).join() === expected.join(),
+    );
+  const leavesBy = (host: string, link: string) =>
+    waitFor(`${host} is reached by ${link}`, 30_000, async () => {
+      const route = await lab.run('br1', ['ip', 'route', 'get', host]);
+      return /dev (\S+)/.exec(route)?.[1] === link;
+    });
+  return { waysTo, comesIn, leavesBy };
+}
+
+/** What every actuator must do alike. */
+async function sameRoutes(
+  t: Test,
+  lab: Lab,
+  apply: (intent: RouterIntent) => Promise<Pick<Applied, 'result'>>,
+): Promise<void> {
+  const { comesIn, waysTo, leavesBy } = roads(lab);
+
+  await t.test('blocks steered by prepends come in as the rungs say', async (t) => {
+    const before = await lab.forwarding('br1');
+    t.equal((await apply(steer({ [block4]: 1, [block6]: 2 }))).result, 'applied');
+    await comesIn(block4, ['south', 'south', 'north', 'north']);
+    await comesIn(block6, ['south', 'south', 'south', 'north']);
+    t.same(await waysTo('198.18.4.0/24'), byNorth, 'no other block moves');
+    t.equal(await lab.forwarding('br1'), before, 'inside forwarding stays');
+  });
+
+  await t.test('withheld from a link, even the stubborn source moves', async (t) => {
+    t.equal((await apply(steer({ [block4]: 4 }))).result, 'applied');
+    await comesIn(block4, ['south', 'south', 'south', 'south']);
+    await comesIn(block6, byNorth);
+    t.pass();
+  });
+
+  await t.test('a destination leaves by the link that is set, and does not leak', async (t) => {
+    await leavesBy('10.101.0.1', 'north');
+    const destinations = [{ prefix: foreign, gateway: '192.0.2.5' }];
+    t.equal((await apply({ ...emptyIntent, destinations })).result, 'applied');
+    await leavesBy('10.101.0.1', 'south');
+    // Others stay.
+    await leavesBy('10.102.0.1', 'north');
+    const heard = await lab.birdc('south', 'show route protocol customer');
+    t.notMatch(heard, foreign, 'no provider hears of it');
+    t.equal((await apply(emptyIntent)).result, 'applied');
+    await leavesBy('10.101.0.1', 'north');
+  });
+}
+
+/** The unit's speaker in the lab, as something that carries out an intent. */
+function speak(lab: Lab) {
+  const program = fileURLToPath(new URL('./speaker-process.js', import.meta.url));
+  const child = spawnInside(
+    lab.namespace('unit'),
+    [process.execPath, '--enable-source-maps', program, '10.0.9.1', '10.0.9.10', egressAddress],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  const { stdin, stdout } = child;
+  if (!stdin || !stdout) throw new Error('both are pipes');
+  return {
+    async apply({ blocks, destinations }: RouterIntent): Promise<Pick<Applied, 'result'>> {
+      const detours = destinations.map(({ prefix, gateway }) => ({
+        prefix,
+        nextHop: gateway,
+        localPref: 900,
+      }));
+      const wish: Wish = { blocks, detours };
+      stdin.write(`${JSON.stringify(wish)}\n`);
+      await once(stdout, 'data');
+      return { result: 'applied' };
+    },
+    async stop(): Promise<void> {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
 }
 
 /** The announcements of a plan that steers blocks to south, on the rungs given. */

@@ -19,7 +19,7 @@ import {
 import { destinationsView } from '../../../src/daemon/destination-views.ts';
 import { Destinations, recallDetours } from '../../../src/daemon/destinations.ts';
 import { waysOut } from '../../../src/daemon/egress-routes.ts';
-import { openDestinations } from '../../../src/daemon/outbound.ts';
+import { openOutbound } from '../../../src/daemon/outbound.ts';
 import type { FlowStretch } from '../../../src/daemon/samples.ts';
 import type { EngineTables, WireEngine } from '../../../src/engine/index.ts';
 import type {
@@ -223,11 +223,11 @@ t.test(
     scene.turn(0, { 1: 60e6, 2: 35e6 });
     const memory = { at: 1_700_000_000_000, detours: scene.destinations.overrides };
     const after = (seconds: number, wanted = settings) =>
-      recallDetours(memory, wanted, memory.at + seconds * 1000).length;
+      recallDetours(memory, wanted, memory.at + seconds * 1000).detours.length;
     t.equal(after(60), 1);
     t.equal(after(601), 0, 'older than the hold time');
     t.equal(after(60, settingsOf(text().replace('control', 'advise'))), 0);
-    const again = stage(text(), {}, recallDetours(memory, settings, memory.at));
+    const again = stage(text(), {}, recallDetours(memory, settings, memory.at).detours);
     again.turn(30, { 1: 50e6, 2: 32e6 });
     t.match(again.destinations.overrides, [{ destination: destination(2), since: memory.at }]);
   },
@@ -343,14 +343,19 @@ t.test('a withdrawn path ends the detours that use it at once, and no others', a
   };
   const engine: Pick<WireEngine, 'publish'> = { publish: (tables) => published.push(tables) };
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  const destinations = openDestinations(
+  const destinations = openOutbound(
     marked,
     // Casts: the parts that are not asked for are left out.
-    { speaker: speaker as Speaker, engine: engine as WireEngine },
+    {
+      speaker: speaker as Speaker,
+      engine: engine as WireEngine,
+      sources: undefined,
+      configured: undefined,
+    },
     { clock, log },
     undefined,
     clock.wall(),
-  );
+  )?.destinations;
   const flows = exported({ 1: 85e6, 2: 20e6, 3: 20e6 });
   destinations?.turn({ observation: observed(0), mode: 'control', flows });
   const before = destinations?.table

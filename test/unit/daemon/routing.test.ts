@@ -31,8 +31,8 @@ t.test('a block that somebody else steers is told with the reason; others are le
 
 t.test('what the operator took back is withheld, and nobody else’s', (t) => {
   const settings = settingsOf(twoLinks);
-  const speaker = { sessions: () => [], announced: () => [], ownRoutes: () => [] };
-  const routing = whole(readRouting(settings, speaker, new Set([prefixText('198.51.100.0/24')])));
+  const told = { announced: new Map(), ownRoutes: [] };
+  const routing = whole(readRouting(settings, told, new Set([prefixText('198.51.100.0/24')])));
   t.same([...routing], [['198.51.100.0/24', { isWithheld: true }]]);
   t.end();
 });

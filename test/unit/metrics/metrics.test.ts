@@ -85,6 +85,41 @@ function scrape(): Scrape {
       ['too_long', 1],
     ]),
     recordLost: 0,
+    outbound: {
+      decided: [
+        {
+          router: routerId('br1'),
+          adviseOnly: undefined,
+          destinations: [{ destination: '203.0.113.0/24', rate: bitps(8e6), routes: [] }],
+          plan: {
+            overrides: [
+              {
+                destination: '203.0.113.0/24',
+                link: linkId('south'),
+                from: linkId('north'),
+                nextHop: '192.0.2.5',
+                since: ms(0),
+                because: 'overload',
+                text: '',
+              },
+            ],
+            added: [],
+            removed: [],
+            disproved: [],
+            projection: [
+              {
+                link: linkId('north'),
+                capacity: bitps(100e6),
+                plain: bitps(120e6),
+                planned: bitps(80e6),
+              },
+            ],
+            unplaced: [{ link: linkId('south'), excess: bitps(8e6), text: '' }],
+          },
+        },
+      ],
+    },
+    configured: new Map([['br2 rolled_back', 2]]),
     sourceLosses: [{ source: 'snmp', reason: 'timeout', count: 2 }],
     names: {
       counts: { answered: 5 },
@@ -148,6 +183,11 @@ t.test('values are those of the moment of the scrape', async (t) => {
   t.equal(value('headgate_dns_address_healthy', 'address="203.0.113.10"'), '0');
   t.equal(value('headgate_probe_rtt_seconds', 'link="north"'), '0.02');
   t.equal(value('headgate_probe_source_holds', 'state="wrong_link"'), '0');
+  t.equal(value('headgate_outbound_projected_load_ratio', 'link="north"', 'plan="without"'), '1.2');
+  t.equal(value('headgate_outbound_detours', 'from="north"', 'to="south"'), '1');
+  t.equal(value('headgate_outbound_detoured_bytes_per_second', 'router="br1"'), '1000000');
+  t.equal(value('headgate_outbound_unplaced_bytes_per_second', 'link="south"'), '1000000');
+  t.equal(value('headgate_router_changes_total', 'result="rolled_back"'), '2');
   t.equal(value('headgate_link_as_hops', 'link="north"'), '3');
   t.equal(value('headgate_bgp_session_state', 'router="br1"'), '6');
   t.equal(value('headgate_moves_total', 'result="postponed"', 'rail="dwell"'), '3');

@@ -29,6 +29,9 @@ class PaperRouter implements RouterDialect {
     this.log.push('confirm');
     this.permanent = this.inForce;
   }
+  clearScript(): string {
+    return 'clear';
+  }
   async undo(): Promise<void> {
     this.log.push('undo');
     this.inForce = this.permanent;

@@ -1,21 +1,12 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import t from 'tap';
-import type { RouterShell } from '../../../src/router/driver.ts';
+import { openShell } from '../../../src/router/shell.ts';
 import { createUndoTimer } from '../../../src/router/undo-timer.ts';
 import { waitFor } from '../../support/lab.ts';
 
 /** This machine as the router. */
-const shell: RouterShell = {
-  run: ([program = '', ...rest], input) =>
-    new Promise((resolve, reject) => {
-      const child = execFile(program, rest, (error, stdout) =>
-        error ? reject(error) : resolve(stdout),
-      );
-      if (input !== undefined) child.stdin?.end(input);
-    }),
-};
+const shell = openShell([], 10_000);
 
 t.test(
   'runs unless stopped; neither an old timer nor a stopped one touches a new one',

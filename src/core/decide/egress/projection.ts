@@ -1,10 +1,5 @@
 import { type Bitps, bitps, type LinkId } from '../../base/units.ts';
-import type {
-  DestinationObservation,
-  EgressLink,
-  EgressObservation,
-  EgressRoute,
-} from './types.ts';
+import type { DestinationObservation, EgressLink, EgressRoute } from './types.ts';
 
 /** What the links would carry while destinations are put on them; nothing here is what they carry now. */
 export class Projection {
@@ -13,10 +8,10 @@ export class Projection {
   readonly #threshold: number;
 
   /** Starts with the traffic that no destination accounts for. `threshold`: of the links that set none. */
-  constructor(observation: EgressObservation, threshold: number) {
+  constructor(links: readonly EgressLink[], threshold: number) {
     this.#threshold = threshold;
-    this.#links = new Map(observation.links.map((link) => [link.link, link]));
-    for (const link of observation.links) this.#load.set(link.link, link.unattributed);
+    this.#links = new Map(links.map((link) => [link.link, link]));
+    for (const link of links) this.#load.set(link.link, link.unattributed);
   }
 
   /** Adds `rate` to a link; a negative one takes it off. */
@@ -54,7 +49,7 @@ export class Projection {
   }
 
   /** The route that plain BGP would use now. */
-  preferred(destination: DestinationObservation): EgressRoute | undefined {
-    return destination.routes.find((route) => this.isUp(route.link));
+  preferred({ routes }: Pick<DestinationObservation, 'routes'>): EgressRoute | undefined {
+    return routes.find((route) => this.isUp(route.link));
   }
 }

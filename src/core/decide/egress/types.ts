@@ -7,13 +7,22 @@ export interface EgressRoute {
   readonly nextHop: string;
 }
 
-export interface DestinationObservation {
-  readonly destination: PrefixText;
+/** What moves as one: all traffic to a foreign prefix, or (`N` is then another name) a single session. */
+export interface DestinationObservation<N extends string = PrefixText> {
+  readonly destination: N;
   readonly rate: Bitps;
   /** In the order of plain BGP: the first one whose link is up carries the traffic when nobody overrides. */
   readonly routes: readonly EgressRoute[];
   /** Median round-trip time by link, microseconds, with the number of samples behind it. */
-  readonly rtt?: Readonly<Record<string, { readonly us: number; readonly samples: number }>>;
+  readonly rtt?: Readonly<Record<string, PathTime>>;
+  /** Round trips of the traffic itself, by whichever link it leaves now. */
+  readonly passive?: PathTime;
+}
+
+/** Microseconds. */
+export interface PathTime {
+  readonly us: number;
+  readonly samples: number;
 }
 
 export interface EgressLink {
@@ -28,10 +37,10 @@ export interface EgressLink {
   readonly pricePerMbps?: number;
 }
 
-export interface EgressObservation {
+export interface EgressObservation<N extends string = PrefixText> {
   readonly at: Ms;
   readonly links: readonly EgressLink[];
-  readonly destinations: readonly DestinationObservation[];
+  readonly destinations: ReadonlyArray<DestinationObservation<N>>;
 }
 
 /** Shares are 0 to 1 of a link's capacity unless said otherwise; `release` < `target` < `threshold`. */
@@ -43,6 +52,8 @@ export interface EgressPolicy {
   /** A detour ends when the preferred link would stay below this with it. */
   readonly release: number;
   readonly overridesMax: number;
+  /** A detour lasts until its destination is gone or its path is lost: what sessions want. */
+  readonly isSticky?: boolean;
   readonly performance?: PerformancePolicy;
 }
 
@@ -55,13 +66,17 @@ export interface PerformancePolicy {
   readonly sharePerRound: number;
   /** Share of destinations that always stays on BGP's choice, to compare against. */
   readonly controlShare: number;
+  /** How long a detour is left alone before the traffic's own round trips judge it. */
+  readonly settleMs: number;
+  /** How long a way that did not help is not tried again. */
+  readonly restMs: number;
 }
 
 export type OverrideReason = 'overload' | 'performance';
 
 /** A destination sent by another link than plain BGP would. Plain JSON, kept in history. */
-export interface Override {
-  readonly destination: PrefixText;
+export interface Override<N extends string = PrefixText> {
+  readonly destination: N;
   readonly link: LinkId;
   readonly nextHop: string;
   /** The link that plain BGP prefers. */
@@ -69,6 +84,15 @@ export interface Override {
   readonly since: Ms;
   readonly because: OverrideReason;
   readonly text: string;
+  /** For performance: the traffic's own round trips when the detour began, and what the probes promised. */
+  readonly expected?: { readonly before: PathTime; readonly gainUs: number };
+}
+
+/** A way that was tried for performance and did not help. */
+export interface Disproved<N extends string = PrefixText> {
+  readonly destination: N;
+  readonly link: LinkId;
+  readonly until: Ms;
 }
 
 export interface LinkProjection {
@@ -79,10 +103,11 @@ export interface LinkProjection {
   readonly planned: Bitps;
 }
 
-export interface EgressPlan {
-  readonly overrides: readonly Override[];
-  readonly added: readonly Override[];
-  readonly removed: ReadonlyArray<Override & { readonly removedBecause: string }>;
+export interface EgressPlan<N extends string = PrefixText> {
+  readonly overrides: ReadonlyArray<Override<N>>;
+  readonly added: ReadonlyArray<Override<N>>;
+  readonly removed: ReadonlyArray<Override<N> & { readonly removedBecause: string }>;
+  readonly disproved: ReadonlyArray<Disproved<N>>;
   readonly projection: readonly LinkProjection[];
   /** Load above a threshold that no other link had room for. */
   readonly unplaced: ReadonlyArray<{

@@ -140,6 +140,8 @@ t.test(
       samplesMin: 10,
       sharePerRound: 0.5,
       controlShare: 0,
+      settleMs: 60_000,
+      restMs: 3_600_000,
     };
     const timed = (us: number): DestinationObservation => ({
       ...destination(1, 10),
