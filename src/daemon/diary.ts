@@ -2,7 +2,6 @@
 
 import type { Act, AuditEvent, AuditHead, AuditLog } from '../control/index.ts';
 import { eachSliced, type Sliced } from '../core/base/slices.ts';
-import type { PrefixText } from '../core/base/units.ts';
 import { type Announcement, type Desired, isSameAnnouncement } from '../core/bgp/announcement.ts';
 import type { Override } from '../core/decide/egress/types.ts';
 import type { Plan } from '../core/model/plan.ts';
