@@ -33,6 +33,7 @@
         'native/drivers/notify_socket.cc',
         'native/drivers/peer.cc',
         'native/drivers/tcp_socket.cc',
+        'native/kernel/attach.cc',
         'native/kernel/flat_tables.cc',
         'native/kernel/install.cc',
         'native/kernel/publication.cc',

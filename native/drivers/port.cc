@@ -2,13 +2,9 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
-#include <linux/ethtool.h>
 #include <linux/if_link.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,34 +15,11 @@
 #include <cstring>
 #include <fstream>
 
+#include "drivers/control_socket.h"
 #include "drivers/netlink.h"
 
 namespace headgate {
 namespace {
-
-// A socket only to carry ioctls.
-class ControlSocket {
- public:
-  ControlSocket() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {}
-  ~ControlSocket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  ControlSocket(const ControlSocket&) = delete;
-  ControlSocket& operator=(const ControlSocket&) = delete;
-
-  bool call(unsigned long request, ifreq* ask) const { return ioctl(fd_, request, ask) == 0; }
-
-  template <typename Command>
-  bool ethtool(const std::string& name, Command* command) const {
-    ifreq ask = {};
-    name.copy(ask.ifr_name, IFNAMSIZ - 1);
-    ask.ifr_data = reinterpret_cast<char*>(command);
-    return call(SIOCETHTOOL, &ask);
-  }
-
- private:
-  int fd_;
-};
 
 // The first address that makes an interface somebody's: IPv6 link-local ones go away with disable_ipv6.
 std::string address_of(const std::string& name) {
@@ -87,10 +60,9 @@ bool write_text(const std::string& path, const std::string& value) {
 
 std::optional<Failure> read_port(const std::string& name, PortFacts* facts) {
   const ControlSocket control;
-  ifreq ask = {};
   if (name.empty() || name.size() >= IFNAMSIZ)
     return Failure{"interface_missing", "interface name '" + name + "' is empty or longer than 15 characters"};
-  name.copy(ask.ifr_name, IFNAMSIZ - 1);
+  ifreq ask = ControlSocket::about(name);
   if (!control.call(SIOCGIFINDEX, &ask))
     return Failure{"interface_missing", "interface " + name + " does not exist: `ip link` lists those that do"};
   facts->index = ask.ifr_ifindex;
@@ -100,23 +72,14 @@ std::optional<Failure> read_port(const std::string& name, PortFacts* facts) {
     facts->is_up = (ask.ifr_flags & IFF_UP) != 0;
   }
   // Not IFF_RUNNING, which lags behind by up to a second.
-  ethtool_value carrier = {ETHTOOL_GLINK, 0};
-  facts->has_carrier = control.ethtool(name, &carrier) && carrier.data != 0;
+  facts->has_carrier = control.ethtool_value_of(name, ETHTOOL_GLINK, 0) != 0;
   ethtool_drvinfo driver = {};
   driver.cmd = ETHTOOL_GDRVINFO;
   if (control.ethtool(name, &driver)) facts->driver = driver.driver;
   return std::nullopt;
 }
 
-bool set_up(const std::string& name, bool is_up) {
-  const ControlSocket control;
-  ifreq ask = {};
-  name.copy(ask.ifr_name, IFNAMSIZ - 1);
-  if (!control.call(SIOCGIFFLAGS, &ask)) return false;
-  if (((ask.ifr_flags & IFF_UP) != 0) == is_up) return true;
-  ask.ifr_flags = static_cast<short>(ask.ifr_flags ^ IFF_UP);
-  return control.call(SIOCSIFFLAGS, &ask);
-}
+bool set_up(const std::string& name, bool is_up) { return ControlSocket().set_flag(name, IFF_UP, is_up); }
 
 std::optional<Failure> check_port(const std::string& name, const PortFacts& facts) {
   if (auto failure = check_mirror_port(name, facts)) return failure;
@@ -223,9 +186,8 @@ void PortClaim::switch_off(const char* offload) {
   bool was_on = false;
   bool is_off = false;
   if (strcmp(offload, "gro") == 0) {
-    ethtool_value gro = {ETHTOOL_GGRO, 0};
-    was_on = control.ethtool(name_, &gro) && gro.data != 0;
-    gro = {ETHTOOL_SGRO, 0};
+    was_on = control.ethtool_value_of(name_, ETHTOOL_GGRO, 0) != 0;
+    ethtool_value gro = {ETHTOOL_SGRO, 0};
     is_off = was_on && control.ethtool(name_, &gro);
   } else {
     ethtool_value flags = {ETHTOOL_GFLAGS, 0};

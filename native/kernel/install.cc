@@ -3,12 +3,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <grp.h>
-#include <linux/if_link.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -19,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "drivers/control_socket.h"
 #include "drivers/port.h"
+#include "kernel/attach.h"
 
 namespace headgate {
 namespace {
@@ -28,9 +26,6 @@ namespace {
 constexpr const char* kFileSystem = "/run/headgate-wire";
 constexpr const char* kGroup = "headgate";
 constexpr long kFileSystemMagic = 0xcafe4a11;
-// One program at ingress, found again by these.
-constexpr uint32_t kHandle = 1;
-constexpr uint32_t kPriority = 1;
 constexpr std::array<const char*, 6> kMaps = {"gate", "bypassed", "copies", "tallies", "published", "exceptions"};
 // Of versions before, which releasing takes off too.
 constexpr std::array<const char*, 1> kFormerMaps = {"copies_lost"};
@@ -51,6 +46,11 @@ std::string directory_of(const std::string& wire) {
   struct stat space = {};
   stat("/proc/self/ns/net", &space);
   return std::string(kFileSystem) + "/" + wire + "@" + std::to_string(space.st_ino);
+}
+
+// Where the program is kept that stands where packets of a direction come in.
+std::string program_pin(const std::string& directory, uint32_t direction) {
+  return directory + (direction == HG_INBOUND ? "/at_outside" : "/at_inside");
 }
 
 Failure failed(const std::string& what, int error) {
@@ -82,58 +82,9 @@ void share_maps(const std::string& directory) {
 
 // Sets or clears promiscuous mode; whether that changed anything.
 bool set_promiscuous(const std::string& name, bool on) {
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq ask = {};
-  name.copy(ask.ifr_name, IFNAMSIZ - 1);
-  bool changed = false;
-  if (ioctl(fd, SIOCGIFFLAGS, &ask) == 0 && ((ask.ifr_flags & IFF_PROMISC) != 0) != on) {
-    ask.ifr_flags = static_cast<short>(ask.ifr_flags ^ IFF_PROMISC);
-    changed = ioctl(fd, SIOCSIFFLAGS, &ask) == 0;
-  }
-  close(fd);
-  return changed;
-}
-
-bpf_tc_hook hook_of(uint32_t interface) {
-  bpf_tc_hook hook = {};
-  hook.sz = sizeof hook;
-  hook.ifindex = static_cast<int>(interface);
-  hook.attach_point = BPF_TC_INGRESS;
-  return hook;
-}
-
-int attach(uint32_t interface, uint32_t kind, int program, bool* added_qdisc) {
-  *added_qdisc = false;
-  // In the driver or not at all: the kernel's generic XDP is slower than tc.
-  if (kind == HG_PROGRAM_XDP)
-    return bpf_xdp_attach(static_cast<int>(interface), program, XDP_FLAGS_DRV_MODE, nullptr);
-  bpf_tc_hook hook = hook_of(interface);
-  const int created = bpf_tc_hook_create(&hook);
-  if (created != 0 && created != -EEXIST) return created;
-  *added_qdisc = created == 0;
-  bpf_tc_opts options = {};
-  options.sz = sizeof options;
-  options.prog_fd = program;
-  options.handle = kHandle;
-  options.priority = kPriority;
-  options.flags = BPF_TC_F_REPLACE;
-  return bpf_tc_attach(&hook, &options);
-}
-
-void detach(uint32_t interface, uint32_t kind, bool with_qdisc) {
-  if (kind == HG_PROGRAM_XDP) {
-    bpf_xdp_detach(static_cast<int>(interface), XDP_FLAGS_DRV_MODE, nullptr);
-    return;
-  }
-  bpf_tc_hook hook = hook_of(interface);
-  bpf_tc_opts options = {};
-  options.sz = sizeof options;
-  options.handle = kHandle;
-  options.priority = kPriority;
-  bpf_tc_detach(&hook, &options);
-  if (!with_qdisc) return;
-  hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
-  bpf_tc_hook_destroy(&hook);
+  bool has_changed = false;
+  ControlSocket().set_flag(name, IFF_PROMISC, on, &has_changed);
+  return has_changed;
 }
 
 // One value of a per-CPU array, as every processor has it; none when it cannot be read.
@@ -205,7 +156,7 @@ std::optional<Failure> install_gate(const GateOptions& options) {
     bool added_qdisc = false;
     const bpf_program* program = bpf_object__find_program_by_name(object.get(), kPrograms[options.program][direction]);
     const int error = attach(static_cast<uint32_t>(entry[direction].index), options.program, bpf_program__fd(program),
-                             &added_qdisc);
+                             program_pin(directory, direction), &added_qdisc);
     if (error != 0) failure = failed("attaching the kernel's program to " + *names[direction], -error);
     if (added_qdisc) page->changed[direction] |= HG_CHANGED_QDISC;
     if (set_promiscuous(*names[direction], true)) page->changed[direction] |= HG_CHANGED_PROMISCUOUS;
@@ -223,7 +174,7 @@ std::optional<Failure> release_gate(const std::string& wire) {
   for (uint32_t direction = 0; direction < 2; direction++) {
     const uint32_t interface = page->exit[1 - direction];
     const uint32_t changed = page->changed[direction];
-    detach(interface, page->program, (changed & HG_CHANGED_QDISC) != 0);
+    detach(interface, page->program, program_pin(directory, direction), (changed & HG_CHANGED_QDISC) != 0);
     std::array<char, IFNAMSIZ> name = {};
     if (if_indextoname(interface, name.data()) == nullptr) continue;
     if ((changed & HG_CHANGED_PROMISCUOUS) != 0) set_promiscuous(name.data(), false);
