@@ -15,6 +15,9 @@ export interface ControlClient {
   close(): void;
 }
 
+/** The longest that a unit may take to answer: a page of history is long, and a process that hangs says nothing. */
+const answerMs = 30_000;
+
 /**
  * Connects to a running unit, by the socket of the highest role that the caller may open.
  * Throws HeadgateError `no_unit` or `no_permission`, with what to do.
@@ -48,7 +51,14 @@ export async function openControlClient(path: string): Promise<ControlClient> {
     ask: (command, args = {}) =>
       new Promise((resolve, reject) => {
         const id = nextId++;
+        const timer = setTimeout(() => {
+          waiting.delete(id);
+          const what = `the unit has not answered ${command} for ${answerMs / 1000} s`;
+          const todo = 'packets go on; its log may say why, and restarting it helps';
+          reject(new HeadgateError('no_answer', `${what}: ${todo}`, { retryable: true }));
+        }, answerMs);
         waiting.set(id, (response) => {
+          clearTimeout(timer);
           if (response instanceof HeadgateError) reject(response);
           else resolve(response.ok ? ok(response.value) : err(response.error));
         });

@@ -280,9 +280,16 @@ class OutOfLine implements Sources {
       const isSilent = ageMs === undefined || ageMs > 3 * (settings?.interval ?? 30_000);
       if (isSilent) found.set(`snmp ${router}`, `router ${router}: no answer by SNMP`);
     }
-    for (const { address, ageMs } of this.#drains.at(-1)?.exporters ?? []) {
+    const before = new Map(this.#drains.at(-2)?.exporters.map((entry) => [entry.address, entry]));
+    for (const { address, ageMs, refused } of this.#drains.at(-1)?.exporters ?? []) {
       const isSilent = ageMs === undefined || ageMs > this.#averageMs;
       if (isSilent) found.set(`flows ${address}`, `exporter ${address}: no flow records`);
+      const were: Readonly<Record<string, number>> = before.get(address)?.refused ?? refused;
+      const why = Object.entries(refused).filter(([code, count]) => count > (were[code] ?? 0));
+      if (why.length > 0) {
+        const codes = why.map(([code]) => code).join(', ');
+        found.set(`garbage ${address}`, `exporter ${address}: sends what cannot be read: ${codes}`);
+      }
     }
     for (const check of this.#probes?.checks ?? []) {
       const { link, source, state, by } = check;

@@ -298,7 +298,8 @@ async function startFrr(lab: Lab, router: BorderRouter, policy: string): Promise
   }
 }
 
-async function startInstruments(lab: Lab): Promise<void> {
+/** An SNMP agent on each border router, and an exporter of flows on each link. */
+export async function startInstruments(lab: Lab): Promise<void> {
   const { topology, folder } = lab;
   for (const router of topology.routers) {
     writeFileSync(`${folder}/${router.name}-snmpd.conf`, renderSnmpd(router));

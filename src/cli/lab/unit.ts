@@ -29,16 +29,29 @@ export interface Unit {
   stop(): Promise<number | null>;
 }
 
+/** What differs from a unit as the lab has it. */
+export interface UnitChanges {
+  /** Of the lab's settings, as text. */
+  readonly edit?: (settings: string) => string;
+  /** Beside this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Starts `headgate run` in the lab's unit namespace; resolves when its BGP sessions may announce. */
-export async function startUnit(lab: Lab, mode: Mode, deadlineMs = 60_000): Promise<Unit> {
+export async function startUnit(
+  lab: Lab,
+  mode: Mode,
+  deadlineMs = 60_000,
+  { edit = (settings) => settings, env = {} }: UnitChanges = {},
+): Promise<Unit> {
   const settingsFile = `${lab.folder}/headgate.yaml`;
   const logFile = `${lab.folder}/unit.log`;
-  writeFileSync(settingsFile, renderSettings(lab.topology, lab.folder, mode));
+  writeFileSync(settingsFile, edit(renderSettings(lab.topology, lab.folder, mode)));
   const main = fileURLToPath(new URL('../main.js', import.meta.url));
   const child = spawnInside(
     lab.namespace('unit'),
     [process.execPath, '--enable-source-maps', main, 'run', '--config', settingsFile],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
   );
   const log = createWriteStream(logFile);
   child.stdout?.pipe(log, { end: false });

@@ -175,10 +175,10 @@ function makeExporter(
     view,
     receive(payload) {
       nowMs = now();
-      lastMs = nowMs;
       source = payload[1] === 10 ? 'ipfix' : payload[1] === 0 ? 'sflow' : 'netflow';
       const result = decoder.decode(payload, nowMs, sink);
-      if (!result.ok) refused[result.error.code]++;
+      if (result.ok) lastMs = nowMs;
+      else refused[result.error.code]++;
     },
     drainState(at) {
       const { received, lost } = decoder.tally;
@@ -190,7 +190,7 @@ function makeExporter(
         address: policy.address,
         source,
         tally: decoder.tally,
-        refused,
+        refused: { ...refused },
         ageMs: lastMs === undefined ? undefined : ms(at - lastMs),
         coverage: arrived + missing === 0 ? 1 : arrived / (arrived + missing),
       };

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { labTestSkip } from '../../support/lab.ts';
-import { soak } from './soak.ts';
+import { describe, soak } from './soak.ts';
 
 const skip =
   process.env.HEADGATE_LONG === '1'
@@ -15,11 +15,9 @@ t.test(
   async (t) => {
     const seed = Math.floor(Math.random() * 2 ** 31);
     t.comment(`seed ${seed}`);
-    const report = await soak(4, seed, (line) => t.comment(line));
-    t.ok(report.faults.length > 0);
+    const report = await soak({ minutes: 4, seed, tell: (line) => t.comment(line) });
+    t.ok(report.faults.length > 10);
     t.same(report.failures, [], `seed ${seed}`);
-    t.comment(
-      `memory ${report.rssBytesPerHour.toFixed(0)} B/h, descriptors ${report.fdsPerHour}/h`,
-    );
+    t.comment(describe(report));
   },
 );
