@@ -7,10 +7,18 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const rate = (v) => v == null ? '–' : v >= 1e9 ? (v / 1e9).toFixed(2) + ' Gbit/s' : v >= 1e6 ? (v / 1e6).toFixed(1) + ' Mbit/s' : (v / 1e3).toFixed(0) + ' kbit/s';
 const flat = (value) => seconds.map(() => value);
 
-function moveMarks(link) {
+const clock = (ms) => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
+
+/** Each move as a line in the chart; those under the pointer with their reasons below it. */
+function moveMarks(link, note) {
   const moves = report.moves.filter((m) => m.from === link || m.to === link);
   return {
     hooks: {
+      setCursor: (u) => {
+        const near = moves.filter((m) => Math.abs(u.valToPos(m.at / 1000, 'x') - u.cursor.left) <= 6);
+        const lines = near.slice(0, 3).map((m) => clock(m.at) + ' ' + m.block + ': ' + m.from + ' to ' + m.to + ', ' + m.reason + ' (' + m.outcome + ')');
+        note.textContent = lines.join('; ') + (near.length > 3 ? '; and ' + (near.length - 3) + ' more' : '');
+      },
       draw: (u) => {
         const { ctx, bbox } = u;
         ctx.save();
@@ -37,7 +45,8 @@ function chart(host, title, series, data, format, plugins) {
     width: host.clientWidth,
     height: 220,
     tzDate: (t) => uPlot.tzDate(new Date(t * 1000), 'Etc/UTC'),
-    fmtDate: (template) => uPlot.fmtDate(template.replace('{h}{aa}', '{HH}:{mm}').replace('{h}:{mm}{aa}', '{HH}:{mm}')),
+    fmtDate: (template) => uPlot.fmtDate(template.replace('{h}{aa}', '{HH}:{mm}').replace('{h}:{mm}{aa}', '{HH}:{mm}')
+      .replace('{M}/{D}/{YY}', '{YYYY}-{MM}-{DD}').replace('{M}/{D}', '{MM}-{DD}')),
     scales: { y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1e-9)] } },
     axes: [axis, { ...axis, size: 90, values: (u, values) => values.map(format) }],
     series: [{}, ...series.map((s) => ({ width: 1.5, value: (u, v) => format(v), ...s }))],
@@ -60,7 +69,10 @@ function draw() {
       series.push({ label, stroke: css(colour), dash: [6, 4] });
       data.push(flat(value));
     }
-    chart(host, link.link + ': load', series, data, rate, [moveMarks(link.link)]);
+    const note = document.createElement('p');
+    note.className = 'near';
+    chart(host, link.link + ': load', series, data, rate, [moveMarks(link.link, note)]);
+    host.append(note);
     chart(host, link.link + ': loss', [{ label: 'retransmitted', stroke: css('--leave') }, { label: 'lost probes', stroke: css('--limit') }],
       [seconds, link.retransmission, link.lossRatio], (v) => v == null ? '–' : (100 * v).toFixed(2) + ' %', []);
     chart(host, link.link + ': response time', [{ label: 'median', stroke: css('--in') }],

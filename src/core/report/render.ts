@@ -21,7 +21,7 @@ ${refreshS === undefined ? '' : `<meta http-equiv="refresh" content="${refreshS}
 </head>
 <body>
 <h1>headgate ${escapeHtml(report.unit)}</h1>
-<p>${period}: ${report.moves.length} moves on ${report.links.length} links</p>
+<p>${period}: ${count(report.moves.length, 'move')} on ${count(report.links.length, 'link')}</p>
 ${report.links.map((link) => `<section id="link-${escapeHtml(link.link)}" class="charts"></section>`).join('\n')}
 ${table(
   'Bill to date',
@@ -63,6 +63,8 @@ function timeText(at: number): string {
   return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
+const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
+
 function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
@@ -80,4 +82,6 @@ h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 0.25rem 0.75rem 0.25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 .charts { margin-top: 1.5rem; overflow-x: auto; }
+.charts .uplot { margin-top: 1.25rem; }
+.near { margin: 0; min-height: 1.5em; text-align: center; color: var(--leave); }
 `;

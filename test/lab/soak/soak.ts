@@ -93,6 +93,12 @@ export async function soak({ minutes, seed, only = '', tell }: SoakOptions): Pro
       }
     };
     await flows();
+    // Every source has been heard by then, or is missed.
+    await waitFor(
+      'the first cycles',
+      waitMs,
+      async () => ((await statusOf(stage))?.cycles ?? 0) > 12,
+    );
     await isWell();
     const possible = faults.filter((fault) => {
       const why = fault.cannot?.(stage);
