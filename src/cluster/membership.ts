@@ -1,5 +1,5 @@
 /**
- * Which units count, from when the leader last heard of each on its own monotonic clock.
+ * Which units count, from when this unit last heard of each on its own monotonic clock.
  * Two units' clocks are never compared.
  */
 export interface Membership {
@@ -7,7 +7,7 @@ export interface Membership {
   readonly live: readonly string[];
   /** Silent, but still holding its last plan: nobody touches the blocks that it announces. */
   readonly frozen: readonly string[];
-  /** Silent for so long that it has returned its announcements to plain BGP: its links are left out. */
+  /** It said goodbye, or is silent for so long that it has returned its announcements to plain BGP. */
   readonly gone: readonly string[];
 }
 
@@ -23,6 +23,7 @@ export interface MembershipTimes {
  */
 export function membershipOf(
   heardAtMs: ReadonlyMap<string, number>,
+  left: ReadonlySet<string>,
   nowMs: number,
   times: MembershipTimes,
 ): Membership {
@@ -31,7 +32,8 @@ export function membershipOf(
   const gone: string[] = [];
   for (const [unit, at] of [...heardAtMs].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const silence = nowMs - at;
-    if (silence <= times.silentMs) live.push(unit);
+    if (left.has(unit)) gone.push(unit);
+    else if (silence <= times.silentMs) live.push(unit);
     else if (silence <= 2 * times.silentMs + times.holdMs) frozen.push(unit);
     else gone.push(unit);
   }

@@ -53,7 +53,7 @@ export function splitBytes(bytes: Uint8Array, partBytes: number): Uint8Array[] {
 
 export interface Part {
   readonly sender: string;
-  /** Counts the sender's values; a newer one makes the older one's missing parts worthless. */
+  /** Counts the sender's values; another one makes the unfinished one's missing parts worthless. */
   readonly serial: number;
   readonly index: number;
   readonly count: number;
@@ -88,8 +88,8 @@ export class PartJoiner {
       return undefined;
     }
     let value = this.#unfinished.get(part.sender);
+    // A lower number is as new: a sender that was started again counts from 1.
     if (value && value.serial !== part.serial) {
-      if (part.serial < value.serial) return undefined;
       this.abandoned++;
       value = undefined;
     }

@@ -1,125 +1,170 @@
 import { createHash } from 'node:crypto';
-import type { KV } from '@nats-io/kv';
 import { err, ok, type Result } from '../core/base/result.ts';
+import { type Bucket, BusError, type Entry } from './bus.ts';
 import { decodeMessage, encodeMessage, splitBytes } from './messages.ts';
+import { reasonOf } from './reason.ts';
 
 /** Names one whole plan; written last, so that whoever reads it finds every chunk in place. */
 interface Commit {
-  /** Lease revision of the leader that wrote it: a lower one than was seen before is a late ex-leader's. */
+  /** Lease revision of the leader that put its fence here: a lower one than was seen before is a late ex-leader's. */
   readonly fence: number;
-  /** Counts the commits of one fence. */
+  /** Counts the commits of one fence; 0 is the taking over itself. */
   readonly serial: number;
+  /** What the chunks' keys begin with. */
+  readonly place: string;
   readonly chunks: number;
   readonly sha256: string;
 }
 
 export type PlanStoreError =
+  /** A later leader has put its fence there. */
   | { readonly code: 'superseded'; readonly fence: number }
   | { readonly code: 'incomplete'; readonly reason: string }
+  /** Of a write: it may have been stored or not; what is stored says so. */
   | { readonly code: 'unreachable'; readonly reason: string };
 
-export interface StoredPlan {
-  readonly unit: string;
+/** Which plan, before it was read. */
+export interface PlanMark {
   readonly fence: number;
   readonly serial: number;
+}
+
+export interface StoredPlan extends PlanMark {
+  /** Unit that decided it. */
+  readonly unit: string;
   readonly body: unknown;
 }
 
+type Kept = { readonly commit: Commit; readonly revision: number };
+
 /** Below NATS's default payload limit of 1 MiB, with room for subject and headers. */
 const chunkBytes = 512 * 1024;
+const commitKey = 'commit';
+const chunkPrefix = 'chunk.';
 
 /** The plan in force, in a key-value bucket: chunks first, the commit record last and by compare-and-set. */
 export class PlanStore {
-  readonly #bucket: KV;
+  readonly #bucket: Bucket;
   readonly #unit: string;
   #serial = 0;
-  #last: { readonly fence: number; readonly serial: number; readonly chunks: number } | undefined;
+  /** The record that our next one replaces; undefined before `take`, null where there is none yet. */
+  #base: Kept | null | undefined;
 
-  constructor(bucket: KV, unit: string) {
+  constructor(bucket: Bucket, unit: string) {
     this.#bucket = bucket;
     this.#unit = unit;
   }
 
-  /** Stores `body` as the plan of the leader with `fence`, unless a later leader has written already. */
+  /**
+   * Puts the fence of a new leader on the plan in force, by compare-and-set: from then on no write of an earlier leader
+   * is taken, so that what is given here stays what is stored until the new leader writes.
+   */
+  async take(fence: number): Promise<Result<StoredPlan | undefined, PlanStoreError>> {
+    this.#base = undefined;
+    this.#serial = 0;
+    try {
+      const kept = await this.#record();
+      if (kept && kept.commit.fence > fence)
+        return err({ code: 'superseded', fence: kept.commit.fence });
+      if (!kept) {
+        this.#base = null;
+        return ok(undefined);
+      }
+      const commit = { ...kept.commit, fence, serial: 0 };
+      const revision = await this.#bucket.update(commitKey, bytesOf(commit), kept.revision);
+      this.#base = { commit, revision };
+      await this.#sweep([kept.commit.place]);
+      return await this.#readBody(commit);
+    } catch (error) {
+      return err({ code: 'unreachable', reason: reasonOf(error) });
+    }
+  }
+
+  /** Stores `body` as the plan of the leader that took over with `fence`, unless a later leader has. */
   async write(fence: number, body: unknown): Promise<Result<StoredPlan, PlanStoreError>> {
     const serial = ++this.#serial;
     try {
+      const base = this.#base === undefined ? await this.#rebase(fence) : ok(this.#base);
+      if (!base.ok) return base;
       const bytes = encodeMessage(this.#unit, body);
       const chunks = splitBytes(bytes, chunkBytes);
+      // Two places in turn: whoever reads the plan before this one finds it whole for another cycle.
+      const place = `${chunkPrefix}${fence}.${serial % 2}`;
       for (const [index, chunk] of chunks.entries())
-        await this.#bucket.put(chunkKey(fence, serial, index), chunk);
-      const commit: Commit = { fence, serial, chunks: chunks.length, sha256: digest(bytes) };
-      const committed = await this.#commit(commit);
-      if (!committed.ok) return committed;
-      await this.#dropPrevious({ fence, serial, chunks: chunks.length });
+        await this.#bucket.put(`${place}.${index}`, chunk);
+      const commit: Commit = { fence, serial, place, chunks: chunks.length, sha256: digest(bytes) };
+      const record = bytesOf(commit);
+      // Whatever becomes of this request, what is stored is not known until it is answered.
+      this.#base = undefined;
+      const revision = base.value
+        ? await this.#bucket.update(commitKey, record, base.value.revision)
+        : await this.#bucket.create(commitKey, record);
+      this.#base = { commit, revision };
       return ok({ unit: this.#unit, fence, serial, body });
     } catch (error) {
+      if (error instanceof BusError && error.code === 'wrong_revision')
+        return this.#whoWrote(fence, error);
       return err({ code: 'unreachable', reason: reasonOf(error) });
     }
   }
 
   async read(): Promise<Result<StoredPlan | undefined, PlanStoreError>> {
     try {
-      const entry = await this.#bucket.get('commit');
-      if (entry?.operation !== 'PUT') return ok(undefined);
-      // Written by us or a peer of ours that authenticated; a wrong shape shows in the digest.
-      const commit = entry.json<Commit>();
-      const chunks: Uint8Array[] = [];
-      for (let index = 0; index < commit.chunks; index++) {
-        const chunk = await this.#bucket.get(chunkKey(commit.fence, commit.serial, index));
-        if (chunk?.operation !== 'PUT')
-          return err({ code: 'incomplete', reason: `chunk ${index} of ${commit.chunks} is gone` });
-        chunks.push(chunk.value);
-      }
-      const bytes = Buffer.concat(chunks);
-      if (digest(bytes) !== commit.sha256)
-        return err({ code: 'incomplete', reason: 'digest differs' });
-      const message = decodeMessage(bytes);
-      if (!message.ok) return err({ code: 'incomplete', reason: JSON.stringify(message.error) });
-      return ok({
-        unit: message.value.unit,
-        fence: commit.fence,
-        serial: commit.serial,
-        body: message.value.body,
-      });
+      const kept = await this.#record();
+      return kept ? await this.#readBody(kept.commit) : ok(undefined);
     } catch (error) {
       return err({ code: 'unreachable', reason: reasonOf(error) });
     }
   }
 
-  async #commit(commit: Commit): Promise<Result<void, PlanStoreError>> {
-    const current = await this.#bucket.get('commit');
-    const text = JSON.stringify(commit);
-    if (current === null) {
-      await this.#bucket.create('commit', text);
-      return ok(undefined);
-    }
-    const seen = current.operation === 'PUT' ? current.json<Commit>() : undefined;
-    if (seen && seen.fence > commit.fence) return err({ code: 'superseded', fence: seen.fence });
-    // Fails when anybody wrote in between: then the caller asks the lease again and comes back.
-    await this.#bucket.update('commit', text, current.revision);
-    return ok(undefined);
+  /** After a write whose answer was lost: what is stored, if it is still ours to replace. */
+  async #rebase(fence: number): Promise<Result<Kept | null, PlanStoreError>> {
+    const kept = await this.#record();
+    if (kept && kept.commit.fence !== fence)
+      return err({ code: 'superseded', fence: kept.commit.fence });
+    return ok(kept ?? null);
   }
 
-  /** The chunks of our commit before the last one: a reader of the last but one has had a whole cycle to finish. */
-  async #dropPrevious(written: { fence: number; serial: number; chunks: number }): Promise<void> {
-    const previous = this.#last;
-    this.#last = written;
-    if (!previous) return;
-    for (let index = 0; index < previous.chunks; index++) {
-      await this.#bucket.purge(chunkKey(previous.fence, previous.serial, index));
+  async #whoWrote(fence: number, error: BusError): Promise<Result<never, PlanStoreError>> {
+    const found = (await this.#record().catch(() => undefined))?.commit.fence;
+    return found !== undefined && found !== fence
+      ? err({ code: 'superseded', fence: found })
+      : err({ code: 'unreachable', reason: error.message });
+  }
+
+  async #record(): Promise<Kept | undefined> {
+    const entry = await this.#bucket.get(commitKey);
+    return entry && { commit: commitOf(entry), revision: entry.revision };
+  }
+
+  async #readBody(commit: Commit): Promise<Result<StoredPlan, PlanStoreError>> {
+    const { fence, serial, place } = commit;
+    const chunks: Uint8Array[] = [];
+    for (let index = 0; index < commit.chunks; index++) {
+      const chunk = await this.#bucket.get(`${place}.${index}`);
+      if (!chunk)
+        return err({ code: 'incomplete', reason: `chunk ${index} of ${commit.chunks} is gone` });
+      chunks.push(chunk.value);
     }
+    const bytes = Buffer.concat(chunks);
+    if (digest(bytes) !== commit.sha256)
+      return err({ code: 'incomplete', reason: 'digest differs' });
+    const message = decodeMessage(bytes);
+    if (!message.ok) return err({ code: 'incomplete', reason: JSON.stringify(message.error) });
+    return ok({ unit: message.value.unit, fence, serial, body: message.value.body });
+  }
+
+  /** Chunks of leaders before the last one; those that cannot be removed now are when the next one takes over. */
+  async #sweep(places: readonly string[]): Promise<void> {
+    const keys = await this.#bucket.keys(chunkPrefix);
+    const stale = keys.filter((key) => !places.some((place) => key.startsWith(`${place}.`)));
+    for (const key of stale) await this.#bucket.remove(key);
   }
 }
 
-function chunkKey(fence: number, serial: number, index: number): string {
-  return `chunk.${fence}.${serial}.${index}`;
-}
+const bytesOf = (commit: Commit): Uint8Array => Buffer.from(JSON.stringify(commit));
 
-function digest(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
+// A cast: written by us or a peer of ours that authenticated; a wrong shape shows in the digest.
+const commitOf = ({ value }: Entry): Commit => JSON.parse(Buffer.from(value).toString()) as Commit;
 
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
+const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

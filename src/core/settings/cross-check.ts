@@ -1,6 +1,7 @@
 /** What no single key can know: names that must exist, and settings that contradict each other. */
 import { covers, prefixOf } from '../base/prefix.ts';
 import type { BlockSettings } from './blocks.ts';
+import { clusterComplaints, unitsOfLink } from './cluster.ts';
 import type { Complaint } from './complaint.ts';
 import { driverComplaints } from './driver-check.ts';
 import { outboundOrder } from './outbound.ts';
@@ -24,6 +25,7 @@ export function crossCheck(
     ...rpkiComplaints(settings),
     ...dnsComplaints(settings),
     ...noticeComplaints(settings),
+    ...clusterComplaints(settings),
   ];
 }
 
@@ -31,14 +33,18 @@ function uniqueNames(settings: ParsedSettings): Complaint[] {
   const complaints: Complaint[] = [];
   for (const key of ['wires', 'links', 'routers', 'groups'] as const) {
     const seen = new Set<string>();
-    for (const [i, { name }] of settings[key].entries()) {
-      if (seen.has(name)) {
+    for (const [i, entry] of settings[key].entries()) {
+      const { name } = entry;
+      // Of several units each may have a wire of one name.
+      const owners = key === 'wires' && 'unit' in entry ? entry.unit : undefined;
+      const names = (owners ?? ['']).map((unit) => `${name} ${unit}`);
+      if (names.some((own) => seen.has(own))) {
         complaints.push({
           path: [key, i, 'name'],
           message: `"${name}" is taken; expected a name of its own`,
         });
       }
-      seen.add(name);
+      for (const own of names) seen.add(own);
     }
   }
   return complaints;
@@ -63,14 +69,15 @@ function wireComplaints({ wires, links }: ParsedSettings): Complaint[] {
     for (const key of ['inside', 'outside'] as const) {
       const port = wire[key];
       if (port === undefined) continue;
-      const taken = ports.get(port);
+      const places = (wire.unit ?? ['']).map((unit) => `${port} ${unit}`);
+      const taken = places.map((place) => ports.get(place)).find((name) => name !== undefined);
       if (taken !== undefined) {
         complaints.push({
           path: ['wires', i, key],
           message: `${port} is already a port of wire ${taken}`,
         });
       }
-      ports.set(port, wire.name);
+      for (const place of places) ports.set(place, wire.name);
     }
     const users = links.filter((link) => link.attribute?.wire === wire.name);
     if (wire.place === 'link' && users.length !== 1) {
@@ -94,6 +101,10 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
     });
   }
   const wire = attribute && settings.wires.find((w) => w.name === attribute.wire);
+  // A mark is a word between one unit and its own routers.
+  const areTogether = (one: LinkSettings, other: LinkSettings) =>
+    settings.cluster === undefined ||
+    unitsOfLink(settings, one).some((unit) => unitsOfLink(settings, other).includes(unit));
   if (attribute && !wire) {
     complaints.push({
       path: at('attribute', 'wire'),
@@ -125,7 +136,7 @@ function linkComplaints(settings: ParsedSettings, link: LinkSettings, i: number)
   }
   for (const [j, other] of settings.links.entries()) {
     if (j >= i) break;
-    if (mark && JSON.stringify(other.mark) === JSON.stringify(mark)) {
+    if (mark && areTogether(link, other) && JSON.stringify(other.mark) === JSON.stringify(mark)) {
       complaints.push({
         path: at('mark'),
         message: `the same mark as link ${other.name}; expected one of its own`,

@@ -112,6 +112,17 @@ export const listenAddress = scalar('an address and port such as 127.0.0.1:9469'
   return match && port <= 65535 && parseAddress(host).ok ? { address: host, port } : undefined;
 });
 
+/** `tls://10.0.0.5:4222`; the scheme and the port may be left away. */
+export const natsServer = scalar('a NATS server such as tls://10.0.0.5:4222', (text) => {
+  const match = /^(?:(nats|tls):\/\/)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?$/.exec(
+    text,
+  );
+  const port = Number(match?.[3] ?? 4222);
+  return match && port <= 65535 ? `${match[1] ?? 'nats'}://${match[2]}:${port}` : undefined;
+});
+
+export const path = z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' });
+
 /** A point in time; the zone is required, since the unit and its reader may live in different ones. */
 export const time = scalar('a time with its zone such as 2026-03-01T22:00:00Z', (text) => {
   const hasZone = /T.*(Z|[+-]\d\d:\d\d)$/.test(text);

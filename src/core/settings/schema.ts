@@ -1,5 +1,6 @@
 /** The whole of `headgate.yaml` (DESIGN.md section 9), and what it becomes. */
 import { z } from 'zod';
+import { cluster } from './cluster.ts';
 import { dns } from './dns.ts';
 import { flows } from './flows.ts';
 import { type attribute, blocks, bmp, link, management, mrt, router, wire } from './network.ts';
@@ -10,11 +11,19 @@ import { currency } from './price.ts';
 import { probe } from './probe.ts';
 import { proximity } from './proximity.ts';
 import { rpki } from './rpki.ts';
-import { asn, duration, listenAddress, money, prefix, share, size, weight } from './scalars.ts';
+import {
+  asn,
+  duration,
+  listenAddress,
+  money,
+  path,
+  prefix,
+  share,
+  size,
+  weight,
+} from './scalars.ts';
 import { list, section } from './section.ts';
 import { providerCommunities, steering } from './steering.ts';
-
-const path = z.string({ error: 'expected a path' }).min(1, { error: 'expected a path' });
 
 export const settingsSchema = section({
   asn,
@@ -25,9 +34,9 @@ export const settingsSchema = section({
   networks: list(prefix, 'prefixes', 1000),
   blocks: blocks.prefault({}),
   management: management.prefault({}),
-  wires: list(wire, 'wires', 64).default([]),
-  links: list(link, 'links', 64),
-  routers: list(router, 'routers', 64).default([]),
+  wires: list(wire, 'wires', 1000).default([]),
+  links: list(link, 'links', 4000),
+  routers: list(router, 'routers', 1000).default([]),
   objective: objective.exactOptional(),
   groups: list(group, 'groups').default([]),
   pins: list(pin, '{ block, link }').default([]),
@@ -103,6 +112,8 @@ export const settingsSchema = section({
   proximity: proximity.exactOptional(),
   dns: dns.exactOptional(),
   notices: notices.exactOptional(),
+  /** Present: this unit is one of several. */
+  cluster: cluster.exactOptional(),
   log: section({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
     /** Also to a syslog collector, by UDP (RFC 5424, RFC 5426). */

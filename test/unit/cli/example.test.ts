@@ -13,6 +13,7 @@ const whole = text.replaceAll(/^#(?!#)/gm, '');
 const alternatives: Readonly<Record<string, RegExp>> = {
   'blocks[].prefix': /blocks: \[.*\{ prefix: /,
   'blocks[].group': /blocks: \[.*group: web/,
+  'cluster.nkey': /or nkey: a file/,
   'rpki.vrps': /Or vrps: a file/,
   'notices.webhook.url': /Or url: the address/,
 };

@@ -73,18 +73,20 @@ t.test('parts that cannot be are counted and cost nothing', async (t) => {
 
 t.test('a silent unit keeps its blocks until it has let go of them', async (t) => {
   const times = { silentMs: 100, holdMs: 1000 };
+  const nobody = new Set<string>();
   const heard = new Map([
     ['east', 0],
     ['west', 1900],
   ]);
-  t.same(membershipOf(heard, 50, times).live, ['east', 'west']);
-  t.same(membershipOf(heard, 1150, times).frozen, ['east']);
-  t.same(membershipOf(heard, 1950, times), { live: ['west'], frozen: [], gone: ['east'] });
+  t.same(membershipOf(heard, nobody, 50, times).live, ['east', 'west']);
+  t.same(membershipOf(heard, nobody, 1150, times).frozen, ['east']);
+  t.same(membershipOf(heard, nobody, 1950, times), { live: ['west'], frozen: [], gone: ['east'] });
+  t.same(membershipOf(heard, new Set(['west']), 1950, times).gone, ['east', 'west'], 'a goodbye');
   for (let silence = 0; silence < 3000; silence += 10) {
     const isReleased = standingOf(0, silence, times) === 'released';
     // The unit was last led up to one silent time later than it was last heard.
     const isGone =
-      membershipOf(new Map([['east', 0]]), silence + times.silentMs, times).gone.length > 0;
+      membershipOf(new Map([['east', 0]]), nobody, silence + times.silentMs, times).gone.length > 0;
     if (isGone && !isReleased) t.fail(`given away at ${silence} ms before it was let go`);
   }
 });

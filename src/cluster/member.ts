@@ -1,0 +1,371 @@
+import { err, ok, type Result } from '../core/base/result.ts';
+import { type Bus, BusError, type BusMessage } from './bus.ts';
+import { Hearing } from './hearing.ts';
+import type { Cluster, ClusterOptions, UnitReport } from './index.ts';
+import { initialLease, isLeader, type LeaseEvent, type LeaseState, stepLease } from './lease.ts';
+import type { Membership, Standing } from './membership.ts';
+import { decodeMessage, encodeMessage } from './messages.ts';
+import { type PlanMark, PlanStore, type PlanStoreError, type StoredPlan } from './plan-store.ts';
+import { reasonOf } from './reason.ts';
+import { Reports } from './reports.ts';
+
+/** What every unit says of itself a few times per lease. */
+interface Alive {
+  /** Present while it leads: the fence that it leads with. */
+  readonly leads?: number;
+  /** The plan that it goes by. */
+  readonly plan?: PlanMark;
+  /** It stops, and has taken its announcements back. */
+  readonly leaves?: true;
+}
+
+/** Per lease: two may be lost before anybody is missed. */
+const alivesPerLease = 3;
+/** For the decision about the lease: it is looked at more often than it is renewed. */
+const ticksPerLease = 10;
+
+export class Member implements Cluster {
+  readonly unit: string;
+  readonly #options: ClusterOptions;
+  readonly #connect: () => Promise<Bus>;
+  readonly #hearing: Hearing;
+  readonly #reports: Reports;
+  readonly #counters = new Map<string, number>();
+  #bus: Bus | undefined;
+  #store: PlanStore | undefined;
+  #lease: LeaseState = initialLease;
+  /** The fence that is on the plan in force by our hand. */
+  #taken: number | undefined;
+  #isTaking = false;
+  #wasLeader = false;
+  #plan: PlanMark | undefined;
+  #following: Promise<void> | undefined;
+  /** A newer plan was told of while one was being read. */
+  #isBehind = false;
+  #aliveAtMs = Number.NEGATIVE_INFINITY;
+  #cancelTick: () => void = () => undefined;
+  #isStopped = false;
+  readonly #ready: Promise<void>;
+  #nowReady: () => void = () => undefined;
+
+  constructor(options: ClusterOptions, connect: () => Promise<Bus>) {
+    this.unit = options.unit;
+    this.#options = options;
+    this.#connect = connect;
+    const count = (name: string, by?: number) => this.#count(name, by);
+    this.#hearing = new Hearing(options);
+    this.#reports = new Reports(options.unit, options.clock.now, count);
+    this.#ready = new Promise((resolve) => {
+      this.#nowReady = resolve;
+    });
+    void this.#open();
+    this.#tick();
+  }
+
+  isLeader(): boolean {
+    return this.#holdsLease() && this.#taken === this.#lease.fence;
+  }
+  leader(): string | undefined {
+    return this.isLeader() ? this.unit : this.#hearing.leader();
+  }
+  standing(): Standing {
+    return this.isLeader() ? 'led' : this.#hearing.standing();
+  }
+  holdLeftMs(): number {
+    return this.#hearing.holdLeftMs();
+  }
+  membership(): Membership {
+    return this.#hearing.membership();
+  }
+  isConnected(): boolean {
+    return this.#bus?.isConnected === true;
+  }
+  plan(): PlanMark | undefined {
+    return this.#plan;
+  }
+  reports(): readonly UnitReport[] {
+    return this.#reports.list();
+  }
+  counters(): Readonly<Record<string, number>> {
+    return { ...Object.fromEntries(this.#counters), ...this.#reports.losses() };
+  }
+
+  report(body: unknown): void {
+    this.#reports.keepOwn(body);
+    this.#sendReport();
+  }
+
+  async publishPlan(body: unknown): Promise<Result<StoredPlan, PlanStoreError>> {
+    const fence = this.#taken;
+    if (!this.isLeader() || fence === undefined || !this.#store)
+      return err({ code: 'superseded', fence: this.#hearing.fence });
+    const written = await this.#store.write(fence, body);
+    if (written.ok) {
+      this.#plan = { fence, serial: written.value.serial };
+      // The others are told by a plain message: whoever hears it reads the bucket; who hears none for long is cut off.
+      this.#sayAlive();
+    } else {
+      this.#count(`publish_${written.error.code}`);
+      if (written.error.code === 'superseded') this.#onLease({ kind: 'refused' });
+      else void this.follow();
+    }
+    return written;
+  }
+
+  follow(): Promise<void> {
+    this.#isBehind = this.#following !== undefined;
+    this.#following ??= this.#read().finally(() => {
+      this.#following = undefined;
+      if (this.#isBehind && !this.#isStopped) void this.follow();
+    });
+    return this.#following;
+  }
+
+  async ask(unit: string, body: unknown, timeoutMs: number): Promise<Result<unknown, string>> {
+    if (!this.#bus) return err('this unit has no connection to NATS');
+    try {
+      const subject = this.#subject(`command.${unit}`);
+      const reply = await this.#bus.request(subject, encodeMessage(this.unit, body), timeoutMs);
+      const answer = decodeMessage(reply);
+      return answer.ok ? ok(answer.value.body) : err(JSON.stringify(answer.error));
+    } catch (error) {
+      return err(`unit ${unit} did not answer: ${reasonOf(error)}`);
+    }
+  }
+
+  ready(timeoutMs: number): Promise<void> {
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const cancel = clock.after(timeoutMs, resolve);
+      void this.#ready.then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#cancelTick();
+    const bus = this.#bus;
+    if (!bus) return;
+    this.#publish('alive', { leaves: true });
+    const { revision } = this.#lease;
+    if (this.#holdsLease() && revision !== undefined) {
+      // A successor need not wait for the lease to run out. Failing to say so costs only that wait.
+      await bus.lease.remove('leader', revision).catch(() => this.#count('release_failed'));
+    }
+    this.#onLease({ kind: 'released' });
+    await bus.close();
+  }
+
+  async #open(): Promise<void> {
+    try {
+      const bus = await this.#connect();
+      if (this.#isStopped) return await bus.close();
+      this.#bus = bus;
+      this.#store = new PlanStore(bus.plans, this.unit);
+      this.#hearing.hears();
+      bus.onConnection((isConnected) => this.#onConnection(isConnected));
+      bus.subscribe(this.#subject('alive'), (message) => this.#onAlive(message));
+      bus.subscribe(this.#subject('call'), () => this.#sendReport());
+      const own = this.#subject(`command.${this.unit}`);
+      bus.subscribe(own, (message) => void this.#onCommand(message));
+      this.#options.onEvent({ kind: 'connected' });
+      this.#sayAlive();
+      await this.follow();
+      this.#nowReady();
+    } catch (error) {
+      this.#count('connect_failed');
+      this.#options.onEvent({ kind: 'not_connected', reason: reasonOf(error) });
+      const { clock, leaseMs } = this.#options;
+      if (!this.#isStopped) clock.after(leaseMs, () => void this.#open());
+    }
+  }
+
+  #tick(): void {
+    const { clock, leaseMs } = this.#options;
+    if (this.#isStopped) return;
+    this.#cancelTick = clock.after(Math.max(20, leaseMs / ticksPerLease), () => this.#tick());
+    this.#hearing.tick();
+    this.#stepLease();
+    this.#takeOver();
+    this.#noteLeadership();
+    if (clock.now() - this.#aliveAtMs >= leaseMs / alivesPerLease) this.#sayAlive();
+  }
+
+  #stepLease(): void {
+    const { clock, leaseMs } = this.#options;
+    const bucket = this.#bus?.lease;
+    if (!bucket) return;
+    const { state, action } = stepLease(this.#lease, { kind: 'tick' }, clock.now(), leaseMs);
+    this.#lease = state;
+    if (action.kind === 'none') return;
+    const sentAtMs = clock.now();
+    const value = Buffer.from(this.unit);
+    const write =
+      action.kind === 'create'
+        ? bucket.create('leader', value)
+        : bucket.update('leader', value, action.revision);
+    this.#within(write, Math.max(100, leaseMs / 3)).then(
+      (revision) => this.#onLease({ kind: 'written', sentAtMs, revision }),
+      (error: unknown) => void this.#onLeaseFailure(error),
+    );
+  }
+
+  async #onLeaseFailure(error: unknown): Promise<void> {
+    if (error instanceof BusError && error.code === 'wrong_revision') {
+      this.#onLease({ kind: 'refused' });
+      return;
+    }
+    this.#count('lease_unanswered');
+    const look = this.#bus?.lease.get('leader') ?? Promise.resolve(undefined);
+    const entry = await this.#within(look, this.#options.leaseMs / 3).catch(() => undefined);
+    const isOurs = entry !== undefined && Buffer.from(entry.value).toString() === this.unit;
+    this.#onLease(isOurs ? { kind: 'unanswered', found: entry.revision } : { kind: 'unanswered' });
+  }
+
+  #onLease(event: LeaseEvent): void {
+    const { clock, leaseMs } = this.#options;
+    this.#lease = stepLease(this.#lease, event, clock.now(), leaseMs).state;
+    this.#takeOver();
+    this.#noteLeadership();
+  }
+
+  #holdsLease(): boolean {
+    return isLeader(this.#lease, this.#options.clock.now());
+  }
+
+  /** A new leader acts only when its fence is on the plan in force, and it goes by that plan itself. */
+  #takeOver(): void {
+    const { fence } = this.#lease;
+    const store = this.#store;
+    if (!store || !this.#holdsLease() || this.#taken === fence || this.#isTaking) return;
+    this.#isTaking = true;
+    void store
+      .take(fence)
+      .then((taken) => {
+        if (!taken.ok) {
+          this.#count(`take_${taken.error.code}`);
+          if (taken.error.code === 'superseded') this.#onLease({ kind: 'refused' });
+          // A plan that cannot be read any more is replaced by the next one.
+          if (taken.error.code !== 'incomplete') return;
+        } else if (taken.value) this.#adopt(taken.value);
+        this.#taken = fence;
+        this.#noteLeadership();
+      })
+      .finally(() => {
+        this.#isTaking = false;
+      });
+  }
+
+  #noteLeadership(): void {
+    const leads = this.isLeader();
+    if (leads === this.#wasLeader) return;
+    this.#wasLeader = leads;
+    if (leads && this.#bus) {
+      this.#reports.listen(this.#bus, this.#subject('report'), (bytes) => this.#decode(bytes));
+      // What the others measured last, so that the first decision need not wait for their next turns.
+      this.#publish('call', {});
+    } else this.#reports.forget();
+    this.#sayAlive();
+    this.#options.onEvent({ kind: leads ? 'became_leader' : 'no_longer_leader' });
+  }
+
+  #sayAlive(): void {
+    this.#aliveAtMs = this.#options.clock.now();
+    const alive: Alive = {
+      ...(this.isLeader() ? { leads: this.#lease.fence } : {}),
+      ...(this.#plan ? { plan: this.#plan } : {}),
+    };
+    if (this.isLeader()) this.#hearing.heardLeader(this.unit, this.#lease.fence);
+    this.#publish('alive', alive);
+  }
+
+  #onAlive(message: BusMessage): void {
+    const decoded = this.#decode(message.bytes);
+    if (!decoded || decoded.unit === this.unit) return;
+    // A cast: sent by a peer of the same protocol version that authenticated.
+    const { leads, plan, leaves } = decoded.body as Alive;
+    this.#hearing.heard(decoded.unit, leaves === true);
+    if (leads === undefined) return;
+    if (!this.#hearing.heardLeader(decoded.unit, leads)) {
+      this.#count('late_leader');
+      return;
+    }
+    if (plan && isNewer(plan, this.#plan)) void this.follow();
+  }
+
+  async #read(): Promise<void> {
+    const plan = await this.#store?.read();
+    if (!plan) return;
+    if (plan.ok && plan.value) this.#adopt(plan.value);
+    else if (!plan.ok) this.#count(`plan_${plan.error.code}`);
+  }
+
+  #adopt(plan: StoredPlan): void {
+    if (this.#isStopped || !isNewer(plan, this.#plan)) return;
+    this.#plan = { fence: plan.fence, serial: plan.serial };
+    this.#options.onPlan(plan);
+  }
+
+  async #onCommand(message: BusMessage): Promise<void> {
+    const decoded = this.#decode(message.bytes);
+    if (!decoded) return;
+    const answer = await this.#options.onCommand(decoded.body, decoded.unit);
+    message.respond(encodeMessage(this.unit, answer));
+  }
+
+  #onConnection(isConnected: boolean): void {
+    if (isConnected) this.#hearing.hears();
+    else this.#hearing.isDeaf();
+    this.#options.onEvent({ kind: isConnected ? 'connected' : 'disconnected' });
+    if (!isConnected) return;
+    this.#sayAlive();
+    // What was committed meanwhile was told to those who were there.
+    void this.follow();
+  }
+
+  #sendReport(): void {
+    if (this.#bus?.isConnected) this.#reports.send(this.#bus, this.#subject('report'));
+  }
+
+  #publish(name: string, body: unknown): void {
+    this.#bus?.publish(this.#subject(name), encodeMessage(this.unit, body));
+  }
+
+  #decode(bytes: Uint8Array): { readonly unit: string; readonly body: unknown } | undefined {
+    const message = decodeMessage(bytes);
+    if (message.ok) return message.value;
+    this.#count(`message_${message.error.code}`);
+    this.#options.onEvent({ kind: 'refused_message', reason: JSON.stringify(message.error) });
+    return undefined;
+  }
+
+  #within<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+    const { clock } = this.#options;
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new BusError('unanswered', `no answer in ${timeoutMs} ms`));
+      const cancel = clock.after(timeoutMs, late);
+      answer.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  #subject(name: string): string {
+    return `${this.#options.network}.${name}`;
+  }
+
+  #count(name: string, by = 1): void {
+    this.#counters.set(name, (this.#counters.get(name) ?? 0) + by);
+  }
+}
+
+/** Of two plans the one with the later fence is in force, of one fence the one with the later serial. */
+function isNewer(plan: PlanMark, than: PlanMark | undefined): boolean {
+  return (
+    than === undefined ||
+    plan.fence > than.fence ||
+    (plan.fence === than.fence && plan.serial > than.serial)
+  );
+}

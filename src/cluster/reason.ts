@@ -1,0 +1,2 @@
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
