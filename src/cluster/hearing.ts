@@ -1,4 +1,4 @@
-import type { ClusterOptions } from './index.ts';
+import type { ClusterOptions } from './cluster.ts';
 import { type Membership, membershipOf, type Standing, standingOf } from './membership.ts';
 
 type Options = Pick<ClusterOptions, 'unit' | 'units' | 'silentMs' | 'holdMs' | 'leaseMs' | 'clock'>;

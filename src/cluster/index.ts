@@ -1,71 +1,12 @@
-import type { Result } from '../core/base/result.ts';
-import type { Bus, ClusterClock } from './bus.ts';
+import type { Bus } from './bus.ts';
+import type { Cluster, ClusterOptions } from './cluster.ts';
 import { Member } from './member.ts';
-import type { Membership, Standing } from './membership.ts';
 import { type NatsOptions, openNatsBus, refuseUnauthenticated } from './nats-bus.ts';
-import type { PlanMark, PlanStoreError, StoredPlan } from './plan-store.ts';
 
 export type { ClusterClock } from './bus.ts';
+export type { Cluster, ClusterEvent, ClusterOptions, UnitReport } from './cluster.ts';
 export type { Membership, Standing } from './membership.ts';
 export type { PlanMark, PlanStoreError, StoredPlan } from './plan-store.ts';
-
-export interface ClusterOptions {
-  /** Prefix of every subject and bucket, so that several networks may share a NATS. */
-  readonly network: string;
-  readonly unit: string;
-  /** All units, this one included. */
-  readonly units: readonly string[];
-  readonly leaseMs: number;
-  readonly silentMs: number;
-  readonly holdMs: number;
-  readonly clock: ClusterClock;
-  /** The plan in force, newer than the one before; also told to the leader of a plan that it did not publish itself. */
-  readonly onPlan: (plan: StoredPlan) => void;
-  /** A command for this unit; the answer is sent back. */
-  readonly onCommand: (body: unknown, from: string) => Promise<unknown>;
-  readonly onEvent: (event: ClusterEvent) => void;
-}
-
-export type ClusterEvent =
-  | { readonly kind: 'connected' | 'disconnected' | 'became_leader' | 'no_longer_leader' }
-  | { readonly kind: 'not_connected' | 'refused_message'; readonly reason: string };
-
-export interface UnitReport {
-  readonly unit: string;
-  /** Milliseconds since it was measured: as old as it was when it was sent, and since it arrived. */
-  readonly ageMs: number;
-  readonly body: unknown;
-}
-
-export interface Cluster {
-  readonly unit: string;
-  /** Holds the lease, and has put its fence on the plan in force. */
-  isLeader(): boolean;
-  /** Who leads, as far as was heard; undefined where nobody was for `silentMs`. */
-  leader(): string | undefined;
-  /** What this unit does about the plan it has: follow, hold, or return to plain BGP. */
-  standing(): Standing;
-  /** Milliseconds until this unit lets go, while it holds. */
-  holdLeftMs(): number;
-  membership(): Membership;
-  isConnected(): boolean;
-  /** The plan that was last handed to `onPlan` or published. */
-  plan(): PlanMark | undefined;
-  /** Latest report of every unit, this one included; of others only while this unit leads. */
-  reports(): readonly UnitReport[];
-  /** Sends this unit's observation to whoever leads. */
-  report(body: unknown): void;
-  /** Only the leader may; `superseded` means that another unit leads by now. */
-  publishPlan(body: unknown): Promise<Result<StoredPlan, PlanStoreError>>;
-  /** Reads the plan in force; one that is newer goes to `onPlan` before this resolves. */
-  follow(): Promise<void>;
-  ask(unit: string, body: unknown, timeoutMs: number): Promise<Result<unknown, string>>;
-  /** Resolves when the plan in force is known (or that there is none), at the latest after `timeoutMs`. */
-  ready(timeoutMs: number): Promise<void>;
-  counters(): Readonly<Record<string, number>>;
-  /** Says goodbye to the others; twice is harmless. */
-  stop(): Promise<void>;
-}
 
 /**
  * Joins this unit to the others; while no server can be reached it tries again and again. Throws HeadgateError

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../core/base/result.ts';
 import { type Bus, BusError, type BusMessage } from './bus.ts';
+import type { Cluster, ClusterOptions, UnitReport } from './cluster.ts';
 import { Hearing } from './hearing.ts';
-import type { Cluster, ClusterOptions, UnitReport } from './index.ts';
 import { initialLease, isLeader, type LeaseEvent, type LeaseState, stepLease } from './lease.ts';
 import type { Membership, Standing } from './membership.ts';
 import { decodeMessage, encodeMessage } from './messages.ts';

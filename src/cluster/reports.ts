@@ -1,5 +1,5 @@
 import type { Bus, BusMessage } from './bus.ts';
-import type { UnitReport } from './index.ts';
+import type { UnitReport } from './cluster.ts';
 import { encodeMessage, PartJoiner, splitBytes } from './messages.ts';
 
 /** Parts of a report: below NATS's default payload limit of 1 MiB. */

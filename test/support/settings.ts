@@ -22,3 +22,23 @@ links:
   - { name: south, asn: 65002, capacity: 100M, attribute: { wire: s }, router: br1 }
 routers: [{ name: br1, address: 10.0.0.1, bgp: {} }]
 `;
+
+/** Three units, each with a router of its own; west has two of the four links. */
+export const threeUnits = `
+asn: 64512
+mode: control
+networks: [198.51.100.0/22]
+blocks: { ipv4: 24 }
+management: { router_id: 10.0.0.9 }
+wires: [{ name: w, unit: west, place: inside, inside: eth1, outside: eth2 }]
+links:
+  - { name: l1, asn: 65001, capacity: 100M, attribute: { wire: w, mac: "02:00:00:00:00:01" }, router: br1 }
+  - { name: l2, asn: 65002, capacity: 100M, attribute: { wire: w, mac: "02:00:00:00:00:02" }, router: br1 }
+  - { name: l3, asn: 65003, capacity: 100M, router: br2 }
+  - { name: l4, asn: 65004, capacity: 100M, router: br3 }
+routers:
+  - { name: br1, unit: west, address: 10.0.0.1, bgp: {} }
+  - { name: br2, unit: mid, address: 10.0.0.2, bgp: {} }
+  - { name: br3, unit: east, address: 10.0.0.3, bgp: {} }
+cluster: { network: lab, unit: west, units: [{ name: west }, { name: mid }, { name: east }], servers: ["nats://127.0.0.1:4222"] }
+`;

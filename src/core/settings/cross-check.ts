@@ -1,7 +1,7 @@
 /** What no single key can know: names that must exist, and settings that contradict each other. */
 import { covers, prefixOf } from '../base/prefix.ts';
 import type { BlockSettings } from './blocks.ts';
-import { clusterComplaints, unitsOfLink } from './cluster.ts';
+import { clusterComplaints, unitsOfLink } from './cluster-check.ts';
 import type { Complaint } from './complaint.ts';
 import { driverComplaints } from './driver-check.ts';
 import { outboundOrder } from './outbound.ts';
