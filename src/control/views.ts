@@ -19,8 +19,43 @@ export interface StatusView {
     readonly steered: number;
     readonly blocks: number;
   };
+  /** Absent where the unit is alone. */
+  readonly cluster?: ClusterView;
   /** A plan that waits for `headgate approve` (mode `advise`). */
   readonly proposal?: { readonly id: string; readonly moves: number };
+}
+
+/** What this unit knows of the others; absent where it is alone. */
+export interface ClusterView {
+  readonly unit: string;
+  readonly leader: string | null;
+  /** `holding`: no leader is heard, the last plan is kept; `released`: back to plain BGP. */
+  readonly standing: 'led' | 'holding' | 'released';
+  /** With NATS. */
+  readonly is_connected: boolean;
+  readonly hold_left_ms?: number;
+  readonly live: readonly string[];
+  readonly frozen: readonly string[];
+  readonly gone: readonly string[];
+  /** The plan that it goes by: equal everywhere when all is well. */
+  readonly plan: { readonly fence: number; readonly serial: number } | null;
+  /** Blocks of that plan that its own rails refuse. */
+  readonly refused: ReadonlyArray<{ readonly block: string; readonly reason: string }>;
+}
+
+/** A line of `headgate units`. */
+export interface UnitView {
+  readonly name: string;
+  readonly state: 'live' | 'frozen' | 'gone';
+  readonly is_leader: boolean;
+  readonly portion?: readonly string[];
+  readonly report_age_ms?: number;
+  readonly has_same_settings?: boolean;
+  readonly wires?: { readonly forwarding: number; readonly all: number };
+  readonly routers?: { readonly established: number; readonly all: number };
+  readonly refused_blocks?: number;
+  /** Counted since its start, of hosts of its portion and of others. */
+  readonly outbound_bytes?: { readonly portion: number; readonly others: number };
 }
 
 export interface WireView {

@@ -1,4 +1,5 @@
 /** What is not as it should be, gathered from every component. */
+import { clusterComplaints } from './cluster-views.ts';
 import type { Components } from './components.ts';
 import type { Outbound } from './outbound.ts';
 import { complaints, type Picture } from './views.ts';
@@ -10,8 +11,9 @@ export function gatherComplaints(
   outbound: Outbound | undefined,
   vitals: ReadonlyMap<string, string>,
 ): Map<string, string> {
-  const { sources, origin, configured, station } = components;
+  const { sources, origin, configured, station, joined } = components;
   const found = complaints(picture);
+  if (joined) for (const [key, what] of clusterComplaints(joined.joint)) found.set(key, what);
   for (const [key, what] of sources?.complaints() ?? []) found.set(key, what);
   for (const [key, what] of outbound?.complaints() ?? []) found.set(key, what);
   for (const [key, what] of configured?.complaints() ?? []) found.set(key, what);

@@ -1,6 +1,7 @@
 /** Opens what touches the world, in the order in which one needs the other. */
 
 import { dirname, join } from 'node:path';
+import type { openCluster } from '../cluster/index.ts';
 import { type Answer, AuditLog, type ControlServer, openControlServer } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { prefixOf } from '../core/base/prefix.ts';
@@ -11,9 +12,11 @@ import { History } from '../history/index.ts';
 import type { ArrivalWitness } from '../probe/index.ts';
 import { BmpStation, RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
+import { ownPart } from './cluster-settings.ts';
 import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
 import { Diary } from './diary.ts';
+import { type Joined, joinUnits } from './join.ts';
 import type { Log } from './log.ts';
 import { MrtDump } from './mrt-dump.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
@@ -52,6 +55,8 @@ export interface Parts {
   readonly memory?: () => Memory | undefined;
   /** Lines of the log that were given up because nobody took them. */
   readonly logLost?: () => number;
+  /** Joins several units; over NATS unless given. */
+  readonly openCluster?: typeof openCluster;
   /** Name of this machine, as notices give it. */
   readonly hostName?: string;
 }
@@ -84,6 +89,8 @@ export interface Components {
   readonly origin: OriginCheck | undefined;
   /** Absent where no router is configured. */
   readonly configured: ConfiguredRouters | undefined;
+  /** Absent for a unit that is alone. */
+  readonly joined: Joined | undefined;
   /** Absent where no names are steered. */
   readonly names: NameService | undefined;
 }
@@ -91,13 +98,18 @@ export interface Components {
 /** Ways to close what was opened; run from the last to the first. */
 export type Closers = Array<() => void | Promise<void>>;
 
-/** Throws HeadgateError when one cannot be opened; what was open by then is in `closers`. */
+/**
+ * Throws HeadgateError when one cannot be opened; what was open by then is in `closers`. Of several units, `unit` is
+ * this one, and only what it has is opened.
+ */
 export async function openComponents(
-  settings: Settings,
+  all: Settings,
+  unit: string | undefined,
   parts: Parts,
   closers: Closers,
 ): Promise<Components> {
   const { log } = parts;
+  const settings = ownPart(all, unit);
   const answers = new Map<string, Answer>();
   // First, since it also refuses a second unit with the same settings; it answers nothing before the unit fills it.
   let diary: Diary | undefined;
@@ -129,6 +141,10 @@ export async function openComponents(
   const { record } = settings;
   const recorder = record && new Recorder({ path: record.path, bytesMax: record.maxSize });
   if (recorder) closers.push(() => recorder.close());
+
+  const joined = unit === undefined ? undefined : await joinUnits(all, unit, parts);
+  // Before the speaker: goodbye is said when its announcements have been taken back.
+  if (joined) closers.push(() => joined.close());
 
   const engine =
     settings.wires.length === 0
@@ -173,7 +189,7 @@ export async function openComponents(
     table: speaker.rib,
     isComplete: () => speaker.sessions().every(({ phase }) => phase === 'established'),
   };
-  const names = await openNameService(settings, probes, serial, {
+  const names = await openNameService(all, probes, serial, {
     routes,
     proximity,
     networks,
@@ -194,6 +210,7 @@ export async function openComponents(
     origin,
     configured,
     names,
+    joined,
   };
 }
 

@@ -7,7 +7,7 @@ import { withdraw } from '../core/decide/carry-out.ts';
 import { type Decision, decideSliced, type Policy, type State } from '../core/decide/index.ts';
 import { type Division, redivide } from '../core/decide/regroup.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
-import type { Observation } from '../core/model/observation.ts';
+import type { LinkObservation, Observation } from '../core/model/observation.ts';
 import type { Plan } from '../core/model/plan.ts';
 import type { Mode } from '../core/settings/index.ts';
 import type { Cycle, Memory } from '../history/index.ts';
@@ -25,8 +25,8 @@ export interface LoopOptions {
   readonly policy: Policy;
   /** Where the last run ended; its plan is announced at once, so that a restart changes nothing. */
   readonly initial: Omit<Memory, 'at'>;
-  /** Carries the plan out. Undefined: nothing is to be announced. */
-  readonly act: (plan: Plan | undefined, observation: Observation | undefined) => void;
+  /** Carries the plan out, by what is known of the links. Undefined: nothing is to be announced. */
+  readonly act: (plan: Plan | undefined, links: readonly LinkObservation[]) => void;
   /** Told of every turn, after it acted. */
   readonly onCycle: (cycle: Cycle) => void;
   /** Told of moves that an operator made between turns. */
@@ -50,7 +50,9 @@ export class Loop {
   #last: Cycle | undefined;
   #moves: readonly DecidedMove[] = [];
   #stopped: readonly DecidedMove[] = [];
+  #links: readonly LinkObservation[] = [];
   #isWithdrawn = false;
+  #isLetGo = false;
   #withheld: ReadonlySet<PrefixText> = new Set();
   #cycles = 0;
 
@@ -62,7 +64,7 @@ export class Loop {
     this.#isWithdrawn = options.initial.isWithdrawn;
     this.#withheld = new Set(options.initial.withheld);
     if (this.#mode !== 'observe' && !this.#isWithdrawn) this.#inForce = options.initial.inForce;
-    this.#act(undefined);
+    this.#act();
   }
 
   get mode(): Mode {
@@ -108,28 +110,73 @@ export class Loop {
   get withheld(): ReadonlySet<PrefixText> {
     return this.#withheld;
   }
+  /** What is known of the links that the plan in force goes by. */
+  get links(): readonly LinkObservation[] {
+    return this.#links;
+  }
   get cycles(): number {
     return this.#cycles;
   }
 
   /** Decides on one observation and, as the mode allows, acts. */
   *turn(observation: Observation): Sliced<Cycle> {
+    const cycle = yield* this.weigh(observation);
+    this.conclude(cycle);
+    return cycle;
+  }
+
+  /** What `turn` would do on an observation; nothing is changed by it. */
+  *weigh(observation: Observation): Sliced<Cycle> {
     const { before, policy, decision } = yield* this.#decide(observation);
     const isCarriedOut = this.#mode === 'control' && !this.#isWithdrawn;
+    return { observation, policy, before, decision, mode: this.#mode, isCarriedOut };
+  }
+
+  /** What the memory will be once a cycle is concluded. */
+  afterwards({ decision, isCarriedOut }: Cycle): Pick<Memory, 'state' | 'inForce'> {
+    const inForce = isCarriedOut ? decision.plan : this.#inForce;
+    return {
+      state: isCarriedOut ? decision.state : decision.held,
+      ...(inForce ? { inForce } : {}),
+    };
+  }
+
+  /** Does what was weighed. */
+  conclude(cycle: Cycle): void {
+    const { observation, decision, isCarriedOut } = cycle;
+    this.#isLetGo = false;
+    this.#links = observation.links;
     this.#cycles++;
     this.#noteOutcomes(decision);
     this.#stopped = decision.moves.filter((move) => move.outcome !== 'pending');
     if (isCarriedOut) {
-      this.#carryOut(decision, observation);
+      this.#carryOut(decision);
     } else {
       this.#state = decision.held;
       this.#propose(decision, observation);
-      this.#act(observation);
+      this.#act();
     }
-    const cycle = { observation, policy, before, decision, mode: this.#mode, isCarriedOut };
     this.#last = cycle;
     this.#options.onCycle(cycle);
-    return cycle;
+  }
+
+  /** Goes by what another unit decided. */
+  follow(
+    { state, inForce }: Pick<Memory, 'state' | 'inForce'>,
+    links: readonly LinkObservation[],
+  ): void {
+    this.#state = state;
+    this.#inForce = this.#mode === 'observe' ? undefined : inForce;
+    this.#links = links;
+    this.#isLetGo = false;
+    this.#proposal = undefined;
+    this.#act();
+  }
+
+  /** Announces nothing, and forgets nothing, until a turn or another unit's plan. */
+  letGo(): void {
+    this.#isLetGo = true;
+    this.#act();
   }
 
   /** Carries out the waiting proposal, if it is (still) the one named. */
@@ -141,7 +188,7 @@ export class Loop {
     if (id !== undefined && id !== proposal.id) {
       return err(`the proposal is now ${proposal.id}, not ${id}; look at headgate plan again`);
     }
-    this.#carryOut(proposal.decision, this.#last?.observation, 'approved');
+    this.#carryOut(proposal.decision, 'approved');
     this.#proposal = undefined;
     return ok(proposal);
   }
@@ -164,7 +211,7 @@ export class Loop {
       this.#withheld = new Set([...this.#withheld, ...blocks]);
     }
     this.#proposal = undefined;
-    this.#act(this.#last?.observation);
+    this.#act();
   }
 
   /** Lets announcements be made again from the next turn on. */
@@ -179,7 +226,7 @@ export class Loop {
     this.#mode = mode;
     this.#policy = policy;
     this.#proposal = undefined;
-    this.#act(this.#last?.observation);
+    this.#act();
   }
 
   /** Blocks were cut or joined: what was decided for them goes on under their new names. */
@@ -188,7 +235,7 @@ export class Loop {
     if (this.#inForce) this.#inForce = this.#state.plan;
     this.#policy = policy;
     this.#proposal = undefined;
-    this.#act(this.#last?.observation);
+    this.#act();
   }
 
   *#decide(observation: Observation): Sliced<Pick<Cycle, 'before' | 'policy' | 'decision'>> {
@@ -200,13 +247,13 @@ export class Loop {
     }
   }
 
-  #carryOut(decision: Decision, observation: Observation | undefined, outcome?: 'approved'): void {
+  #carryOut(decision: Decision, outcome?: 'approved'): void {
     this.#state = decision.state;
     this.#inForce = decision.plan;
     const done = decision.moves.filter((move) => move.outcome === 'pending');
     this.#keep(done, outcome);
     if (outcome) this.#options.onMoves(done, this.#mode);
-    this.#act(observation);
+    this.#act();
   }
 
   #propose(decision: Decision, observation: Observation): void {
@@ -218,10 +265,10 @@ export class Loop {
         : undefined;
   }
 
-  #act(observation: Observation | undefined): void {
-    const plan = this.#isWithdrawn ? undefined : this.#inForce;
+  #act(): void {
+    const plan = this.#isWithdrawn || this.#isLetGo ? undefined : this.#inForce;
     const blocks = plan?.blocks.filter((entry) => !this.#withheld.has(entry.block)) ?? [];
-    this.#options.act(plan && { ...plan, blocks }, observation);
+    this.#options.act(plan && { ...plan, blocks }, this.#links);
   }
 
   #keep(moves: readonly DecidedMove[], outcome?: 'approved'): void {

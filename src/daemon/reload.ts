@@ -19,6 +19,7 @@ const fixed = [
   'outbound',
   'probe',
   'dns',
+  'cluster',
   'bmp',
   'mrt',
   'log',

@@ -5,8 +5,8 @@ import { err, ok, type Result } from '../core/base/result.ts';
 import { type Sliced, whole } from '../core/base/slices.ts';
 import type { LinkId } from '../core/base/units.ts';
 import { unsteeredShift } from '../core/decide/billing/unsteered.ts';
-import type { Policy } from '../core/decide/index.ts';
-import type { LinkBilling, Observation } from '../core/model/observation.ts';
+import type { Policy, State } from '../core/decide/index.ts';
+import type { LinkBilling, LinkObservation, Observation } from '../core/model/observation.ts';
 import type { Move, Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { Cycle } from '../history/index.ts';
@@ -15,6 +15,8 @@ import { answersOf } from './answers.ts';
 import { bgpAnswers } from './bgp-answers.ts';
 import { paidOf } from './bill.ts';
 import { type Clock, every } from './clock.ts';
+import { ownPart, unitNameOf } from './cluster-settings.ts';
+import { clusterView } from './cluster-views.ts';
 import { gatherComplaints } from './complaints.ts';
 import {
   type Closers,
@@ -28,6 +30,7 @@ import { cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
 import { destinationAnswers } from './destination-views.ts';
 import { readings, type Scrape } from './families.ts';
+import type { Joint, UnitSummary } from './joint.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { Messenger } from './messenger.ts';
@@ -42,6 +45,14 @@ import { type AskUnit, livePage } from './report.ts';
 import { acceptsBy, linksCut, readRouting, toldOf } from './routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
+import {
+  carryOutOrders,
+  facesOf,
+  initialOf,
+  ordersIn,
+  summaryOf,
+  withLinks,
+} from './unit-in-cluster.ts';
 import { ShiftMeter } from './usage.ts';
 import type { Picture } from './views.ts';
 import { Vitals } from './vitals.ts';
@@ -56,7 +67,8 @@ export type { Parts } from './components.ts';
 export async function startUnit(settings: Settings, parts: Parts): Promise<Unit> {
   const closers: Closers = [];
   try {
-    const components = await openComponents(settings, parts, closers);
+    const name = unitNameOf(settings, parts.hostName);
+    const components = await openComponents(settings, name, parts, closers);
     const unit = new Unit(settings, parts, components, closers);
     await components.speaker?.start();
     await components.sources?.start();
@@ -70,11 +82,16 @@ export async function startUnit(settings: Settings, parts: Parts): Promise<Unit>
 
 interface Wanted {
   readonly plan: Plan | undefined;
-  readonly observation: Observation | undefined;
+  readonly links: readonly LinkObservation[];
 }
 
 export class Unit {
+  /** Of the whole network. */
   #settings: Settings;
+  /** The part of them that is this unit's; the same where it is alone. */
+  #own: Settings;
+  /** This unit's place among several; absent where it is alone. */
+  readonly #joint: Joint | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #parts: Parts;
@@ -88,6 +105,8 @@ export class Unit {
   readonly #messenger: Messenger;
   readonly #shifts: ShiftMeter;
   readonly #regrouping: RegroupWatch;
+  /** What was measured last on what is this unit's. */
+  #seen: Observation | undefined;
   #paid: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
   readonly #started: number;
   readonly #metering: Metering;
@@ -106,7 +125,9 @@ export class Unit {
     const { history, speaker, configured } = components;
     const memory = history.recall();
     this.#regrouping = new RegroupWatch(settings.blocks);
+    this.#joint = components.joined?.joint;
     this.#settings = withDivision(settings, memory?.divisions);
+    this.#own = ownPart(this.#settings, this.#joint?.cluster.unit);
     this.#clock = parts.clock;
     this.#steps = new Steps(parts.clock);
     this.#log = parts.log;
@@ -121,22 +142,22 @@ export class Unit {
       clock: parts.clock,
       log: parts.log,
       tally: this.#tally,
-      settings: () => this.#settings,
-      last: () => this.#loop.last?.observation,
+      settings: () => this.#own,
+      last: () => this.#seen,
     });
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
-    if (this.#settings !== settings)
-      components.engine?.publish(tablesWith(this.#settings, undefined));
+    if (this.#settings !== settings) components.engine?.publish(tablesWith(this.#own, undefined));
     const policy = policyOf(this.#settings);
     const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
-    this.#outbound = openOutbound(this.#settings, components, parts, memory, this.#started);
+    const remembered = recall(memory, this.#settings, this.#started, policy.rails.holdMs);
+    this.#outbound = openOutbound(this.#own, components, parts, memory, this.#started);
     this.#loop = new Loop({
       mode,
       policy,
-      initial: recall(memory, this.#settings, this.#started, policy.rails.holdMs),
-      act: (plan, observation) => {
-        const wanted = { plan, observation };
+      initial: initialOf(remembered, this.#joint, mode),
+      act: (plan, links) => {
+        const wanted = { plan, links };
         this.#wanted = wanted;
         this.#steps.add(() => this.#announce(wanted));
       },
@@ -145,6 +166,15 @@ export class Unit {
     });
     if (this.#loop.isWithdrawn) speaker?.withdrawAll();
     configured?.hold(this.#loop.isWithdrawn);
+    this.#joint?.attach(
+      {
+        loop: this.#loop,
+        order: (orders) => carryOutOrders(orders, this.#loop, components, this.#at),
+        onMoves: (moves) => history.recordMoves(moves, mode),
+        summary: () => this.#summary(),
+      },
+      ordersIn(remembered),
+    );
   }
 
   /** Where `/metrics` is, if anywhere. */
@@ -154,7 +184,7 @@ export class Unit {
 
   /** Begins to answer, to serve metrics and to turn. Throws HeadgateError `listen_failed`. */
   async start(): Promise<void> {
-    const { answers, speaker, configured, station, history, names } = this.#components;
+    const { answers, speaker, configured, station, history, names, joined } = this.#components;
     const told = answersOf({
       picture: () => this.#picture(),
       loop: this.#loop,
@@ -177,6 +207,7 @@ export class Unit {
     });
     const { diary } = this.#components;
     answers.set('audit', () => ok({ path: diary.path, head: diary.head }));
+    if (joined) facesOf(joined, answers, this.#loop);
 
     const registry = makeRegistry<Scrape>(readings, () => this.#scrape());
     const { listen, page } = this.#settings.metrics;
@@ -219,26 +250,36 @@ export class Unit {
     yield* this.#metering.measureSliced();
     yield;
     origin?.refresh(this.#clock.wall());
-    const accepts = station && acceptsBy(this.#settings, station);
+    const accepts = station && acceptsBy(this.#own, station);
     const { withheld } = this.#loop;
     const told = toldOf(speaker, configured);
-    const routing = told && (yield* readRouting(this.#settings, told, withheld, origin, accepts));
+    const routing = told && (yield* readRouting(this.#own, told, withheld, origin, accepts));
     yield;
     const observation = yield* this.#observe(routing);
+    this.#seen = observation;
     yield;
-    yield* this.#loop.turn(observation);
-    yield;
-    this.#regroup(observation);
+    if (this.#joint) {
+      this.#meterSteering(observation, this.#loop.state);
+      yield* this.#joint.turn(observation, routing ?? new Map());
+    } else {
+      yield* this.#loop.turn(observation);
+      yield;
+      this.#regroup(observation);
+    }
     yield;
     if (this.#outbound) {
       const mode = this.#modeInForce;
       const wire = this.#metering.span();
-      this.#outbound.turn({ observation, mode, wire }, this.#settings);
+      this.#outbound.turn({ observation, mode, wire }, this.#own);
       this.#components.diary.detoured(this.#outbound.overrides, mode);
       yield* this.#rememberSliced();
     }
     yield;
-    names?.turn(observation, this.#modeInForce);
+    // Names lead to links of other units too: of those the plan tells.
+    names?.turn(
+      this.#joint ? withLinks(observation, this.#loop.links) : observation,
+      this.#modeInForce,
+    );
     yield;
     this.#note();
     // For the next turn: reading the kernel's drop counts waits for a file.
@@ -260,13 +301,13 @@ export class Unit {
     const flows = sources?.flows();
     return yield* observeSliced({
       at: this.#clock.wall(),
-      settings: this.#settings,
+      settings: this.#own,
       ...(routing ? { routing } : {}),
-      ...(station ? { cut: linksCut(this.#settings, station) } : {}),
+      ...(station ? { cut: linksCut(this.#own, station) } : {}),
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
       ...(countsPrice(this.#loop.policy) ? { billing: this.#paidLevels() } : {}),
-      ...(this.#loop.last ? { before: this.#loop.last.observation.links } : {}),
+      ...(this.#seen ? { before: this.#seen.links } : {}),
       ...(wire ? { wire } : {}),
     });
   }
@@ -286,6 +327,7 @@ export class Unit {
       return;
     }
     this.#settings = settings;
+    this.#own = settings;
     // Counters of blocks that were not there before cannot be compared with those of now.
     this.#metering.restart();
     this.#metering.measure();
@@ -302,7 +344,7 @@ export class Unit {
     if (this.#paid === undefined || isDue)
       this.#paid = {
         at,
-        levels: paidOf({ settings: this.#settings, at }, this.#components.history),
+        levels: paidOf({ settings: this.#own, at }, this.#components.history),
       };
     return this.#paid.levels;
   }
@@ -316,10 +358,11 @@ export class Unit {
         `${fixed.join(', ')} cannot change while the unit runs; restart it, nothing was changed`,
       );
     }
+    const own = ownPart(settings, this.#joint?.cluster.unit);
     const changed = changedKeys(this.#settings, settings);
     try {
       // Before anything else: the tables are what may be refused.
-      this.#components.engine?.publish(tablesWith(settings, this.#outbound));
+      this.#components.engine?.publish(tablesWith(own, this.#outbound));
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       return err(`${error.message}; nothing was changed`);
@@ -327,11 +370,13 @@ export class Unit {
     const before = cycleTimesOf(this.#settings);
     const times = cycleTimesOf(settings);
     this.#settings = settings;
+    this.#own = own;
+    this.#joint?.adopt(settings);
     this.#paid = undefined;
     if (times.averageMs !== before.averageMs) this.#metering.restart();
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
-    this.#outbound?.adopt(settings);
+    this.#outbound?.adopt(own);
     this.#components.diary.reloaded(by, changed);
     this.#log.info({ mode: settings.mode, changed }, 'settings reloaded');
     return ok(changed);
@@ -374,12 +419,14 @@ export class Unit {
 
   /** Hands the plan to the speaker: what is not in it is withdrawn. */
   *#announce(wanted: Wanted): Sliced<void> {
-    const { plan, observation } = wanted;
-    const links = observation?.links ?? [];
+    const plan = wanted.plan && (this.#joint?.recheck(wanted.plan) ?? wanted.plan);
+    const { links } = wanted;
     const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
     const { speaker, configured, origin, diary } = this.#components;
     if (!speaker && !configured) return;
-    const desired = yield* desiredOf(this.#settings, plan?.blocks ?? [], down, origin);
+    const own = new Set(this.#own.routers.map(({ name }) => name));
+    const blocks = plan?.blocks ?? [];
+    const desired = yield* desiredOf(this.#settings, blocks, down, origin, (name) => own.has(name));
     // What is wanted meanwhile has a step of its own behind this one.
     if (wanted !== this.#wanted) return;
     // Told before it is done: what the log lacks was never announced.
@@ -391,16 +438,11 @@ export class Unit {
   #keep(cycle: Cycle): void {
     this.#tally.noteCycle(cycle);
     const { history, recorder } = this.#components;
-    const { observation, before } = cycle;
-    // What was announced is what the last turn left in force; a plan that is only proposed shifts nothing.
-    const isInForce = this.#loop.inForce !== undefined;
-    const shift = isInForce ? unsteeredShift(observation, before) : new Map<LinkId, number>();
-    history.addShifts(this.#shifts.advance(shift, observation.at));
-    if (!this.#components.engine)
-      this.#metering.measureObserved(
-        observation,
-        missedCycles * cycleTimesOf(this.#settings).intervalMs,
-      );
+    // Of several units each meters what it has, whoever decides.
+    if (!this.#joint) {
+      this.#seen = cycle.observation;
+      this.#meterSteering(cycle.observation, cycle.before);
+    }
     // Each of them writes the whole of it.
     this.#steps.add(
       () => history.recordSliced(cycle),
@@ -420,6 +462,17 @@ export class Unit {
     }
   }
 
+  /** What steering shifted, and without wires what blocks carried. */
+  #meterSteering(observation: Observation, before: State): void {
+    const { history, engine } = this.#components;
+    // What was announced is what the last turn left in force; a plan that is only proposed shifts nothing.
+    const isInForce = this.#loop.inForce !== undefined;
+    const shift = isInForce ? unsteeredShift(observation, before) : new Map<LinkId, number>();
+    history.addShifts(this.#shifts.advance(shift, observation.at));
+    const longestMs = missedCycles * cycleTimesOf(this.#settings).intervalMs;
+    if (!engine) this.#metering.measureObserved(observation, longestMs);
+  }
+
   #remember(): void {
     whole(this.#rememberSliced());
   }
@@ -429,11 +482,13 @@ export class Unit {
       at: this.#clock.wall(),
       ...this.#loop.memory,
       ...this.#outbound?.memory,
+      ...(this.#joint ? { ordersSerial: this.#joint.orders.serial } : {}),
       ...(this.#settings.regroup ? { divisions: this.#settings.blocks } : {}),
     });
   }
 
   #afterCommand(): void {
+    this.#joint?.changed();
     this.#remember();
     this.#note();
   }
@@ -451,12 +506,32 @@ export class Unit {
     if (notices) this.#messenger.tell(picture.at, this.#conditions.standing(), notices);
   }
 
+  /** Milliseconds since the epoch: the network's time where there are several units. */
+  get #at(): number {
+    return this.#joint?.at ?? this.#clock.wall();
+  }
+
+  #summary(): UnitSummary {
+    return summaryOf({
+      unit: this.#joint?.cluster.unit ?? '',
+      settings: this.#settings,
+      snapshot: this.#metering.latest,
+      sessions: this.#components.speaker?.sessions() ?? [],
+      refused: this.#joint?.refused.length ?? 0,
+    });
+  }
+
   #picture(): Picture {
     const { speaker, configured } = this.#components;
+    const joint = this.#joint;
+    // A unit that does not lead shows what it has at first hand: whoever wants the whole asks the leader.
+    const isWhole = joint === undefined || joint.leads;
     return {
-      settings: this.#settings,
+      settings: isWhole ? this.#settings : this.#own,
       loop: this.#loop,
-      at: this.#clock.wall(),
+      seen: isWhole ? this.#loop.last?.observation : this.#seen,
+      ...(joint ? { cluster: clusterView(joint) } : {}),
+      at: this.#at,
       started: this.#started,
       snapshot: this.#metering.latest,
       sessions: speaker?.sessions() ?? [],

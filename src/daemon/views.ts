@@ -2,6 +2,7 @@
 
 import type {
   BlockView,
+  ClusterView,
   LinkView,
   MoveView,
   PlanView,
@@ -11,7 +12,7 @@ import type {
 } from '../control/index.ts';
 import type { RouterId } from '../core/base/units.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
-import type { BlockObservation, LinkObservation } from '../core/model/observation.ts';
+import type { BlockObservation, LinkObservation, Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot } from '../engine/index.ts';
 import type { KeptMove } from '../history/index.ts';
@@ -31,6 +32,10 @@ export interface Picture {
   /** What every router is to hear, by router. */
   readonly announced?: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
   readonly conditions: Conditions;
+  /** What was measured last: by this unit, or by all while it decides for them. */
+  readonly seen: Observation | undefined;
+  /** Absent for a unit that is alone. */
+  readonly cluster?: ClusterView;
   /** Present where settings let blocks be divided anew. */
   readonly regroupings?: readonly KeptRegrouping[];
 }
@@ -56,6 +61,7 @@ export function statusView(picture: Picture): StatusView {
       steered: plan.blocks.filter((entry) => entry.link !== undefined).length,
       blocks: plan.blocks.length,
     },
+    ...(picture.cluster ? { cluster: picture.cluster } : {}),
     ...(proposal === undefined
       ? {}
       : { proposal: { id: proposal.id, moves: carriedOut(proposal.decision.moves).length } }),
@@ -88,8 +94,8 @@ export function routerView(session: SessionStatus): RouterView {
   };
 }
 
-export function linkViews({ settings, loop, snapshot }: Picture): readonly LinkView[] {
-  const seen = byKey(loop.last?.observation.links, (link) => link.link);
+export function linkViews({ settings, seen: last, snapshot }: Picture): readonly LinkView[] {
+  const seen = byKey(last?.links, (link) => link.link);
   const counted = byKey(snapshot?.links, (link) => link.link ?? '');
   return settings.links.map((link) => {
     const now = seen.get(link.name);
@@ -143,8 +149,13 @@ function measured(now: LinkObservation | undefined): Partial<LinkView> {
   };
 }
 
-export function blockViews({ settings, loop, snapshot }: Picture): readonly BlockView[] {
-  const seen = byKey(loop.last?.observation.blocks, (block) => block.block);
+export function blockViews({
+  settings,
+  loop,
+  snapshot,
+  seen: last,
+}: Picture): readonly BlockView[] {
+  const seen = byKey(last?.blocks, (block) => block.block);
   const planned = byKey(loop.state.plan.blocks, (entry) => entry.block);
   const bytes = new Map<string, { inbound: number; outbound: number }>();
   for (const count of snapshot?.blocks ?? []) {
@@ -239,7 +250,13 @@ function byKey<T>(
 }
 
 /** What a person should know although the unit goes on: each with a key under which its beginning is kept. */
-export function complaints({ loop, snapshot, sessions, announced }: Picture): Map<string, string> {
+export function complaints({
+  loop,
+  snapshot,
+  sessions,
+  announced,
+  seen,
+}: Picture): Map<string, string> {
   const found = new Map<string, string>();
   for (const wire of snapshot?.wires ?? []) {
     if (wire.state === 'forwarding') continue;
@@ -261,7 +278,7 @@ export function complaints({ loop, snapshot, sessions, announced }: Picture): Ma
       `${blocks} blocks are announced by no router while ${router} does not carry them, since its links would lose their traffic; set its bgp.required: false to go on without it`,
     );
   }
-  for (const link of loop.last?.observation.links ?? []) {
+  for (const link of seen?.links ?? []) {
     if (!link.isUp) found.set(`link ${link.link}`, `link ${link.link} is down`);
   }
   const { frozen } = loop.state;

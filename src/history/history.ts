@@ -107,6 +107,8 @@ export interface Memory {
   readonly isWithdrawn: boolean;
   /** How blocks were divided, where they are divided by what they carry. */
   readonly divisions?: ReadonlyArray<{ readonly prefix: PrefixText; readonly group?: string }>;
+  /** Of several units: how many orders of operators the two around this stand on. */
+  readonly ordersSerial?: number;
   /** Blocks that an operator took back one by one. */
   readonly withheld?: readonly PrefixText[];
 }

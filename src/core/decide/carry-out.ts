@@ -32,6 +32,8 @@ export function release(
     const changed = state.blocks[entry.block]?.changes.at(-1);
     const isSettled = changed === undefined || observation.at - changed >= policy.rails.settleMs;
     const carried = routing.get(entry.block)?.carriedOn;
+    // What a silent unit announces is nobody else's to change, and its last word on what it carries is old.
+    if (routing.get(entry.block)?.frozenReason !== undefined) return false;
     return isSettled && carried !== undefined && up.some((link) => !carried.includes(link));
   };
   const isForeign = (entry: BlockPlan) => routing.get(entry.block)?.isForeign === true;

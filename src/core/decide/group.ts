@@ -174,10 +174,12 @@ function mergeRouting(all: readonly BlockRouting[]): BlockRouting {
   const foreign = all.find((routing) => routing.foreignReason !== undefined)?.foreignReason;
   const doubted =
     all.find(({ roa }) => roa === 'invalid') ?? all.find(({ roa }) => roa === 'stale');
+  const frozen = all.find((routing) => routing.frozenReason !== undefined)?.frozenReason;
   return {
     isForeign: all.some((routing) => routing.isForeign === true),
     ...(foreign === undefined ? {} : { foreignReason: foreign }),
     isWithheld: all.some((routing) => routing.isWithheld === true),
+    ...(frozen === undefined ? {} : { frozenReason: frozen }),
     ...(doubted?.roa ? { roa: doubted.roa } : {}),
     ...(doubted?.roaReason ? { roaReason: doubted.roaReason } : {}),
     ...(known.length > 0 ? { carriedOn } : {}),

@@ -75,6 +75,8 @@ export interface BlockRouting {
   readonly foreignReason?: string;
   /** The operator took it back, until `headgate resume`. */
   readonly isWithheld?: boolean;
+  /** A unit that announces it is silent: nobody changes it until that unit has surely let go. */
+  readonly frozenReason?: string;
   /** Whether our own announcement of it would be RPKI valid (RFC 6811); `stale`: the VRPs are lost or too old. */
   readonly roa?: 'valid' | 'invalid' | 'not_found' | 'stale';
   /** Which ROA is missing, or what is wrong with it. */

@@ -15,12 +15,14 @@ import type { Proposal, Rail, RailContext } from './rail.ts';
 import { rpki } from './rpki.ts';
 import { settle } from './settle.ts';
 import { share } from './share.ts';
+import { silent } from './silent.ts';
 import { trial } from './trial.ts';
 import { withheld } from './withheld.ts';
 
 /** In the order in which they are asked: what can never be first, what only needs time last. */
 export const rails: readonly Rail[] = [
   withheld,
+  silent,
   foreign,
   rpki,
   path,

@@ -222,6 +222,7 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
   ],
   ['rpki', { routing: { roa: 'invalid' } }, { routing: { roa: 'valid' } }],
   ['withheld', { routing: { isWithheld: true } }, { routing: { isWithheld: false } }],
+  ['silent', { routing: { frozenReason: 'unit east is silent' } }, { routing: {} }],
   ['foreign', { routing: { isForeign: true } }, { routing: { isForeign: false } }],
   ['foreign', { block: { handsOffUntil: ms(now + 1000) } }, { block: { handsOffUntil: ms(now) } }],
   [
