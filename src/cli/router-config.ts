@@ -4,7 +4,7 @@ import { Option } from 'commander';
 import { parsePrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
-import { peeringsOf } from '../daemon/configure.ts';
+import { announcedMax, peeringsOf } from '../daemon/configure.ts';
 import { beginMark, endMark } from '../router/section.ts';
 import { type RouterKind, renderPolicy, routerKinds } from '../router/templates/index.ts';
 import type { RouterPolicy } from '../router/templates/policy.ts';
@@ -17,8 +17,6 @@ interface Options {
   readonly unit?: string;
 }
 
-/** Room beyond the blocks and their parts, before the router closes the session. */
-const spareBlocks = 16;
 /** As many as the speaker tells one router. */
 const maxDetours = 10_000;
 
@@ -85,10 +83,17 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
           ]
         : [],
     ),
-    // A block that is a whole network may be announced with its halves.
-    maxPrefixes: settings.blocks.length * 3 + spareBlocks,
+    maxPrefixes: announcedMax(settings),
     maxDetours,
+    ...bmpOf(settings, address),
     ...(router.bgp?.md5 !== undefined ? { md5: router.bgp.md5 } : {}),
     addPath: router.bgp?.addPath ?? true,
   };
+}
+
+/** Where routers reach our station: one that listens at every address has that of the sessions. */
+function bmpOf({ bmp }: Settings, unit: string): Pick<RouterPolicy, 'bmp'> {
+  if (!bmp) return {};
+  const { address, port } = bmp.listen;
+  return { bmp: { address: /^[0:.]+$/.test(address) ? unit : address, port } };
 }

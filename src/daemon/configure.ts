@@ -57,6 +57,13 @@ function markOf(mark: NonNullable<Settings['links'][number]['mark']>): Mark {
   return 'vlan' in mark ? { vlan: mark.vlan } : { dscp: mark.dscp };
 }
 
+/** Room beyond the blocks and their parts. */
+const spareAnnouncements = 16;
+
+/** The most prefixes that one router is told: a block that is a whole network may be announced with its halves. */
+export const announcedMax = ({ steering, blocks }: Settings): number =>
+  steering.maxAnnounced ?? blocks.length * 3 + spareAnnouncements;
+
 /** The routers that we hold a session with. */
 export function peeringsOf(settings: Settings): readonly RouterPeering[] {
   return settings.routers.flatMap((router) => peeringOf(settings, router));

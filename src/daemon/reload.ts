@@ -20,8 +20,6 @@ const fixed = [
   'probe',
   'dns',
   'cluster',
-  'bmp',
-  'mrt',
   'log',
 ] as const satisfies readonly (keyof Settings)[];
 

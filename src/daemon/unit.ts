@@ -26,7 +26,7 @@ import {
   type Parts,
 } from './components.ts';
 import { Conditions } from './conditions.ts';
-import { cycleTimesOf, policyOf } from './configure.ts';
+import { announcedMax, cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
 import { destinationAnswers } from './destination-views.ts';
 import { readings, type Scrape } from './families.ts';
@@ -431,7 +431,7 @@ export class Unit {
     if (wanted !== this.#wanted) return;
     // Told before it is done: what the log lacks was never announced.
     yield* diary.announced(desired, plan, this.#settings.mode);
-    speaker?.setDesired(desired);
+    speaker?.setDesired(desired, announcedMax(this.#settings));
     configured?.setBlocks(desired);
   }
 

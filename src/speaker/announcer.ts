@@ -34,7 +34,7 @@ interface Resolved {
 
 /** Keeps what one router hears equal to what is desired: every `update` resolves the whole desired state again. */
 export class Announcer {
-  readonly #rails: OutboundRails;
+  #rails: OutboundRails;
   readonly #world: AnnouncerWorld;
   readonly #counters: Counters;
   readonly #outbox: Outbox;
@@ -58,8 +58,9 @@ export class Announcer {
     return this.#entries;
   }
 
-  setDesired(desired: readonly Announcement[]): void {
+  setDesired(desired: readonly Announcement[], prefixesMax = this.#rails.maxPrefixes): void {
     this.#desired = desired;
+    this.#rails = { ...this.#rails, maxPrefixes: prefixesMax };
   }
 
   /** The session may carry announcements from now on. */

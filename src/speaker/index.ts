@@ -159,10 +159,10 @@ class BgpSpeaker implements Speaker {
     this.#listening = undefined;
   }
 
-  setDesired(desired: Desired): void {
+  setDesired(desired: Desired, prefixesMax?: number): void {
     this.#hasDesired = true;
     for (const [router, { announcer }] of this.#members)
-      announcer.setDesired(desired.get(router) ?? []);
+      announcer.setDesired(desired.get(router) ?? [], prefixesMax);
     for (const router of desired.keys())
       assert(this.#members.has(router), `router ${router} of the desired state is a peer`);
     this.#updateAll();

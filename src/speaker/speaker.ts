@@ -18,8 +18,11 @@ export interface Speaker {
   start(): Promise<void>;
   /** Says goodbye to every router (Cease, Administrative Shutdown) and closes; twice is harmless. */
   stop(reason?: string): Promise<void>;
-  /** Replaces the whole desired outbound state; what differs from what was sent is sent. */
-  setDesired(desired: Desired): void;
+  /**
+   * Replaces the whole desired outbound state; what differs from what was sent is sent. `prefixesMax`: from now on no
+   * router is told more of them [as before, `maxPrefixesAnnounced` at first].
+   */
+  setDesired(desired: Desired, prefixesMax?: number): void;
   /**
    * Replaces the detours of one router, which must have an `egressAddress`. Each is told only while the router tells
    * the path that it uses, and all end with the egress session, the router's own session or `withdrawAll`.

@@ -27,6 +27,8 @@ export const steering = section({
   ladder: list(rung, 'rungs', 16).exactOptional(),
   /** Communities by which scrubbing or another controller marks what it announces of ours, beside BLACKHOLE: hands off. */
   foreign: list(community, 'communities', 64).default([]),
+  /** The most prefixes that may be announced to one router: three for each block, and some, unless set. */
+  max_announced: whole(1, 1_000_000).exactOptional(),
   /** The longest prefixes that may be announced; longer than 24 and 48 few networks accept. */
   floor: section({
     ipv4: whole(8, 32).default(24),

@@ -5,6 +5,7 @@ import {
   worseMed,
   worseMedValue,
 } from '../../core/bgp/steering.ts';
+import { renderBirdBmp } from './bmp.ts';
 import { floorOf, identifier, isInternal, ownPrefixes, type RouterPolicy } from './policy.ts';
 
 /**
@@ -23,6 +24,7 @@ export function renderBirdPolicy(policy: RouterPolicy): string {
     renderSessionFilters(),
     renderSession(policy),
     ...renderDetours(policy),
+    ...renderBirdBmp(policy),
   ].join('\n');
 }
 

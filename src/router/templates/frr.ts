@@ -5,6 +5,7 @@ import {
   worseMed,
   worseMedValue,
 } from '../../core/bgp/steering.ts';
+import { renderFrrBmp } from './bmp.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 
 /**
@@ -20,6 +21,7 @@ export function renderFrrPolicy(policy: RouterPolicy): string {
     ...renderSessionMaps(policy),
     ...renderSession(policy),
     ...renderDetours(policy),
+    ...renderFrrBmp(policy),
   ].join('\n')}\n`;
 }
 

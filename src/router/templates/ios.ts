@@ -5,6 +5,7 @@ import {
   worseMed,
   worseMedValue,
 } from '../../core/bgp/steering.ts';
+import { renderIosBmp } from './bmp.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 
 /** The same policy for Cisco IOS and IOS XE. Written after the vendor's documentation, not tested here. */
@@ -23,6 +24,7 @@ export function renderIosPolicy(policy: RouterPolicy): string {
       ' match large-community HEADGATE-MARKED',
     ]),
     ...renderSession(policy),
+    ...renderIosBmp(policy),
   ].join('\n')}\n`;
 }
 

@@ -5,6 +5,7 @@ import {
   worseMed,
   worseMedValue,
 } from '../../core/bgp/steering.ts';
+import { renderIosxrBmp } from './bmp.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 
 /** The same policy for Cisco IOS XR. Written after the vendor's documentation, not tested here. */
@@ -39,6 +40,7 @@ export function renderIosxrPolicy(policy: RouterPolicy): string {
     'end-policy',
     '!',
     ...renderSession(policy),
+    ...renderIosxrBmp(policy),
   ].join('\n')}\n`;
 }
 

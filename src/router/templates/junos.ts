@@ -5,6 +5,7 @@ import {
   worseMed,
   worseMedValue,
 } from '../../core/bgp/steering.ts';
+import { renderJunosBmp } from './bmp.ts';
 import {
   floorOf,
   identifier,
@@ -27,6 +28,7 @@ export function renderJunosPolicy(policy: RouterPolicy): string {
     'set policy-options policy-statement HEADGATE-IN term REST then reject',
     ...renderSession(policy),
     ...renderDetours(policy),
+    ...renderJunosBmp(policy),
   ].join('\n')}\n`;
 }
 

@@ -26,6 +26,8 @@ export interface RouterPolicy {
   /** The same for detours. */
   readonly maxDetours: number;
   readonly md5?: string;
+  /** Our BMP station, where there is one. */
+  readonly bmp?: { readonly address: string; readonly port: number };
   readonly addPath: boolean;
 }
 
@@ -45,6 +47,12 @@ export type LinkMark = { readonly dscp: number } | { readonly vlan: number };
 export const isVlanMark = (mark: LinkMark): mark is { readonly vlan: number } => 'vlan' in mark;
 
 export const isInternal = (policy: RouterPolicy): boolean => policy.unit.asn === policy.asn;
+
+/** Whose sessions with the router concern us: the unit's own and those of the providers that are known. */
+export const watchedNeighbors = ({ unit, links }: RouterPolicy): readonly string[] => [
+  unit.address,
+  ...links.flatMap(({ neighbors }) => neighbors),
+];
 
 /** A link's name as an identifier that every router's configuration language takes. */
 export const identifier = (name: string): string => name.replace(/[^A-Za-z0-9]/g, '_');

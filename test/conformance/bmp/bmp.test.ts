@@ -16,6 +16,8 @@ import { type Prefix, prefixOf } from '../../../src/core/base/prefix.ts';
 import { asn, prefixText, routerId } from '../../../src/core/base/units.ts';
 import type { Announcement } from '../../../src/core/bgp/announcement.ts';
 import { spawnInside } from '../../../src/lab/namespaces.ts';
+import { renderFrrPolicy } from '../../../src/router/templates/frr.ts';
+import type { RouterPolicy } from '../../../src/router/templates/policy.ts';
 import { BmpStation, createSpeaker, type Speaker } from '../../../src/speaker/index.ts';
 import { labTestSkip, waitFor } from '../../support/lab.ts';
 import { enterPair } from '../../support/namespace-pair.ts';
@@ -34,6 +36,20 @@ interface Kind {
   readonly tellsBoth: boolean;
 }
 
+/** As `headgate router-config --kind frr` would print it. */
+const policy: RouterPolicy = {
+  router: br1,
+  asn: asn(64512),
+  unit: { address: unit, asn: asn(64512) },
+  networks: [prefixOf(prefixText('198.51.100.0/22'))],
+  floor: { ipv4: 24, ipv6: 48 },
+  links: [],
+  maxPrefixes: 16,
+  maxDetours: 16,
+  addPath: true,
+  bmp: { address: unit, port },
+};
+
 const frr: Kind = {
   name: 'FRR',
   programs: ['/usr/lib/frr/bgpd'],
@@ -50,19 +66,15 @@ exit
 router bgp 64512
  bgp router-id 10.0.0.1
  no bgp ebgp-requires-policy
- neighbor ${unit} remote-as 64512
- neighbor ${unit} passive
  neighbor ${provider} remote-as 65001
  neighbor ${provider} passive
  neighbor ${provider} disable-connected-check
  address-family ipv4 unicast
   neighbor ${provider} route-map FROM-PROVIDER in
  exit-address-family
- bmp targets headgate
-  bmp connect ${unit} port ${port} min-retry 100 max-retry 500
-  bmp monitor ipv4 unicast post-policy
-  bmp stats interval 1000
- exit
+exit
+${renderFrrPolicy(policy)}router bgp 64512
+ neighbor ${unit} passive
 exit
 `,
     );

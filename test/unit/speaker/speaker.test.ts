@@ -207,6 +207,24 @@ t.test('what must not leave does not, and is counted', async (t) => {
   await scene.speaker.stop();
 });
 
+t.test(
+  'no more prefixes are told than may be; the first of them, and the rest when more may',
+  async (t) => {
+    const scene = await open({ nextHop: { ipv4: '10.1.0.1' } });
+    await fill(scene);
+    const wanted = both(block('198.51.100.0/24'), block('198.51.101.0/24'));
+    scene.speaker.setDesired(wanted, 1);
+    await settle();
+    t.same(scene.routers[0].table, ['198.51.100.0/24']);
+    t.match(scene.speaker.announced(br1)[1], { state: 'refused', reason: 'too_many_prefixes' });
+    t.match(scene.speaker.sessions()[0]?.counters, { 'refused.too_many_prefixes': 1 });
+    scene.speaker.setDesired(wanted, 2);
+    await settle();
+    t.same(scene.routers[0].table, ['198.51.100.0/24', '198.51.101.0/24']);
+    await scene.speaker.stop();
+  },
+);
+
 t.test('changes of one block keep the minimum interval, withdrawals do not wait', async (t) => {
   const scene = await open({ mraiMs: 30_000 });
   await fill(scene);
