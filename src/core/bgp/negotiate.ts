@@ -99,6 +99,13 @@ export function asnOf(open: Open): number {
 const openError = (code: string, subcode: number, offset: number, data?: Uint8Array) =>
   resetError(code, notificationCode.open, subcode, offset, data);
 
+/** Whether our end keeps the connection that it made when both made one (RFC 4271 section 6.8, RFC 6286 section 2.3). */
+export function isAbove({ routerId, localAsn }: SessionConfig, theirs: Open): boolean {
+  const value = (text: string) =>
+    text.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  return (value(routerId) - value(theirs.routerId) || localAsn - asnOf(theirs)) > 0;
+}
+
 /** What is unacceptable in the peer's OPEN (RFC 4271 section 6.2, RFC 6286, RFC 9234), if anything. */
 export function checkOpen(open: Open, config: SessionConfig): BgpError | undefined {
   const asn = asnOf(open);

@@ -5,7 +5,6 @@
  * act, so none can be left behind. Both ends may connect at once: a state holds up to two connections until
  * collision detection (section 6.8) has chosen one. Differences from the RFC: no DelayOpen; the wait before
  * connecting again grows from 2 to 60 s instead of a fixed 120 s, since a lost session costs steering.
- * Slightly above 500 lines: one state machine, whose events all act on both connections, is read as a whole.
  */
 import { unreachable } from '../base/result.ts';
 import { ceaseSubcode, notificationCode, notificationName } from '../wire/bgp/codes.ts';
@@ -22,6 +21,7 @@ import {
   asnOf,
   buildOpen,
   checkOpen,
+  isAbove,
   type Negotiated,
   negotiate,
   type SessionConfig,
@@ -289,6 +289,12 @@ function onOpen(draft: Draft, { id, open }: SessionEvent & { kind: 'open' }): vo
   draft.push({ kind: 'send', id, bytes: encodeKeepalive(), name: 'keepalive' });
 }
 
+const collision: Notification = {
+  code: notificationCode.cease,
+  subcode: ceaseSubcode.collision,
+  data: new Uint8Array(0),
+};
+
 /** RFC 4271 section 6.8 with the identifiers of RFC 6286. False: this connection lost and is closed. */
 function resolveCollision(draft: Draft, connection: Connection, open: Open): boolean {
   const { config, now } = draft.context;
@@ -296,11 +302,6 @@ function resolveCollision(draft: Draft, connection: Connection, open: Open): boo
     (other) => other.id !== connection.id && other.phase !== 'open_sent',
   );
   if (!rival) return true;
-  const collision = {
-    code: notificationCode.cease,
-    subcode: ceaseSubcode.collision,
-    data: new Uint8Array(0),
-  };
   if (rival.phase === 'established') {
     // RFC 4724 section 5: a new connection from a peer with graceful restart means that it restarted.
     if (rival.agreed?.gracefulRestart && now - rival.sinceMs > collisionWindowMs) {
@@ -311,8 +312,7 @@ function resolveCollision(draft: Draft, connection: Connection, open: Open): boo
     draft.end(connection.id, collision, 'collision with an established session');
     return false;
   }
-  const order = compareIdentifiers(config.routerId, open.routerId) || config.localAsn - asnOf(open);
-  const keepsOutgoing = order > 0;
+  const keepsOutgoing = isAbove(config, open);
   const loser = connection.isOutgoing === keepsOutgoing ? rival : connection;
   draft.end(loser.id, collision, 'collision');
   return loser !== connection;
@@ -335,12 +335,7 @@ function onEarlyMessage(
   // Whatever else is under way has lost.
   for (const other of draft.state.connections) {
     if (other.id === connection.id) continue;
-    const data = new Uint8Array(0);
-    draft.end(
-      other.id,
-      { code: notificationCode.cease, subcode: ceaseSubcode.collision, data },
-      'collision',
-    );
+    draft.end(other.id, collision, 'collision');
   }
   if (draft.state.isConnecting) draft.push({ kind: 'cancel_connect' });
   draft.set({ isConnecting: false, connectAt: undefined, failures: 0 });
@@ -493,10 +488,4 @@ const jitter = (waitMs: number, random: number): number => Math.round(waitMs * (
 function sendNotification(id: number, code: number, subcode: number): SessionAction {
   const bytes = encodeNotification({ code, subcode, data: new Uint8Array(0) });
   return { kind: 'send', id, bytes, name: 'notification' };
-}
-
-function compareIdentifiers(a: string, b: string): number {
-  const value = (text: string) =>
-    text.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
-  return value(a) - value(b);
 }

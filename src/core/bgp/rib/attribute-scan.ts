@@ -1,3 +1,4 @@
+import { AttributeCursor } from '../../wire/bgp/attribute-cursor.ts';
 import {
   afiOf,
   attributeFlag,
@@ -29,34 +30,26 @@ export class AttributeScan {
   hasUnreach = false;
   readonly reach: Span = { family: 4, start: 0, end: 0 };
   readonly unreach: Span = { family: 4, start: 0, end: 0 };
+  readonly #cursor = new AttributeCursor();
   readonly #copy = new Uint8Array(longestBlock);
 
   /** Reads the attributes of a message between two places; false when `decodeUpdate` must look. */
   read(bytes: Uint8Array, start: number, end: number): boolean {
     this.#begin(bytes, start, end);
-    let at = start;
-    while (at < end) {
-      if (end - at < 3) return false;
-      const flags = bytes[at] ?? 0;
-      const type = bytes[at + 1] ?? 0;
-      const isExtended = (flags & attributeFlag.extendedLength) !== 0;
-      const valueAt = at + (isExtended ? 4 : 3);
-      const next =
-        valueAt +
-        (isExtended ? ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0) : (bytes[at + 2] ?? 0));
-      if (next > end) return false;
+    const cursor = this.#cursor.open(bytes, start, end);
+    while (cursor.next()) {
+      const { flags, type, at, valueAt, valueEnd } = cursor;
       if (type === attributeType.mpReach || type === attributeType.mpUnreach) {
         if ((flags & 0xe0) !== attributeFlag.optional) return false;
         this.#copyUpTo(bytes, start, at);
         const isFine =
           type === attributeType.mpReach
-            ? this.#readReach(bytes, valueAt, next)
-            : this.#readUnreach(bytes, valueAt, next);
+            ? this.#readReach(bytes, valueAt, valueEnd)
+            : this.#readUnreach(bytes, valueAt, valueEnd);
         if (!isFine) return false;
-      } else if (this.block !== bytes) this.#append(bytes, at, next);
-      at = next;
+      } else if (this.block !== bytes) this.#append(bytes, at, valueEnd);
     }
-    return true;
+    return !cursor.isBroken;
   }
 
   #begin(bytes: Uint8Array, start: number, end: number): void {

@@ -1,3 +1,4 @@
+import { AttributeCursor } from './attribute-cursor.ts';
 import type { AttributeContext } from './attributes.ts';
 import { attributeFlag, attributeType } from './codes.ts';
 
@@ -8,6 +9,8 @@ const kindBits = attributeFlag.optional | attributeFlag.transitive;
 const sequence = 2;
 /** Seen attributes are bits of one number: those above cannot be tracked, and are left to the decoder. */
 const highestTracked = 31;
+/** One for all calls: it holds nothing from one to the next. */
+const cursor = new AttributeCursor();
 
 /**
  * Whether a whole block of attributes surely has no flaw and everything that a route needs, at the cost of one look
@@ -22,21 +25,16 @@ export function isSoundBlock(
   { isInternal }: Pick<AttributeContext, 'isInternal'>,
 ): boolean {
   let seen = 0;
-  let at = start;
-  while (at < end) {
-    if (end - at < 3) return false;
-    const flags = bytes[at] ?? 0;
-    const type = bytes[at + 1] ?? 0;
-    const isLong = (flags & attributeFlag.extendedLength) !== 0;
-    if (isLong && end - at < 4) return false;
-    const valueAt = at + (isLong ? 4 : 3);
-    const size = isLong ? u16(bytes, at + 2) : (bytes[at + 2] ?? 0);
+  cursor.open(bytes, start, end);
+  while (cursor.next()) {
+    const { flags, type, valueAt, valueEnd } = cursor;
     const bit = 1 << type;
-    if (valueAt + size > end || type > highestTracked || (seen & bit) !== 0) return false;
-    if (!isSound(bytes, valueAt, size, flags & kindBits, type, isInternal)) return false;
+    if (type > highestTracked || (seen & bit) !== 0) return false;
+    if (!isSound(bytes, valueAt, valueEnd - valueAt, flags & kindBits, type, isInternal))
+      return false;
     seen |= bit;
-    at = valueAt + size;
   }
+  if (cursor.isBroken) return false;
   const has = (type: number) => (seen & (1 << type)) !== 0;
   const hasNextHop = has(attributeType.nextHop) || has(attributeType.mpReach);
   return has(attributeType.origin) && has(attributeType.asPath) && hasNextHop;
