@@ -1,7 +1,6 @@
 /** `headgate setup`: writes the first settings, from flags, from questions, and from what can be found out. */
-import { existsSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
 import { HeadgateError } from '../core/base/error.ts';
 import { formatSettingsError, loadSettings } from '../core/settings/index.ts';
 import { gatherFacts, type PortFacts, readPorts } from './doctor/facts.ts';
@@ -9,31 +8,30 @@ import { judge } from './doctor/judge.ts';
 import { renderFindings } from './doctor.ts';
 import { UseError } from './face/exit.ts';
 import { defaultSettingsFile } from './face/settings-file.ts';
+import { askForMissing, type Known } from './setup/ask.ts';
 import { type Heard, listenAt, networksFromRouter } from './setup/learn.ts';
+import { parseAsn, parseLink, parseRouter, parseSeconds, parseWire } from './setup/parse.ts';
 import {
   type LinkAnswer,
   type RouterAnswer,
   renderFirstSettings,
   type WireAnswer,
 } from './setup/render.ts';
+import { replaceFile } from './setup/replace-file.ts';
 
-interface Options {
+interface Options extends Known {
   readonly output: string;
   readonly force?: boolean;
-  readonly asn?: number;
-  readonly network: readonly string[];
-  readonly management?: string;
-  readonly wire: readonly WireAnswer[];
-  readonly link: readonly LinkAnswer[];
-  readonly router: readonly RouterAnswer[];
-  readonly fromRouter?: boolean;
-  readonly listen?: number;
+  /** By the outside of each wire, where it was listened at before. */
+  readonly heard?: ReadonlyMap<string, Heard>;
 }
 
 /** The longest that a router may take to tell all it has. */
 const routerDeadlineMs = 60_000;
 /** Of what is heard, told in the settings' head. */
 const heardTold = 8;
+/** A network is heard for ours when it gets at least so much of the frames that come in. */
+const heardShare = 0.01;
 
 export function register(program: Command): void {
   program
@@ -59,7 +57,7 @@ export function register(program: Command): void {
         throw new HeadgateError('exists', `${options.output} exists; --force replaces it`);
       }
       const ports = await readPorts();
-      const asked = process.stdin.isTTY ? await askForMissing(options, ports) : options;
+      const asked = process.stdin.isTTY ? await askForMissing(options, ports, listenAll) : options;
       await write(asked, ports);
     });
 }
@@ -82,19 +80,19 @@ async function write(options: Options, ports: readonly PortFacts[]): Promise<voi
           deadlineMs: routerDeadlineMs,
         })
       : [];
-  const networks = [...options.network, ...learned];
+  const heard =
+    options.heard ??
+    (options.listen === undefined
+      ? new Map<string, Heard>()
+      : await listenAll(wires, options.listen));
+  const told = [...options.network, ...learned];
+  const networks = told.length > 0 ? told : networksHeard(heard);
   if (networks.length === 0) {
-    throw new UseError('expected --network, or --from-router to learn your networks');
+    throw new UseError(
+      'expected --network, or --from-router or --listen to learn your networks, and none was heard',
+    );
   }
   const inside = wires.find(({ place }) => place === 'inside');
-  const heard =
-    options.listen === undefined
-      ? []
-      : await Promise.all(
-          wires.map(async ({ outside }) =>
-            findingsOf(outside, await listenAt(outside, options.listen ?? 0)),
-          ),
-        );
   const text = renderFirstSettings({
     asn,
     networks,
@@ -109,7 +107,10 @@ async function write(options: Options, ports: readonly PortFacts[]): Promise<voi
         ({ name, mac, speedMbps, addresses, driver }) =>
           `${name} ${mac ?? ''}${speedMbps === undefined ? '' : `, ${speedMbps} Mb/s`}${driver === undefined ? '' : `, driver ${driver}`}${addresses.length > 0 ? `, ${addresses.join(' ')}` : ''}`,
       ),
-      ...heard.flat(),
+      ...[...heard].flatMap(([port, found]) => findingsOf(port, found)),
+      ...(told.length > 0
+        ? []
+        : ['nobody told your networks: those below are where frames came in for']),
     ],
   });
   await finish(text, output);
@@ -129,7 +130,7 @@ async function finish(text: string, output: string): Promise<void> {
     return;
   }
   // For the unit's user and its group: keys may come to stand in it.
-  writeFileSync(output, text, { mode: 0o640 });
+  replaceFile(output, text, 0o640);
   process.stdout.write(`${output} is written; the unit starts in mode observe\n`);
   const findings = judge(loaded.value, await gatherFacts(loaded.value, output));
   process.stdout.write(`${renderFindings(findings)}\n`);
@@ -148,6 +149,25 @@ function managementOf(name: string | undefined, ports: readonly PortFacts[]) {
   return { interface: name, ...(address === undefined ? {} : { address }) };
 }
 
+async function listenAll(
+  wires: readonly WireAnswer[],
+  seconds: number,
+): Promise<ReadonlyMap<string, Heard>> {
+  return new Map(
+    await Promise.all(
+      wires.map(async ({ outside }) => [outside, await listenAt(outside, seconds)] as const),
+    ),
+  );
+}
+
+/** Where frames from outside go to, without what is too little to be more than a stray. */
+function networksHeard(heard: ReadonlyMap<string, Heard>): readonly string[] {
+  const networks = [...heard.values()].flatMap((found) => found.networks);
+  const all = networks.reduce((sum, { frames }) => sum + frames, 0);
+  const enough = networks.filter(({ frames }) => frames >= heardShare * all);
+  return [...new Set(enough.map(({ prefix }) => prefix))].sort();
+}
+
 function findingsOf(port: string, { macs, networks }: Heard): readonly string[] {
   const top = <T>(all: readonly T[]) => all.slice(0, heardTold);
   return [
@@ -162,103 +182,6 @@ function findingsOf(port: string, { macs, networks }: Heard): readonly string[] 
         .join(', ') || 'nowhere'
     }`,
   ];
-}
-
-/** Questions for what no option told; an empty answer takes what stands in brackets. */
-async function askForMissing(options: Options, ports: readonly PortFacts[]): Promise<Options> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const ask = async (question: string, fallback = ''): Promise<string> => {
-    const answer = await terminal.question(
-      `${question}${fallback === '' ? '' : ` [${fallback}]`}: `,
-    );
-    return answer.trim() === '' ? fallback : answer.trim();
-  };
-  const several = async <T>(
-    question: string,
-    parse: (text: string) => T,
-  ): Promise<readonly T[]> => {
-    const found: T[] = [];
-    for (;;) {
-      const answer = await ask(`${question}, empty ends`);
-      if (answer === '') return found;
-      try {
-        found.push(parse(answer));
-      } catch (error) {
-        if (!(error instanceof InvalidArgumentError)) throw error;
-        process.stderr.write(`  ${error.message}\n`);
-      }
-    }
-  };
-  try {
-    for (const { name, mac, addresses } of ports) {
-      process.stderr.write(`  ${name} ${mac ?? ''} ${addresses.join(' ')}\n`);
-    }
-    const asn = options.asn ?? parseAsn(await ask('Your AS number'));
-    const addressed = ports.find(({ addresses }) => addresses.length > 0)?.name;
-    const management = options.management ?? (await ask('Management interface', addressed));
-    const network =
-      options.network.length > 0 || options.fromRouter
-        ? options.network
-        : await several('A network of yours, such as 198.51.100.0/22', String);
-    const wire =
-      options.wire.length > 0
-        ? options.wire
-        : await several('A wire: name=inside,outside[,link]', parseWire);
-    const link =
-      options.link.length > 0
-        ? options.link
-        : await several('A link: name,asn,capacity[,mac|wire]', parseLink);
-    const router =
-      options.router.length > 0
-        ? options.router
-        : await several('A router: name=address', parseRouter);
-    return { ...options, asn, management, network, wire, link, router };
-  } finally {
-    terminal.close();
-  }
-}
-
-function parseAsn(text: string): number {
-  const asn = Number(text);
-  if (!(Number.isInteger(asn) && asn >= 1 && asn <= 4_294_967_295)) {
-    throw new InvalidArgumentError('expected an AS number from 1 to 4294967295');
-  }
-  return asn;
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!(seconds > 0 && seconds <= 600)) throw new InvalidArgumentError('expected 1 to 600 seconds');
-  return seconds;
-}
-
-function parseWire(text: string): WireAnswer {
-  const match = /^([\w.-]+)=([^,]+),([^,]+?)(,link)?$/.exec(text);
-  const [, name, inside, outside, link] = match ?? [];
-  if (name === undefined || inside === undefined || outside === undefined) {
-    throw new InvalidArgumentError('expected NAME=INSIDE,OUTSIDE or NAME=INSIDE,OUTSIDE,link');
-  }
-  return { name, inside, outside, place: link === undefined ? 'inside' : 'link' };
-}
-
-function parseLink(text: string): LinkAnswer {
-  const [name, asn, capacity, known] = text.split(',');
-  if (!name || !asn || !capacity) {
-    throw new InvalidArgumentError('expected NAME,ASN,CAPACITY, such as north,65001,10G');
-  }
-  const isMac = known !== undefined && /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(known);
-  return {
-    name,
-    asn: parseAsn(asn),
-    capacity,
-    ...(known === undefined ? {} : isMac ? { mac: known } : { wire: known }),
-  };
-}
-
-function parseRouter(text: string): RouterAnswer {
-  const [name, address] = text.split('=');
-  if (!name || !address) throw new InvalidArgumentError('expected NAME=ADDRESS');
-  return { name, address };
 }
 
 const collect = (text: string, before: readonly string[]) => [...before, text];

@@ -5,7 +5,7 @@
  * Usage: soak.js [--minutes N] [--seed S] [--only NAME]   The last line says what held; exit code 1 where something did not.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { borderPolicy } from '../../../src/cli/lab/policy.ts';
 import { startUnit, type Unit } from '../../../src/cli/lab/unit.ts';
@@ -17,6 +17,7 @@ import {
   demandOf,
   type Lab,
   openLab,
+  renderSettings,
   startTraffic,
   type Topology,
 } from '../../../src/lab/index.ts';
@@ -72,11 +73,17 @@ export async function soak({ minutes, seed, only = '', tell }: SoakOptions): Pro
     const traffic = await startTraffic(lab);
     traffic.setDemand(demandOf(lab.topology));
     const meter = createMeter(lab, traffic);
-    const flows = () =>
-      waitFor('traffic flows', waitMs, async () => {
-        await meter.sample();
-        return (meter.last(3)?.goodputBitps ?? 0) > 5e6;
+    // What came before the look began is not counted.
+    const flows = async () => {
+      let from = await meter.sample();
+      await waitFor('traffic flows', waitMs, async () => {
+        if (Date.now() - from.at < 1500) return false;
+        const to = await meter.sample();
+        const { goodputBitps } = meter.between(from, to);
+        from = to;
+        return goodputBitps > 5e6;
       });
+    };
     const isWell = () =>
       waitFor('all is well', waitMs, async () => (await statusOf(stage))?.state === 'ok').catch(
         async (error) => {
@@ -178,6 +185,10 @@ async function setStage(lab: Lab): Promise<Stage> {
           FAKETIME_CACHE_DURATION: '1',
         };
   const edit = (text: string) => editSettings(text, lab.topology, disk);
+  // At boot, as on a real machine: the kernel forwards while the unit does not.
+  const wires = `${lab.folder}/wires.yaml`;
+  writeFileSync(wires, edit(renderSettings(lab.topology, lab.folder, 'control')));
+  await wire(lab.namespace('unit'), 'install', wires);
   const start = () => startUnit(lab, 'control', waitMs, { edit, env });
   const unit = await start();
   const settings = readFileSync(unit.settingsFile, 'utf8');
@@ -207,6 +218,13 @@ function editSettings(text: string, topology: Topology, disk: string): string {
   return stringify(settings);
 }
 
+/** In this mount namespace, where what is pinned lasts. */
+async function wire(namespace: string, what: 'install' | 'release', file: string): Promise<void> {
+  const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+  const command = [process.execPath, main, 'wire', what, '--config', file];
+  await run(['nsenter', `--net=/run/netns/${namespace}`, ...command]);
+}
+
 /** Undefined while the unit is away or does not answer. */
 async function statusOf({ unit }: Stage): Promise<StatusView | undefined> {
   const late = new Promise<undefined>((resolve) => setTimeout(resolve, 3000, undefined));
@@ -230,8 +248,10 @@ async function cyclesUntilSeen(
 
 /** Whatever an earlier run has left behind, too. */
 async function takeDown(): Promise<void> {
+  const folder = `/run/headgate-lab/${prefix}`;
+  await wire(`${prefix}-unit`, 'release', `${folder}/wires.yaml`).catch(() => undefined);
   await closeLab(prefix).catch(() => undefined);
-  await run(['umount', '-l', `/run/headgate-lab/${prefix}/disk`]).catch(() => undefined);
+  await run(['umount', '-l', `${folder}/disk`]).catch(() => undefined);
   await closeLab(prefix);
   clearGroups();
 }
