@@ -36,6 +36,12 @@ type OutboundSettings = NonNullable<Settings['outbound']>;
 /** The wires' list is about a second old: over less than this, ms, a session could seem to rest. */
 const windowMsMin = 5000;
 
+/**
+ * A session of which nothing was seen for so long, ms, is taken to have ended; TCP that closes is gone from the list at
+ * once. Light sessions are seen seldom: the list comes from samples.
+ */
+const idleMs = { tcp: 300_000, udp: 60_000 } as const;
+
 /** What every session of the list had sent at one time. */
 interface Reading {
   readonly atMs: number;
@@ -51,6 +57,8 @@ export class SessionRoutes {
   readonly #links = new Map<RouterId, EgressLinks>();
   /** Oldest first, of the averaging time. */
   #readings: readonly Reading[] = [];
+  /** When a session was last seen to send, monotonic ms. */
+  #alive: ReadonlyMap<string, number> = new Map();
   #overrides: ReadonlyArray<Override<string>>;
   #routers: ReadonlyArray<RouterEgress<string>> = [];
 
@@ -139,7 +147,7 @@ export class SessionRoutes {
     return found;
   }
 
-  /** Bit/s by session over the averaging time; undefined before two readings. Ended sessions are left out. */
+  /** Bit/s over the averaging time of every session that has not ended; undefined before two readings. */
   #measure({ heaviest, nowMs }: SessionsTurn): ReadonlyMap<string, number> | undefined {
     const windowMs = Math.max(cycleTimesOf(this.#settings).averageMs, windowMsMin);
     const bytes = new Map<string, number>();
@@ -150,15 +158,38 @@ export class SessionRoutes {
     const isOld = ({ atMs }: Reading) => atMs <= nowMs - windowMs;
     const first = this.#readings.findLast(isOld);
     const kept = this.#readings.filter((reading) => reading === first || !isOld(reading));
+    const last = kept.at(-1);
     this.#readings = [...kept, { atMs: nowMs, bytes }];
+    this.#alive = this.#stillAlive(bytes, last?.bytes, nowMs);
     // A session of an earlier run may not have been seen again yet: nothing ends before a whole averaging time.
     if (!first) return undefined;
-    const rates = new Map<string, number>();
-    for (const [name, now] of bytes) {
-      const sent = now - (first.bytes.get(name) ?? 0);
-      if (sent > 0) rates.set(name, (sent * 8000) / (nowMs - first.atMs));
+    return new Map(
+      [...this.#alive.keys()].map((name) => {
+        const sent = Math.max(0, (bytes.get(name) ?? 0) - (first.bytes.get(name) ?? 0));
+        return [name, (sent * 8000) / (nowMs - first.atMs)];
+      }),
+    );
+  }
+
+  #stillAlive(
+    bytes: ReadonlyMap<string, number>,
+    before: ReadonlyMap<string, number> | undefined,
+    nowMs: number,
+  ): ReadonlyMap<string, number> {
+    const alive = new Map<string, number>();
+    // Those of an earlier run have a while to be seen again.
+    const known = before
+      ? this.#alive
+      : this.#overrides.map((o) => [o.destination, nowMs] as const);
+    for (const [name, seenMs] of known) {
+      const protocol = name.startsWith('udp') ? 'udp' : 'tcp';
+      // TCP that was listed has closed. A full list loses the lightest: of UDP nothing else tells the end.
+      const hasClosed = protocol === 'tcp' && !bytes.has(name) && (before?.has(name) ?? false);
+      if (!hasClosed && nowMs - seenMs <= idleMs[protocol]) alive.set(name, seenMs);
     }
-    return rates;
+    for (const [name, count] of bytes)
+      if (before === undefined || count !== before.get(name)) alive.set(name, nowMs);
+    return alive;
   }
 
   #decide(

@@ -184,3 +184,78 @@ t.test(
     t.equal(text.match(/tos 0x0,/g)?.length, 20, 'the router takes the marks off again');
   },
 );
+
+t.test(
+  'configured by its driver the router carries detours, and goes back by itself when the unit dies',
+  { skip: skip || (!isLong && 'half a minute: with --long'), timeout },
+  async (t) => {
+    const lab = await openContent(t, 'hgdriver');
+    const unit = await startContentUnit(t, lab, 'destinations');
+    const traffic = await startOutflow(lab);
+    t.teardown(() => traffic.stop());
+    traffic.setDemand(demand(peak));
+    await carried(t, lab, traffic);
+    const { detours, routers } = await unit.destinations();
+    t.match(routers, [{ action: 'control' }]);
+    t.ok(detours.length > 0, `${detours.length} of ${destinationCount} destinations detour`);
+    t.match(
+      await lab.birdc(router.name, 'show route protocol headgate_destinations4 count'),
+      /[1-9]/,
+    );
+    unit.process.kill('SIGKILL');
+    // The lease is rails.hold: 30 min, 100 times as fast.
+    await waitFor('plain BGP when the lease ends', 40_000, async () =>
+      allByNorth(await lab.waysOut()),
+    );
+    t.pass();
+  },
+);
+
+t.test(
+  'on a router that takes neither, the heaviest sessions are routed one by one until they end',
+  { skip: labTestSkip(['/usr/sbin/bird', '/usr/sbin/snmpd', '/usr/sbin/nft']), timeout },
+  async (t) => {
+    const lab = await openContent(t, 'hgsessions');
+    const unit = await startContentUnit(t, lab, 'sessions');
+    const rules = async () => {
+      const ruleset = await lab.run(router.name, ['nft', 'list', 'ruleset']);
+      return new Set(ruleset.match(/198\.18\.0\.10 \. \d+ \. 10\.200\.\d+\.1 \. 9/g));
+    };
+    const traffic = await startOutflow(lab);
+    t.teardown(() => traffic.stop());
+    await waitFor('every destination to be reached by north', 60_000, async () =>
+      allByNorth(await lab.waysOut()),
+    );
+    traffic.setDemand(demand(peak));
+    await carried(t, lab, traffic);
+    const { detours } = await unit.destinations();
+    t.ok(detours.length > 0, `${detours.length} of ${destinationCount} sessions detour`);
+    t.match(detours[0]?.prefix, /^udp 198\.18\.0\.10:\d+ > 10\.200\.\d+\.1:9$/);
+    t.ok(allByNorth(await lab.waysOut()), 'the routing table is as it was');
+    const text = await lab.run('south', [
+      ...['timeout', '20', 'tcpdump', '-nn', '-v', '-c', '20', '-i', 'customer', 'udp'],
+    ]);
+    t.equal(text.match(/tos 0x0,/g)?.length, 20, 'no packet bears a mark');
+
+    const before = await rules();
+    t.ok(before.size > 0);
+    traffic.setDemand(demand(night));
+    await waitFor('the night to be measured', 60_000, async () => {
+      const { routers } = await unit.destinations();
+      return (load(routers, 'north')?.without_bitps ?? 1e9) < 1.5 * night;
+    });
+    const after = await rules();
+    t.ok(
+      [...before].every((rule) => after.has(rule)),
+      'they keep their way, though north has room for them again',
+    );
+    if (!isLong) return;
+    await traffic.stop();
+    await waitFor(
+      'the rules to go with their sessions',
+      120_000,
+      async () => (await rules()).size === 0,
+    );
+    t.pass();
+  },
+);

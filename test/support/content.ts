@@ -1,5 +1,5 @@
 /** The content network with a unit in it, taken down with the test. */
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -16,12 +16,15 @@ import { type Carrier, dscpOf, renderContentSettings } from '../../src/lab/conte
 import {
   network,
   ourAsn,
+  probeSource,
   providerEnd,
   providers,
   router,
   unit,
+  upperEnd,
 } from '../../src/lab/content/topology.ts';
-import { spawnInside } from '../../src/lab/namespaces.ts';
+import { inside, spawnInside } from '../../src/lab/namespaces.ts';
+import { beginMark, endMark } from '../../src/router/section.ts';
 import { renderBirdPolicy } from '../../src/router/templates/bird.ts';
 import { renderLinuxPolicy } from '../../src/router/templates/linux.ts';
 import type { RouterPolicy } from '../../src/router/templates/policy.ts';
@@ -43,7 +46,7 @@ function borderPolicy(carrier: Carrier): RouterPolicy {
     unit: {
       address: unit.address,
       asn: asn(ourAsn),
-      ...(carrier === 'bgp' ? { egressAddress: unit.egress } : {}),
+      ...(carrier === 'bgp' || carrier === 'timed' ? { egressAddress: unit.egress } : {}),
     },
     networks: [prefix.value],
     floor: { ipv4: 24, ipv6: 48 },
@@ -66,10 +69,52 @@ export async function openContent(
   carrier: Carrier = 'bgp',
 ): Promise<ContentLab> {
   const policy = borderPolicy(carrier);
-  const lab = await openContentLab(prefix, renderBirdPolicy(policy));
+  // The section that a driver writes stands in every router's file, as router-config prints it.
+  const text = [renderBirdPolicy(policy), beginMark, endMark, ''].join('\n');
+  const lab = await openContentLab(prefix, text);
   t.teardown(() => closeContentLab(prefix));
-  if (carrier === 'marks') await lab.run(router.name, ['sh', '-c', renderLinuxPolicy(policy)]);
+  if (carrier === 'marks' || carrier === 'timed')
+    await lab.run(router.name, ['sh', '-c', renderLinuxPolicy(policy)]);
+  if (carrier === 'timed') await routeProbes(lab);
   return lab;
+}
+
+/** Probes leave by the link of their mark, and their answers come back by it. */
+async function routeProbes(lab: ContentLab): Promise<void> {
+  for (const i of providers.keys()) {
+    const source = `${probeSource(i)}/32`;
+    await lab.run('unit', ['ip', 'addr', 'add', source, 'dev', 'mgmt']);
+    await lab.run(router.name, ['ip', 'route', 'add', source, 'via', unit.address]);
+    await lab.run('net', ['ip', 'route', 'add', source, 'via', upperEnd(i)]);
+  }
+  await lab.run('unit', ['ip', 'route', 'add', 'default', 'via', router.address]);
+}
+
+/**
+ * What leaves by a provider arrives so much later from now on, until the child is ended. Compiled by the first that
+ * asks for it.
+ */
+export async function delayWayOut(
+  t: Test,
+  lab: ContentLab,
+  provider: string,
+  delayUs: number,
+): Promise<ChildProcess> {
+  const relay = `${lab.folder}/delay-relay`;
+  execFileSync('cc', ['-O2', '-o', relay, 'test/support/delay-relay.c']);
+  const child = spawnInside(lab.namespace(provider), [relay, 'slow', String(delayUs)], {
+    stdio: 'ignore',
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  await waitFor('the relay', 20_000, () =>
+    lab.run(provider, ['ip', 'link', 'set', 'slow', 'up']).then(
+      () => true,
+      () => false,
+    ),
+  );
+  await lab.run(provider, ['ip', 'route', 'replace', 'default', 'dev', 'slow', 'table', '100']);
+  await lab.run(provider, ['ip', 'rule', 'add', 'iif', 'customer', 'table', '100']);
+  return child;
 }
 
 /** Starts `headgate run`; resolves when both sessions are established. */
@@ -79,7 +124,10 @@ export async function startContentUnit(
   carrier: Carrier = 'bgp',
 ): Promise<ContentUnit> {
   const settings = `${lab.folder}/headgate.yaml`;
-  writeFileSync(settings, renderContentSettings(lab.folder, carrier));
+  writeFileSync(
+    settings,
+    renderContentSettings(lab.folder, carrier, inside(lab.namespace(router.name), [])),
+  );
   const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
   const child = spawnInside(
     lab.namespace('unit'),

@@ -1,19 +1,58 @@
 /** The settings of a unit in the content network. Pure. */
 import { community } from '../instruments.ts';
-import { network, ourAsn, providerEnd, providers, router, unit } from './topology.ts';
+import {
+  destinationHosts,
+  network,
+  ourAsn,
+  probeSource,
+  providerEnd,
+  providers,
+  router,
+  unit,
+} from './topology.ts';
 
 export const threshold = 0.8;
 
-/** How a detour reaches the router: told by BGP, or marked on the packets by a DSCP. */
-export type Carrier = 'bgp' | 'marks';
+/**
+ * How a detour reaches the router: told by BGP (`timed`: by probes too), marked on the packets by a DSCP, or configured:
+ * by destination, or by single session.
+ */
+export type Carrier = 'bgp' | 'timed' | 'marks' | 'destinations' | 'sessions';
 export const dscpOf = (i: number): number => 10 + 2 * i;
 
-export function renderContentSettings(folder: string, carrier: Carrier): string {
-  const egress = carrier === 'bgp' ? `, egress_address: ${unit.egress}` : '';
-  const marks = (i: number) =>
-    carrier === 'bgp'
-      ? ''
-      : `, neighbor: ${providerEnd(i)}, attribute: { wire: core, dscp: ${dscpOf(i)} }, mark: { dscp: ${dscpOf(i)} }`;
+const performance =
+  'performance: { gain: 5ms, samples: 4, share_per_round: 100%, control_share: 0%, settle: 5s }';
+/** What is probed of the foreign network. */
+const probed = destinationHosts.slice(0, 5).map((address) => `{ address: ${address} }`);
+
+/** `shell`: runs a command on the router. */
+export function renderContentSettings(
+  folder: string,
+  carrier: Carrier,
+  shell: readonly string[],
+): string {
+  const isSpoken = carrier === 'bgp' || carrier === 'timed';
+  const egress = isSpoken ? `, egress_address: ${unit.egress}` : '';
+  const ofLink = (i: number) =>
+    ({
+      bgp: '',
+      destinations: '',
+      timed: `, mark: { dscp: ${dscpOf(i)} }, source: ${probeSource(i)}`,
+      sessions: `, neighbor: ${providerEnd(i)}`,
+      marks: `, neighbor: ${providerEnd(i)}, attribute: { wire: core, dscp: ${dscpOf(i)} }, mark: { dscp: ${dscpOf(i)} }`,
+    })[carrier];
+  const driver = {
+    bgp: [],
+    timed: [],
+    marks: [],
+    destinations: [
+      `kind: bird, file: ${folder}/${router.name}.conf, socket: ${folder}/${router.name}.ctl`,
+    ],
+    sessions: ['kind: linux'],
+  }[carrier].map(
+    (kind) =>
+      `    driver: { ${kind}, shell: [${shell.join(', ')}], folder: ${folder}/timers, outbound: ${carrier} }`,
+  );
   return [
     `asn: ${ourAsn}`,
     'mode: control',
@@ -24,14 +63,20 @@ export function renderContentSettings(folder: string, carrier: Carrier): string 
     'links:',
     ...providers.map(
       ({ name, asn, capacityBitps }, i) =>
-        `  - { name: ${name}, asn: ${asn}, capacity: ${capacityBitps / 1e6}M, router: ${router.name}, interface: ${name}${marks(i)} }`,
+        `  - { name: ${name}, asn: ${asn}, capacity: ${capacityBitps / 1e6}M, router: ${router.name}, interface: ${name}${ofLink(i)} }`,
     ),
     'routers:',
     `  - name: ${router.name}`,
     `    address: ${router.address}`,
     '    bgp: { add_path: true, mrai: 0s, hold_time: 6s }',
+    ...driver,
     `    snmp: { version: '2c', community: ${community}, interval: 1s, timeout: 2s }`,
-    `outbound: { threshold: ${threshold * 100}%, target: 75%, release: 70% }`,
+    `outbound: { threshold: ${threshold * 100}%, target: 75%, release: 70%${carrier === 'timed' ? `, ${performance}` : ''} }`,
+    ...(carrier === 'timed'
+      ? [
+          `probe: { targets: [${probed.join(', ')}], found: 0, interval: 500ms, budget: { per_network: 20 } }`,
+        ]
+      : []),
     'cycle: { interval: 1s, average: 1s }',
     'time_scale: 100',
     `control: { socket: ${folder}/unit.sock }`,

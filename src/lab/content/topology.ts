@@ -48,6 +48,8 @@ export const destinationHosts: readonly string[] = destinations.map((prefix) =>
 export const nodes = ['hosts', 'unit', 'br1', 'north', 'south', 'east', 'net'] as const;
 export type ContentNode = (typeof nodes)[number];
 
+/** The unit's address that a probe of a provider's link leaves with. */
+export const probeSource = (i: number): string => `198.18.0.${101 + i}`;
 export const borderEnd = (i: number): string => `192.0.2.${4 * i + 2}`;
 export const providerEnd = (i: number): string => `192.0.2.${4 * i + 1}`;
 export const upperEnd = (i: number): string => `10.1.${i}.1`;
