@@ -38,10 +38,8 @@ export function destinationsView(
 ): DestinationsView {
   const { source, useless } = destinations;
   const decided: ReadonlyArray<readonly [RouterEgress<string>, readonly ToldDetour[]]> = [
-    ...destinations.routers.map((entry) => [entry, destinations.told(entry.router)] as const),
-    ...(sessions?.routers ?? []).map(
-      (entry) => [entry, sessions?.told(entry.router) ?? []] as const,
-    ),
+    ...destinations.routers.map((entry) => [entry, destinations.told(entry)] as const),
+    ...(sessions?.routers ?? []).map((entry) => [entry, sessions?.told(entry) ?? []] as const),
   ];
   return {
     at,

@@ -1,7 +1,5 @@
 /** The egress traffic manager: which destinations leave by another link than plain BGP chose, and the routers told so. */
-import { covers, formatPrefix, prefixOf } from '../core/base/prefix.ts';
-import { bitps, type LinkId, ms, type PrefixText, type RouterId } from '../core/base/units.ts';
-import type { Detour } from '../core/bgp/detour.ts';
+import { bitps, ms, type PrefixText, type RouterId } from '../core/base/units.ts';
 import {
   type DestinationObservation,
   type Disproved,
@@ -16,9 +14,12 @@ import type { Settings } from '../core/settings/index.ts';
 import type { EngineSnapshot, EngineTables } from '../engine/index.ts';
 import type { Memory } from '../history/index.ts';
 import type { InjectedDetour, Speaker } from '../speaker/index.ts';
+import type { Clock } from './clock.ts';
 import { policyOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
+import { CountedDestinations } from './counted-destinations.ts';
 import { measureRates } from './destination-rates.ts';
+import { DetourCarriers } from './detour-carriers.ts';
 import { EgressLinks } from './egress-links.ts';
 import { type UselessReason, waysOut } from './egress-routes.ts';
 import type { Log } from './log.ts';
@@ -43,20 +44,26 @@ export interface DestinationsTurn {
   readonly passive?: ReadonlyMap<PrefixText, PathTime> | undefined;
 }
 
-/** One router and what was last decided for it; `N` names what moves as one. */
+/** One router (or those decided for together) and what was last decided; `N` names what moves as one. */
 export interface RouterEgress<N extends string = PrefixText> {
-  readonly router: RouterId;
+  readonly router: string;
   /** Why detours are only advised here; undefined when they are carried out. */
   readonly adviseOnly: string | undefined;
   readonly destinations: ReadonlyArray<DestinationObservation<N>>;
   readonly plan: EgressPlan<N>;
 }
 
+export interface DestinationsParts {
+  readonly speaker: Speaker;
+  readonly configured?: ConfiguredRouters | undefined;
+  readonly clock: Pick<Clock, 'now' | 'after'>;
+  readonly log: Log;
+}
+
 export class Destinations {
   #settings: Settings;
   #outbound: OutboundSettings;
   readonly #speaker: Speaker;
-  readonly #configured: ConfiguredRouters | undefined;
   readonly #log: Log;
   /** In force, of all routers. */
   #overrides: readonly Override[];
@@ -64,31 +71,29 @@ export class Destinations {
   #measuredAt: number | undefined;
   #disproved: readonly Disproved[] = [];
   #mode: Settings['mode'] = 'observe';
-  readonly #links = new Map<RouterId, EgressLinks>();
+  readonly #links = new Map<string, EgressLinks>();
   #source: 'wire' | 'flows' | undefined;
   readonly #useless = new Map<UselessReason, number>();
   #isChanged = true;
-  #counted: readonly PrefixText[] = [];
-  #left = 0;
+  readonly #counted: CountedDestinations;
+  readonly #carriers: DetourCarriers;
   #markedKey = '';
 
   /** `initial`: what an earlier run left in force, so that a restart changes nothing. */
   constructor(
     settings: Settings,
     outbound: OutboundSettings,
-    speaker: Speaker,
-    log: Log,
-    initial: readonly Override[],
-    configured?: ConfiguredRouters,
-    disproved: readonly Disproved[] = [],
+    { speaker, configured, clock, log }: DestinationsParts,
+    initial: Pick<Memory, 'detours' | 'disproved'>,
   ) {
     this.#settings = settings;
     this.#outbound = outbound;
     this.#speaker = speaker;
     this.#log = log;
-    this.#overrides = initial;
-    this.#configured = configured;
-    this.#disproved = disproved;
+    this.#overrides = initial.detours ?? [];
+    this.#disproved = initial.disproved ?? [];
+    this.#counted = new CountedDestinations(speaker.rib);
+    this.#carriers = new DetourCarriers(settings, outbound, speaker, configured, clock);
     speaker.onChange((change) => {
       if (change.kind === 'received') this.#isChanged = true;
     });
@@ -114,26 +119,16 @@ export class Destinations {
     return this.#useless;
   }
 
-  /** What one router is told, with what became of it. */
-  told(router: RouterId): readonly InjectedDetour[] {
-    if (this.#carriedBy(router) !== 'driver') return this.#speaker.detours(router);
-    const done = new Map(
-      this.#configured?.inForce(router).destinations.map((entry) => [entry.prefix, entry.gateway]),
-    );
-    const reason = this.#configured?.trouble(router) ?? 'the router is being configured';
-    return this.#overrides
-      .filter(({ link }) => this.#routerOf(link) === router)
-      .map(({ destination, nextHop }) => ({
-        detour: this.#detourOf(destination, nextHop),
-        ...(done.get(destination) === nextHop
-          ? { state: 'sent' as const, reason: '' }
-          : { state: 'waiting' as const, reason }),
-      }));
+  /** What became of the detours of one entry of `routers`. */
+  told({ plan }: Pick<RouterEgress, 'plan'>): readonly InjectedDetour[] {
+    const wanted = new Set(plan.overrides.map(({ destination }) => destination));
+    return this.#carriers.told(this.#overrides.filter((o) => wanted.has(o.destination)));
   }
 
   adopt(settings: Settings): void {
     this.#settings = settings;
     this.#outbound = settings.outbound ?? this.#outbound;
+    this.#carriers.adopt(settings, this.#outbound);
     this.#isChanged = true;
   }
 
@@ -141,26 +136,16 @@ export class Destinations {
   takeCounted(): readonly PrefixText[] | undefined {
     if (!this.#isChanged || this.#settings.wires.length === 0) return undefined;
     this.#isChanged = false;
-    const own = this.#settings.networks.map(prefixOf);
-    const found: PrefixText[] = [];
-    this.#left = 0;
-    for (const family of [4, 6] as const) {
-      for (const { prefix } of this.#speaker.rib.entries(family)) {
-        if (prefix.length === 0 || own.some((network) => covers(network, prefix))) continue;
-        if (found.length < this.#outbound.counted) found.push(formatPrefix(prefix));
-        else this.#left++;
-      }
-    }
-    found.sort();
-    if (found.join() === this.#counted.join()) return undefined;
-    this.#counted = found;
-    return found;
+    const isNew = this.#counted.refresh(this.#settings.networks, this.#outbound.counted);
+    return isNew ? this.#counted.prefixes : undefined;
   }
 
   /** What the wires count and, where marks carry detours, mark. */
   get table(): NonNullable<EngineTables['destinations']> {
-    const marked = new Map(this.#marked().map(({ destination, link }) => [destination, link]));
-    return [...new Set([...this.#counted, ...marked.keys()])].map((prefix) => {
+    const marked = new Map(
+      this.#carriers.marked(this.#overrides).map(({ destination, link }) => [destination, link]),
+    );
+    return [...new Set([...this.#counted.prefixes, ...marked.keys()])].map((prefix) => {
       const link = marked.get(prefix);
       return link === undefined ? { prefix } : { prefix, link };
     });
@@ -179,10 +164,10 @@ export class Destinations {
   dropLost(): void {
     const before = this.#overrides;
     this.#overrides = this.#overrides.filter(({ destination, link, nextHop, from }) => {
-      const router = this.#routerOf(link);
+      const router = this.#carriers.routerOf(link);
       const has =
         router !== undefined &&
-        this.#routesOf(router, destination).routes.some(
+        this.#routesOf([router], destination).routes.some(
           (route) => route.link === link && route.nextHop === nextHop,
         );
       if (!has)
@@ -195,30 +180,23 @@ export class Destinations {
     if (this.#overrides.length < before.length) this.#tell();
   }
 
-  #routesOf(router: RouterId, prefix: PrefixText) {
-    const told = this.#speaker.routesFrom(router, prefix).filter((r) => r.prefix === prefix);
-    return waysOut(this.#settings, router, told);
+  #routesOf(routers: readonly RouterId[], destination: PrefixText) {
+    const whole = this.#carriers.wholeOf(destination);
+    const told = routers.flatMap((router) =>
+      this.#speaker.routesFrom(router, whole).filter((route) => route.prefix === whole),
+    );
+    return waysOut(this.#settings, told);
   }
 
   /** Whether the marks differ from what `table` gave at the last call of this. */
   takeMarks(): boolean {
-    const key = this.#marked()
+    const key = this.#carriers
+      .marked(this.#overrides)
       .map(({ destination, link }) => `${destination} ${link}`)
       .join();
     const isNew = key !== this.#markedKey;
     this.#markedKey = key;
     return isNew;
-  }
-
-  /** Detours that packets carry to their router. */
-  #marked(): readonly Override[] {
-    const isMarked = new Map(
-      this.#settings.routers.map(({ name }) => [name, this.#carriedBy(name) === 'marks']),
-    );
-    return this.#overrides.filter(({ link }) => {
-      const router = this.#routerOf(link);
-      return router !== undefined && isMarked.get(router);
-    });
   }
 
   /** One cycle: project, decide, tell the routers. */
@@ -241,10 +219,10 @@ export class Destinations {
     this.#measuredAt = observation.at;
     this.#source = measured.source;
     this.#useless.clear();
-    const names = this.#settings.routers.flatMap(({ name, bgp, driver }) =>
-      bgp && driver?.outbound !== 'sessions' ? [name] : [],
+    this.#divide(measured.source, measured.rates);
+    this.#routers = this.#carriers.scopes.map((scope) =>
+      this.#decide(scope, input, measured.rates),
     );
-    this.#routers = names.map((router) => this.#decide(router, input, measured.rates));
     this.#disproved = this.#routers.flatMap(({ plan }) => plan.disproved);
     const inForce = this.#routers.flatMap(({ plan, adviseOnly }) =>
       adviseOnly === undefined ? plan.overrides : [],
@@ -269,27 +247,43 @@ export class Destinations {
       for (const { link, text } of plan.unplaced)
         found.set(`outbound ${link}`, `outbound: ${text}`);
     }
-    if (this.#left > 0) {
-      const all = this.#left + this.#counted.length;
+    const { left, prefixes } = this.#counted;
+    if (left > 0) {
       found.set(
         'outbound counted',
-        `outbound: the wires count ${this.#counted.length} of ${all} destinations; raise outbound.counted`,
+        `outbound: the wires count ${prefixes.length} of ${left + prefixes.length} destinations; raise outbound.counted`,
       );
     }
     return found;
   }
 
+  /** Halves what is too large to move; what was told of the whole ends with that. */
+  #divide(source: 'wire' | 'flows', rates: ReadonlyMap<PrefixText, number>): void {
+    const { split } = this.#outbound;
+    if (split === undefined || source !== 'wire') return;
+    const smallest = Math.min(...this.#settings.links.map(({ capacity }) => capacity));
+    const isDetoured = (prefix: PrefixText) => this.isDetoured(prefix);
+    const changed = new Set(this.#counted.divide(rates, split * smallest, isDetoured));
+    if (changed.size === 0) return;
+    this.#isChanged = true;
+    this.#overrides = this.#overrides.filter(({ destination }) => !changed.has(destination));
+    for (const prefix of changed) this.#log.info({ prefix }, 'counted in other parts from now on');
+  }
+
   #decide(
-    router: RouterId,
+    scope: readonly RouterId[],
     input: DestinationsTurn,
     rates: ReadonlyMap<PrefixText, number>,
   ): RouterEgress {
     const { observation, times, passive } = input;
     const own = new Set(
-      this.#settings.links.filter((link) => link.router === router).map(({ name }) => name),
+      this.#settings.links
+        .filter(({ router }) => scope.some((name) => name === router))
+        .map(({ name }) => name),
     );
+    const router = scope.join(' + ');
     const before = this.#overrides.filter(({ link }) => own.has(link));
-    const destinations = this.#destinations(router, rates, before, { times, passive });
+    const destinations = this.#destinations(scope, rates, before, { times, passive });
     const known = this.#links.get(router) ?? new EgressLinks();
     this.#links.set(router, known);
     const links = known.of(this.#settings, own, observation, destinations, before);
@@ -297,7 +291,7 @@ export class Destinations {
     const policy = egressPolicyOf(this.#settings, this.#outbound);
     return {
       router,
-      adviseOnly: this.#adviseOnly(router),
+      adviseOnly: this.#carriers.adviseOnly(scope),
       destinations,
       plan: decideEgress(egress, policy, before, this.#disproved),
     };
@@ -305,7 +299,7 @@ export class Destinations {
 
   /** The heaviest, and those detoured already, whatever they carry now. */
   #destinations(
-    router: RouterId,
+    scope: readonly RouterId[],
     rates: ReadonlyMap<PrefixText, number>,
     before: readonly Override[],
     { times, passive }: Pick<DestinationsTurn, 'times' | 'passive'>,
@@ -316,7 +310,7 @@ export class Destinations {
       .map(([prefix]) => prefix);
     const wanted = new Set([...heaviest, ...before.map(({ destination }) => destination)]);
     return [...wanted].flatMap((prefix) => {
-      const { routes, useless } = this.#routesOf(router, prefix);
+      const { routes, useless } = this.#routesOf(scope, prefix);
       for (const reason of useless) this.#useless.set(reason, (this.#useless.get(reason) ?? 0) + 1);
       if (routes.length === 0) return [];
       const rtt = times?.get(prefix);
@@ -334,68 +328,8 @@ export class Destinations {
     });
   }
 
-  #adviseOnly(name: RouterId): string | undefined {
-    const router = this.#settings.routers.find((entry) => entry.name === name);
-    if (router?.bgpCustomers)
-      return 'it has BGP customers, from whom NO_EXPORT would hide the prefix';
-    const session = this.#speaker.sessions().find((entry) => entry.router === name);
-    const carrier = this.#carriedBy(name);
-    if (carrier === undefined)
-      return 'it has no session for detours (set management.egress_address), no driver that carries them, nor marks on all its links';
-    // Marks change no route: what the router tells stays what it told.
-    if (carrier === 'marks') return undefined;
-    if (session?.phase === 'established' && !session.capabilities.includes('add_path_receive'))
-      return 'it does not tell all its paths: set add_path on both sides';
-    return undefined;
-  }
-
-  /** How detours reach a router; undefined when they do not. */
-  #carriedBy(name: RouterId): 'session' | 'driver' | 'marks' | undefined {
-    const router = this.#settings.routers.find((entry) => entry.name === name);
-    if (router?.driver?.outbound === 'destinations') return 'driver';
-    const session = this.#speaker.sessions().find((entry) => entry.router === name);
-    if (session?.egress) return 'session';
-    return this.#isMarked(name) ? 'marks' : undefined;
-  }
-
-  #routerOf(link: LinkId): RouterId | undefined {
-    return this.#settings.links.find(({ name }) => name === link)?.router;
-  }
-
-  #detourOf(prefix: PrefixText, nextHop: string): Detour {
-    return { prefix, nextHop, localPref: this.#outbound.localPreference };
-  }
-
-  /** Every link of the router has a mark and a wire behind which the router reads it: packets carry the detour then. */
-  #isMarked(name: RouterId): boolean {
-    const { links, wires } = this.#settings;
-    const own = links.filter(({ router }) => router === name);
-    return own.every(
-      ({ mark, attribute }) =>
-        mark !== undefined &&
-        wires.some((wire) => wire.name === attribute?.wire && wire.place === 'inside'),
-    );
-  }
-
   #tell(): void {
-    const toldTo = (router: RouterId) =>
-      this.#mode === 'control'
-        ? this.#overrides.filter(({ link }) => this.#routerOf(link) === router)
-        : [];
-    for (const { router, egress } of this.#speaker.sessions()) {
-      if (this.#carriedBy(router) === 'driver') {
-        const destinations = toldTo(router).map(({ destination, nextHop }) => ({
-          prefix: destination,
-          gateway: nextHop,
-        }));
-        this.#configured?.setOutbound(router, { destinations });
-      } else if (egress) {
-        this.#speaker.setDetours(
-          router,
-          toldTo(router).map(({ destination, nextHop }) => this.#detourOf(destination, nextHop)),
-        );
-      }
-    }
+    this.#carriers.tell(this.#mode === 'control' ? this.#overrides : []);
   }
 
   #say({ added, removed }: EgressPlan, isDone: boolean): void {

@@ -1,9 +1,9 @@
 /** What a router told of a foreign prefix, as the ways out that a decision chooses from. Pure. */
-import type { LinkId, RouterId } from '../core/base/units.ts';
+import type { LinkId } from '../core/base/units.ts';
 import { rankCandidates } from '../core/bgp/best-path.ts';
 import { markerOf } from '../core/bgp/steering.ts';
 import type { EgressRoute } from '../core/decide/egress/index.ts';
-import type { Settings } from '../core/settings/index.ts';
+import type { RouterSettings, Settings } from '../core/settings/index.ts';
 import type { PathAttributes } from '../core/wire/bgp/attributes.ts';
 import type { ReceivedRoute } from '../speaker/index.ts';
 
@@ -18,17 +18,16 @@ export interface WaysOut {
 }
 
 /**
- * The paths of one router to exactly one prefix, best first as RFC 4271 ranks them. The router's own last tie-breakers
+ * The paths of one router (or of several) to exactly one prefix, best first as RFC 4271 ranks them. The router's own last tie-breakers
  * (age, its neighbours' identifiers) are not told to us: equal paths are ranked by next hop.
  */
 export function waysOut(
   settings: Pick<Settings, 'asn' | 'links' | 'routers'>,
-  router: RouterId,
   told: readonly ReceivedRoute[],
 ): WaysOut {
   const useless: UselessReason[] = [];
   const usable = told.flatMap((route) => {
-    const found = judge(settings, router, route);
+    const found = judge(settings, route);
     if ('link' in found) return [{ route, ...candidateOf(route), link: found.link }];
     useless.push(found.reason);
     return [];
@@ -44,22 +43,27 @@ export function waysOut(
 
 function judge(
   settings: Pick<Settings, 'asn' | 'links' | 'routers'>,
-  router: RouterId,
   route: ReceivedRoute,
 ): { readonly link: LinkId } | { readonly reason: UselessReason } {
   if (route.largeCommunities.includes(markerOf(settings.asn).join(':'))) return { reason: 'ours' };
   if (route.isStale) return { reason: 'stale' };
   const neighbor = asnsOf(route)[0];
   if (neighbor === undefined) return { reason: 'no_as' };
-  if (settings.routers.some(({ address }) => address === route.nextHop))
+  if (settings.routers.some((router) => insideOf(router).includes(route.nextHop)))
     return { reason: 'router_itself' };
-  const own = settings.links.filter((link) => link.router === router);
+  const own = settings.links.filter((link) => link.router === route.router);
   const byNextHop = own.filter((link) => link.neighbor?.includes(route.nextHop));
   const byAsn = own.filter((link) => link.neighbor === undefined && link.asn === neighbor);
   // Two links to one provider are told apart by its addresses alone.
   const [link, ...others] = byNextHop.length > 0 ? byNextHop : byAsn;
   return link && others.length === 0 ? { link: link.name } : { reason: 'no_link' };
 }
+
+/** Next hops by which a router's neighbours inside reach what it knows. */
+export const insideOf = ({
+  address,
+  inside = [],
+}: Pick<RouterSettings, 'address' | 'inside'>): readonly string[] => [...inside, address];
 
 function candidateOf(route: ReceivedRoute) {
   const attributes: PathAttributes = {

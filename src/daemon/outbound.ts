@@ -122,15 +122,11 @@ export function openOutbound(
   const { speaker, engine, configured } = world;
   if (!outbound || !speaker) return undefined;
   const before = recallDetours(memory, settings, now);
-  const destinations = new Destinations(
-    settings,
-    outbound,
-    speaker,
-    log,
-    before.detours,
-    configured,
-    memory?.disproved,
-  );
+  const parts = { speaker, configured, clock, log };
+  const destinations = new Destinations(settings, outbound, parts, {
+    detours: before.detours,
+    disproved: memory?.disproved ?? [],
+  });
   const takesSessions = settings.routers.some(({ driver }) => driver?.outbound === 'sessions');
   const sessions =
     takesSessions && configured

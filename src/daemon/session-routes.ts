@@ -3,7 +3,7 @@
  * link above its threshold are routed one by one. A session keeps its way until it ends or the way is lost.
  */
 import { formatPrefix, parseAddress } from '../core/base/prefix.ts';
-import { bitps, type LinkId, ms, type RouterId } from '../core/base/units.ts';
+import { bitps, type LinkId, ms, type RouterId, routerId } from '../core/base/units.ts';
 import type { Detour } from '../core/bgp/detour.ts';
 import {
   type DestinationObservation,
@@ -93,11 +93,12 @@ export class SessionRoutes {
   }
 
   /** What one router does of its detours. */
-  told(router: RouterId): ReadonlyArray<{
+  told({ router: name }: Pick<RouterEgress<string>, 'router'>): ReadonlyArray<{
     readonly detour: Pick<Detour, 'nextHop'> & { readonly prefix: string };
     readonly state: 'sent' | 'waiting';
     readonly reason: string;
   }> {
+    const router = routerId(name);
     const done = new Set(this.#configured.inForce(router).sessions.map(nameOf));
     const reason = this.#configured.trouble(router) ?? 'the router is being configured';
     return this.#overridesOf(router).map(({ destination, nextHop }) => ({
@@ -112,16 +113,18 @@ export class SessionRoutes {
   turn(input: SessionsTurn): void {
     const rates = this.#measure(input);
     if (!rates) return;
-    const routers = this.#settings.routers.filter(({ driver }) => driver?.outbound === 'sessions');
-    this.#routers = routers.map(({ name }) => this.#decide(name, input, rates));
+    const names = this.#settings.routers.flatMap(({ name, driver }) =>
+      driver?.outbound === 'sessions' ? [name] : [],
+    );
+    this.#routers = names.map((name) => this.#decide(name, input, rates));
     const isAllowed = input.mode === 'control';
     this.#overrides = isAllowed
       ? this.#routers.flatMap(({ plan, adviseOnly }) =>
           adviseOnly === undefined ? plan.overrides : [],
         )
       : [];
-    for (const { router, plan, adviseOnly } of this.#routers) {
-      this.#configured.setOutbound(router, { sessions: this.#rulesOf(router) });
+    for (const name of names) this.#configured.setOutbound(name, { sessions: this.#rulesOf(name) });
+    for (const { plan, adviseOnly } of this.#routers) {
       if (!isAllowed || adviseOnly !== undefined) continue;
       for (const { destination, from, link, text } of plan.added)
         this.#log.info({ session: destination, from, to: link }, `session detour: ${text}`);
@@ -254,7 +257,7 @@ export class SessionRoutes {
     for (const prefix of this.#speaker.rib.covering(address.value)) {
       const text = formatPrefix(prefix);
       const told = this.#speaker.routesFrom(router, text).filter((r) => r.prefix === text);
-      const { routes } = waysOut(this.#settings, router, told);
+      const { routes } = waysOut(this.#settings, told);
       if (routes.length > 0) return routes;
     }
     return [];

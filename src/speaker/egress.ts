@@ -2,10 +2,10 @@
  * The session that tells one router of detours: separate from the one for our blocks, and without graceful restart, so
  * that the router is back to plain BGP the moment it is lost. What the router tells on it is ignored.
  */
-import { type Prefix, parsePrefix } from '../core/base/prefix.ts';
+import { covers, formatPrefix, type Prefix, parsePrefix, prefixOf } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
 import { eachSliced, mapSliced, type Sliced } from '../core/base/slices.ts';
-import type { Asn } from '../core/base/units.ts';
+import type { Asn, RouterId } from '../core/base/units.ts';
 import {
   type Detour,
   type DetourRails,
@@ -43,6 +43,8 @@ export interface EgressParts {
   readonly log: SpeakerLog;
   /** The router's session for our blocks: what it tells there is what a detour may use. */
   readonly main: Peer;
+  /** The same of another router of ours. */
+  readonly mainOf: (router: RouterId) => Peer | undefined;
   readonly rib: AdjRibIn;
   readonly makePeer: (events: PeerEvents) => Peer;
   /** All announcements are withdrawn by the operator. */
@@ -60,6 +62,8 @@ export class EgressSession {
   readonly #outbox: Outbox;
   readonly #upkeep: Upkeep;
   #detours: readonly Detour[] = [];
+  /** The same by prefix and next hop. */
+  #byRoute: ReadonlyMap<string, Detour> = new Map();
   #entries: readonly InjectedDetour[] = [];
   /** Refusals by prefix, counted when they begin. */
   #refusals: ReadonlyMap<string, string> = new Map();
@@ -124,6 +128,9 @@ export class EgressSession {
 
   setDetours(detours: readonly Detour[]): void {
     this.#detours = detours;
+    this.#byRoute = new Map(
+      detours.map((detour) => [routeKey(detour.prefix, detour.nextHop), detour]),
+    );
     this.update();
   }
 
@@ -199,12 +206,20 @@ export class EgressSession {
       : 'the router does not tell all its paths of this family: set add_path on both sides';
   }
 
-  /** A path that the router told us for exactly this prefix; not one of ours that came back, nor a stale one. */
-  #received(prefix: Prefix, nextHop: string): PathAttributes | undefined {
-    const { rib, main, localAsn } = this.#parts;
+  /**
+   * A path that the router told us for exactly this prefix; not one of ours that came back, nor a stale one. Of a detour
+   * by another router that router's path, of a part of a prefix that of the whole.
+   */
+  #received(prefix: Prefix, wanted: string): PathAttributes | undefined {
+    const { rib, main, mainOf, localAsn } = this.#parts;
     const marker = markerOf(localAsn).join(':');
-    for (const path of rib.paths(prefix)) {
-      if (path.peer !== main.ribPeer || path.isStale) continue;
+    const { via, of } = this.#byRoute.get(routeKey(formatPrefix(prefix), wanted)) ?? {};
+    const whole = of === undefined ? prefix : prefixOf(of);
+    if (!covers(whole, prefix)) return undefined;
+    const teller = via ? mainOf(via.router) : main;
+    const nextHop = via ? via.nextHop : wanted;
+    for (const path of rib.paths(whole)) {
+      if (path.peer !== teller?.ribPeer || path.isStale) continue;
       const block = rib.attributes.bytesOf(path.attributes);
       const told = decodeBlock(block, rib.attributes.kindOf(path.attributes));
       const { largeCommunities = [] } = told.attributes;
@@ -230,3 +245,5 @@ interface Resolved {
 }
 
 const tooMany = 'too_many_detours';
+
+const routeKey = (prefix: string, nextHop: string): string => `${prefix} ${nextHop}`;

@@ -338,6 +338,7 @@ class BgpSpeaker implements Speaker {
       turns: this.#turns,
       log,
       main,
+      mainOf: (router) => this.#members.get(router)?.peer,
       rib: this.rib,
       makePeer: (events) => this.#makePeer(own, events, true),
       isHeld: () => this.#isHeld,

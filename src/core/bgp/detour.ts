@@ -5,7 +5,7 @@
  */
 import { covers, type Prefix, parsePrefix } from '../base/prefix.ts';
 import { assert } from '../base/result.ts';
-import type { Asn, PrefixText } from '../base/units.ts';
+import type { Asn, PrefixText, RouterId } from '../base/units.ts';
 import { formatAsPath, type PathAttributes } from '../wire/bgp/attributes.ts';
 import type { Community } from './announcement.ts';
 import type { OutRoute } from './outbound.ts';
@@ -17,8 +17,12 @@ export const noExport: Community = [65535, 65281];
 /** A destination and the path that it is to take, of those that the router told. Plain JSON. */
 export interface Detour {
   readonly prefix: PrefixText;
-  /** Of a path that the router told us for exactly this prefix. */
+  /** Of a path that the router told us for exactly this prefix; with `via` the inside address of that other router. */
   readonly nextHop: string;
+  /** Another router of ours, which has the path: what it would tell this one by iBGP, with itself as next hop. */
+  readonly via?: { readonly router: RouterId; readonly nextHop: string };
+  /** The prefix that was told, where `prefix` is a part of it: one that is too large to move as a whole. */
+  readonly of?: PrefixText;
   /** 0 to 4294967295; above the router's own preferences, or it changes nothing. */
   readonly localPref: number;
 }

@@ -190,6 +190,8 @@ export const router = section({
   unit: owners.exactOptional(),
   /** The unit's own AS number unless set. */
   asn: asn.exactOptional(),
+  /** By which our other routers reach what it knows, where they take detours by its links; its address unless set. */
+  inside: list(address, 'addresses', 2).exactOptional(),
   /** It has BGP customers of its own, from whom NO_EXPORT would hide a detour's prefix: detours are only advised. */
   bgp_customers: z.boolean().default(false),
   /** Present: the unit holds a BGP session with this router. */

@@ -1,5 +1,5 @@
 /** Outbound steering: destinations that leave by another link than plain BGP would choose. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { duration, share, whole } from './scalars.ts';
 import { section } from './section.ts';
 
@@ -34,6 +34,13 @@ export const outbound = section({
   destinations: whole(1, 100_000).default(2000),
   /** Destinations whose traffic is counted on the wires. */
   counted: whole(0, 1_500_000).default(20_000),
+  /**
+   * Destinations also move between the links of several routers, which must reach each other without asking a third:
+   * by one network or tunnels. Else each router is decided for by itself.
+   */
+  across_routers: z.boolean().default(false),
+  /** A destination is counted and moved in halves when it carries more than this share of the smallest link. */
+  split: share.exactOptional(),
   /** Present: faster paths are preferred, little by little. */
   performance: performance.exactOptional(),
 });

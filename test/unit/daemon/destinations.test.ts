@@ -75,10 +75,10 @@ t.test(
       { link: north, nextHop: '192.0.2.1' },
       { link: south, nextHop: '192.0.2.5' },
     ];
-    t.same(waysOut(settings, br1, [byNorth, bySouth]).routes, expected);
-    t.same(waysOut(settings, br1, [bySouth, byNorth]).routes, expected);
+    t.same(waysOut(settings, [byNorth, bySouth]).routes, expected);
+    t.same(waysOut(settings, [bySouth, byNorth]).routes, expected);
     const longer = { ...byNorth, localPref: 100, asPath: '65001 65001 65001 65100' };
-    t.equal(waysOut(settings, br1, [longer, bySouth]).routes[0]?.link, south, 'the shorter path');
+    t.equal(waysOut(settings, [longer, bySouth]).routes[0]?.link, south, 'the shorter path');
   },
 );
 
@@ -91,7 +91,7 @@ t.test('what is no way out is left out, with its reason', async (t) => {
     [{ ...byNorth, asPath: '65009 65100' }, 'no_link'],
   ];
   for (const [told, reason] of cases)
-    t.same(waysOut(settings, br1, [told]), { routes: [], useless: [reason] });
+    t.same(waysOut(settings, [told]), { routes: [], useless: [reason] });
 });
 
 t.test('two links to one provider are told apart by its addresses', async (t) => {
@@ -105,7 +105,7 @@ t.test('two links to one provider are told apart by its addresses', async (t) =>
   );
   const other = { ...bySouth, asPath: '65001 65100' };
   t.same(
-    waysOut(twins, br1, [byNorth, other]).routes.map(({ link }) => link),
+    waysOut(twins, [byNorth, other]).routes.map(({ link }) => link),
     [north, south],
   );
 });
@@ -242,6 +242,7 @@ function stage(
   const own = settingsOf(settingsText);
   const { outbound } = own;
   if (!outbound) throw new Error('the settings have outbound');
+  const clock = new FakeClock(1_700_000_000_000);
   let told: readonly Detour[] = [];
   const status: Pick<SessionStatus, 'router' | 'phase' | 'capabilities'> = {
     router: br1,
@@ -266,7 +267,12 @@ function stage(
   };
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   // A cast: the parts of the speaker that are not asked for are left out.
-  const destinations = new Destinations(own, outbound, speaker as Speaker, log, initial);
+  const destinations = new Destinations(
+    own,
+    outbound,
+    { speaker: speaker as Speaker, clock, log },
+    { detours: initial },
+  );
   return {
     destinations,
     told: () => told,

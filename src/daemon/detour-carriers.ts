@@ -1,0 +1,215 @@
+/** How detours reach the routers: by a session of their own, by a driver, or on marked packets; and what became of them. */
+import { covers, formatPrefix, prefixOf } from '../core/base/prefix.ts';
+import type { LinkId, PrefixText, RouterId } from '../core/base/units.ts';
+import type { Detour } from '../core/bgp/detour.ts';
+import type { Override } from '../core/decide/egress/index.ts';
+import type { Settings } from '../core/settings/index.ts';
+import type { InjectedDetour, Speaker } from '../speaker/index.ts';
+import type { Clock } from './clock.ts';
+import type { ConfiguredRouters } from './configured.ts';
+import { DetourOrder, detourKey } from './detour-order.ts';
+import { insideOf } from './egress-routes.ts';
+
+type OutboundSettings = NonNullable<Settings['outbound']>;
+export type Carrier = 'session' | 'driver' | 'marks';
+
+export class DetourCarriers {
+  #settings: Settings;
+  #outbound: OutboundSettings;
+  readonly #speaker: Speaker;
+  readonly #configured: ConfiguredRouters | undefined;
+  readonly #order: DetourOrder;
+
+  constructor(
+    settings: Settings,
+    outbound: OutboundSettings,
+    speaker: Speaker,
+    configured: ConfiguredRouters | undefined,
+    clock: Pick<Clock, 'now' | 'after'>,
+  ) {
+    this.#settings = settings;
+    this.#outbound = outbound;
+    this.#speaker = speaker;
+    this.#configured = configured;
+    this.#order = new DetourOrder(
+      {
+        tell: (router, detours) => this.#tellOne(router, detours),
+        sentTo: (router) => this.#sentTo(router),
+      },
+      clock,
+    );
+    // A router that loses its own way out must be followed no longer.
+    speaker.onChange(({ kind }) => {
+      if (kind === 'egress_session' || kind === 'session') this.#order.look();
+    });
+  }
+
+  adopt(settings: Settings, outbound: OutboundSettings): void {
+    this.#settings = settings;
+    this.#outbound = outbound;
+  }
+
+  /** Those that are decided for together: all that tell paths, or each by itself. */
+  get scopes(): ReadonlyArray<readonly RouterId[]> {
+    const names = this.#settings.routers.flatMap(({ name, bgp, driver }) =>
+      bgp && driver?.outbound !== 'sessions' ? [name] : [],
+    );
+    if (names.length === 0) return [];
+    return this.#outbound.acrossRouters ? [names] : names.map((name) => [name]);
+  }
+
+  /** Why detours of these routers are only advised; undefined when they are carried out. */
+  adviseOnly(routers: readonly RouterId[]): string | undefined {
+    for (const router of routers) {
+      const reason = this.#adviseOnly(router, routers.length > 1);
+      if (reason !== undefined) return routers.length > 1 ? `${router}: ${reason}` : reason;
+    }
+    return undefined;
+  }
+
+  /** Detours that packets carry to their router. */
+  marked(overrides: readonly Override[]): readonly Override[] {
+    const isMarked = new Map(
+      this.#settings.routers.map(({ name }) => [name, this.#carriedBy(name) === 'marks']),
+    );
+    return overrides.filter(({ link }) => {
+      const router = this.routerOf(link);
+      return router !== undefined && isMarked.get(router);
+    });
+  }
+
+  /** Tells every router; what is left out is taken back. */
+  tell(overrides: readonly Override[]): void {
+    const wanted = new Map<RouterId, Detour[]>(this.scopes.flat().map((router) => [router, []]));
+    for (const override of overrides) {
+      const owner = this.routerOf(override.link);
+      const scope = this.scopes.find((routers) => routers.some((router) => router === owner));
+      if (owner === undefined || !scope) continue;
+      const own = this.#detourOf(override);
+      wanted.get(owner)?.push(own);
+      const inside = this.#insideOf(owner, override.destination);
+      for (const router of scope)
+        if (router !== owner && inside !== undefined)
+          wanted.get(router)?.push({
+            ...own,
+            nextHop: inside,
+            via: { router: owner, nextHop: own.nextHop },
+          });
+    }
+    this.#order.set(wanted);
+  }
+
+  /** What the owner of each detour's link was told, with what became of it. */
+  told(overrides: readonly Override[]): readonly InjectedDetour[] {
+    return overrides.flatMap((override) => {
+      const owner = this.routerOf(override.link);
+      if (owner === undefined) return [];
+      const detour = this.#detourOf(override);
+      if (this.#carriedBy(owner) === 'marks')
+        return [{ detour, state: 'sent' as const, reason: 'by marks' }];
+      return [{ detour, ...this.#state(owner, detour) }];
+    });
+  }
+
+  routerOf(link: LinkId): RouterId | undefined {
+    return this.#settings.links.find(({ name }) => name === link)?.router;
+  }
+
+  /** The prefix that routers told for a destination: itself, or where it is a part of one the whole. */
+  wholeOf(destination: PrefixText): PrefixText {
+    const prefix = prefixOf(destination);
+    const told = this.#speaker.rib.covering(prefix).find(({ length }) => length > 0);
+    return told && covers(told, prefix) ? formatPrefix(told) : destination;
+  }
+
+  #tellOne(router: RouterId, detours: readonly Detour[]): void {
+    const carrier = this.#carriedBy(router);
+    if (carrier === 'session') this.#speaker.setDetours(router, detours);
+    if (carrier === 'driver')
+      this.#configured?.setOutbound(router, {
+        destinations: detours.map(({ prefix, nextHop }) => ({ prefix, gateway: nextHop })),
+      });
+  }
+
+  #sentTo(router: RouterId): ReadonlySet<string> {
+    const sent =
+      this.#carriedBy(router) === 'session'
+        ? this.#speaker
+            .detours(router)
+            .flatMap((told) => (told.state === 'sent' ? [told.detour] : []))
+        : (this.#configured?.inForce(router).destinations ?? []).map(({ prefix, gateway }) => ({
+            prefix,
+            nextHop: gateway,
+          }));
+    return new Set(sent.map(detourKey));
+  }
+
+  #state(router: RouterId, { prefix, nextHop }: Detour): Pick<InjectedDetour, 'state' | 'reason'> {
+    if (this.#carriedBy(router) === 'session') {
+      const told = this.#speaker
+        .detours(router)
+        .find(({ detour }) => detour.prefix === prefix && detour.nextHop === nextHop);
+      return told ?? { state: 'waiting', reason: 'another router must go first' };
+    }
+    const isDone = this.#configured
+      ?.inForce(router)
+      .destinations.some((entry) => entry.prefix === prefix && entry.gateway === nextHop);
+    if (isDone) return { state: 'sent', reason: '' };
+    const reason = this.#configured?.trouble(router) ?? 'the router is being configured';
+    return { state: 'waiting', reason };
+  }
+
+  #adviseOnly(name: RouterId, isAcross: boolean): string | undefined {
+    const router = this.#settings.routers.find((entry) => entry.name === name);
+    if (router?.bgpCustomers)
+      return 'it has BGP customers, from whom NO_EXPORT would hide the prefix';
+    const session = this.#speaker.sessions().find((entry) => entry.router === name);
+    const carrier = this.#carriedBy(name);
+    if (carrier === undefined)
+      return 'it has no session for detours (set management.egress_address), no driver that carries them, nor marks on all its links';
+    // Marks change no route: what the router tells stays what it told.
+    if (carrier === 'marks')
+      return isAcross
+        ? 'marks carry detours between the links of one router alone; leave across_routers away'
+        : undefined;
+    if (session?.phase === 'established' && !session.capabilities.includes('add_path_receive'))
+      return 'it does not tell all its paths: set add_path on both sides';
+    return undefined;
+  }
+
+  /** Undefined when no detour reaches the router. */
+  #carriedBy(name: RouterId): Carrier | undefined {
+    const router = this.#settings.routers.find((entry) => entry.name === name);
+    if (router?.driver?.outbound === 'destinations') return 'driver';
+    const session = this.#speaker.sessions().find((entry) => entry.router === name);
+    if (session?.egress) return 'session';
+    return this.#isMarked(name) ? 'marks' : undefined;
+  }
+
+  /** Every link of the router has a mark and a wire behind which the router reads it: packets carry the detour then. */
+  #isMarked(name: RouterId): boolean {
+    const { links, wires } = this.#settings;
+    const own = links.filter(({ router }) => router === name);
+    return own.every(
+      ({ mark, attribute }) =>
+        mark !== undefined &&
+        wires.some((wire) => wire.name === attribute?.wire && wire.place === 'inside'),
+    );
+  }
+
+  #insideOf(name: RouterId, destination: PrefixText): string | undefined {
+    const router = this.#settings.routers.find((entry) => entry.name === name);
+    const isIpv6 = destination.includes(':');
+    return router && insideOf(router).find((address) => address.includes(':') === isIpv6);
+  }
+
+  #detourOf({ destination, nextHop }: Override): Detour {
+    const whole = this.wholeOf(destination);
+    return {
+      prefix: destination,
+      nextHop,
+      localPref: this.#outbound.localPreference,
+      ...(whole === destination ? {} : { of: whole }),
+    };
+  }
+}
