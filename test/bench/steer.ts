@@ -3,10 +3,18 @@
  * Usage: scripts/bench steer [--quick] [--json]. Needs the captures (The CAIDA AS Relationships Dataset).
  */
 import { bitps } from '../../src/core/base/units.ts';
-import { drawWeather, type Outcome, runWeather } from '../../src/core/simulate/days.ts';
+import { bound, type PricedLink } from '../../src/core/decide/billing/bound.ts';
+import { chargedSample, freeSamples } from '../../src/core/decide/billing/percentile.ts';
+import {
+  drawWeather,
+  type Outcome,
+  runWeather,
+  type Weather,
+} from '../../src/core/simulate/days.ts';
+import { samplesPerDay } from '../../src/core/simulate/demand.ts';
 import { propagate } from '../../src/core/simulate/propagate.ts';
 import { seeded } from '../../src/core/simulate/random.ts';
-import { drawWorld, Routes } from '../../src/core/simulate/world.ts';
+import { drawWorld, Routes, type World } from '../../src/core/simulate/world.ts';
 import { loadRelationships } from '../support/relationships.ts';
 import { atLeast, atMost, type Row, readOptions, report, row } from './report.ts';
 import { headgate, noControl, staticBest, threshold } from './steer/controllers.ts';
@@ -14,6 +22,17 @@ import { headgate, noControl, staticBest, threshold } from './steer/controllers.
 const options = readOptions(process.argv);
 const stubs = options.isQuick ? 10 : 200;
 const days = options.isQuick ? 1 : 2;
+
+const percentile = 95;
+
+/** Price × charged volume, relative to the least that any split of the same demand could cost. */
+function costOverBound({ carried }: Outcome, links: readonly PricedLink[], least: number): number {
+  const cost = links.reduce(
+    (sum, { price }, l) => sum + price * chargedSample(carried[l] ?? [], percentile),
+    0,
+  );
+  return cost / least;
+}
 
 const topology = loadRelationships();
 const times: number[] = [];
@@ -39,6 +58,7 @@ const outcomes: Record<string, Outcome[]> = {
   threshold: [],
   headgate: [],
 };
+const costs: Record<string, number[]> = {};
 for (let seed = 1; seed <= stubs; seed++) {
   const random = seeded(seed);
   const world = drawWorld(topology, random, {
@@ -50,10 +70,36 @@ for (let seed = 1; seed <= stubs; seed++) {
   });
   const routes = new Routes(world);
   const weather = drawWeather(world, seed, days);
-  outcomes['no control']?.push(runWeather(world, routes, weather, noControl()));
-  outcomes['static best']?.push(runWeather(world, routes, weather, staticBest(world, routes)));
-  outcomes.threshold?.push(runWeather(world, routes, weather, threshold(world)));
-  outcomes.headgate?.push(runWeather(world, routes, weather, headgate(world)));
+  // Prices rise with the links' names; they are no part of the controllers' objective.
+  const links = world.links.map(({ capacity }, l): PricedLink => ({ capacity, price: 1 + l / 4 }));
+  const least = bound(
+    totalDemand(world, weather),
+    links,
+    links.map(() => freeSamples(days * samplesPerDay, percentile)),
+  )?.cost;
+  const controllers = {
+    'no control': noControl(),
+    'static best': staticBest(world, routes),
+    threshold: threshold(world),
+    headgate: headgate(world),
+  };
+  for (const [name, controller] of Object.entries(controllers)) {
+    const outcome = runWeather(world, routes, weather, controller);
+    outcomes[name]?.push(outcome);
+    costs[name] ??= [];
+    if (least !== undefined) costs[name].push(costOverBound(outcome, links, least));
+  }
+}
+
+/** Offered bit/s of all blocks, by step. */
+function totalDemand(world: World, weather: Weather): Float64Array {
+  const sources = world.sources.length;
+  const total = new Float64Array(days * samplesPerDay);
+  for (const [b, factors] of weather.demand.entries()) {
+    const mean = world.demand.subarray(b * sources, (b + 1) * sources).reduce((x, y) => x + y, 0);
+    for (const [t, factor] of factors.entries()) total[t] = (total[t] ?? 0) + mean * factor;
+  }
+  return total;
 }
 
 const rows: Row[] = [row('one propagation over the whole graph', times, 'ms')];
@@ -77,6 +123,7 @@ for (const [name, all] of Object.entries(outcomes)) {
     value: sum(name, (o) => o.lostShare) / stubs,
     unit: 'share',
   });
+  rows.push(row(`${name}: cost by the 95th percentile`, costs[name] ?? [], '× bound'));
   rows.push(
     row(
       `${name}: moves`,

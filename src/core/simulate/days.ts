@@ -20,6 +20,8 @@ export interface Outcome {
   readonly movesPerBlockDay: number;
   /** Most moves of one block in a row that each went back to where the one before came from. */
   readonly longestOscillation: number;
+  /** Mean bit/s by link and step as carried: what a provider would bill. */
+  readonly carried: readonly Float64Array[];
 }
 
 export interface Weather {
@@ -68,6 +70,7 @@ export function runWeather(
   let offeredSum = 0;
   let moves = 0;
   let longest = 0;
+  const carried = world.links.map(() => new Float64Array(steps));
   const last = new Map<string, { from: string; to: string; run: number }>();
   for (let t = 0; t < steps; t++) {
     const share = weather.capacity.map((series) => series[t] ?? 1);
@@ -84,7 +87,11 @@ export function runWeather(
     );
     if (isOver) overloaded++;
     lost += seen.lost;
-    for (const value of Object.values(seen.offered)) offeredSum += value;
+    for (const [i, { link, capacity }] of live.entries()) {
+      const offered = seen.offered[link] ?? 0;
+      offeredSum += offered;
+      carried[i]?.fill(Math.min(offered, capacity), t, t + 1);
+    }
     const next = controller(seen.observation);
     const before = new Map(plan.blocks.map((entry) => [entry.block as string, entry]));
     for (const entry of next.blocks) {
@@ -106,5 +113,6 @@ export function runWeather(
     lostShare: offeredSum > 0 ? lost / offeredSum : 0,
     movesPerBlockDay: moves / world.blocks.length / (steps / samplesPerDay),
     longestOscillation: longest,
+    carried,
   };
 }

@@ -1,5 +1,4 @@
 import type { PricedLink } from './bound.ts';
-import { kthLargest } from './percentile.ts';
 
 /**
  * How demand may differ from its forecast, as factors on what is still to come. The samples that were used up to now
@@ -57,47 +56,66 @@ export function canRetreat(
   const order = cheapestOrder(links);
   const dearestFirst = [...order].reverse();
   const limits = links.map((link) => link.capacity);
-  const done = volumes.length;
-  const length = done + forecast.length;
-  const own = links.map(() => new Float64Array(length));
-  const cheapest = links.map(() => new Float64Array(length));
-  for (let t = 0; t < done; t++) {
-    const carried = volumes[t] ?? [];
-    const filled = fillInOrder(
-      order,
-      limits,
-      carried.reduce((a, b) => a + b, 0),
-    );
-    for (let k = 0; k < links.length; k++) {
-      setAt(own, k, t, carried[k]);
-      setAt(cheapest, k, t, filled[k]);
-    }
-  }
+  // What is charged is one of the largest samples: more of them need not be looked at.
+  const most = free + 1;
+  const filled = volumes.map((carried) => fillInOrder(order, limits, sumOf(carried)));
+  const ownBefore = links.map((_, k) =>
+    largest(
+      volumes.map((sample) => sample[k] ?? 0),
+      most,
+    ),
+  );
+  const cheapestBefore = links.map((_, k) =>
+    largest(
+      filled.map((sample) => sample[k] ?? 0),
+      most,
+    ),
+  );
+  const soon = forecast.subarray(0, ahead.samples);
+  const later = largest(forecast.subarray(ahead.samples), most);
   return surprises.every((surprise) => {
-    for (let t = done; t < length; t++) {
-      const demand = (forecast[t - done] ?? 0) * surprise;
-      fillAt(cheapest, t, order, limits, demand);
-      if (t >= done + ahead.samples) fillAt(own, t, order, limits, demand);
-      else if (demand > ahead.calm) fillAt(own, t, dearestFirst, limits, demand);
-      else fillAt(own, t, order, ahead.commits, demand);
-    }
-    return costOf(links, free, own) <= costOf(links, free, cheapest) * (1 + tolerated);
+    const spent = Array.from(soon, (value) => {
+      const demand = value * surprise;
+      return demand > ahead.calm
+        ? fillInOrder(dearestFirst, limits, demand)
+        : fillInOrder(order, ahead.commits, demand);
+    });
+    const instead = Array.from(soon, (value) => fillInOrder(order, limits, value * surprise));
+    // The more demand, the more on each link: the largest of these are the largest of every link.
+    const rest = Array.from(later, (value) => fillInOrder(order, limits, value * surprise));
+    const costOf = (before: readonly Float64Array[], next: ReadonlyArray<readonly number[]>) =>
+      links.reduce((sum, { price }, k) => {
+        const at = (sample: readonly number[]) => sample[k] ?? 0;
+        const then = largest(next.map(at), most);
+        return sum + price * atRank(free, [before[k] ?? then, then, rest.map(at)]);
+      }, 0);
+    return costOf(ownBefore, spent) <= costOf(cheapestBefore, instead) * (1 + tolerated);
   });
 }
 
-/** `fillInOrder` of one sample into the series of the links: this is the innermost of some hundred thousand steps. */
-function fillAt(
-  series: readonly Float64Array[],
-  t: number,
-  order: readonly number[],
-  limits: readonly number[],
-  demand: number,
-): void {
-  let rest = demand;
-  for (const k of order) {
-    const volume = Math.min(rest, limits[k] ?? 0);
-    rest -= volume;
-    setAt(series, k, t, volume);
+const sumOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+/** The largest so many, in descending order. */
+function largest(values: ArrayLike<number>, most: number): Float64Array {
+  const sorted = Float64Array.from(values).sort();
+  return sorted.subarray(Math.max(0, sorted.length - most)).reverse();
+}
+
+/** The value at this place of all lists together, each in descending order; 0 behind their end. */
+function atRank(rank: number, lists: ReadonlyArray<ArrayLike<number>>): number {
+  const next = lists.map(() => 0);
+  for (let place = 0; ; place++) {
+    let best = -1;
+    let value = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < lists.length; i++) {
+      const own = lists[i]?.[next[i] ?? 0];
+      if (own === undefined || own <= value) continue;
+      value = own;
+      best = i;
+    }
+    if (best < 0) return 0;
+    if (place === rank) return value;
+    next[best] = (next[best] ?? 0) + 1;
   }
 }
 
@@ -120,20 +138,4 @@ export function reservedSamples(
     cheaper += links[k]?.capacity ?? 0;
   }
   return reserved;
-}
-
-function setAt(series: readonly Float64Array[], k: number, t: number, value = 0): void {
-  const own = series[k];
-  if (own) own[t] = value;
-}
-
-function costOf(
-  links: readonly PricedLink[],
-  free: number,
-  series: readonly Float64Array[],
-): number {
-  return links.reduce(
-    (sum, { price }, k) => sum + price * kthLargest(Float64Array.from(series[k] ?? []), free),
-    0,
-  );
 }

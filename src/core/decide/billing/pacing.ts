@@ -1,5 +1,6 @@
 import { bound, countAtMost, feasibility, type PricedLink } from './bound.ts';
 import { type Ahead, canRetreat, cheapestOrder, fillInOrder, reservedSamples } from './guard.ts';
+import { kthLargest } from './percentile.ts';
 
 /**
  * Percentile control within one billing period: commits per link chosen from history, the free samples of each link
@@ -89,6 +90,7 @@ export function beginPacing(
     spendable: budget,
     isRetreating:
       !hasSpare(links, budget) ||
+      leansOnReserve(links, commits, budget, chargedAt(history, free)) ||
       !canRetreat(links, free, [], Float64Array.from(history), aheadOf(commits)),
   };
 }
@@ -133,8 +135,12 @@ export function repace(
   const commits = resize(shape, links, high);
   const left = leftAt(commits, used, free);
   const spendable = left.map((count, k) => count - (kept[k] ?? 0));
+  const totals = volumes.map((carried) => carried.reduce((a, b) => a + b, 0));
+  const charged = chargedAt([...totals, ...forecast], free);
   const isRetreating =
-    !hasSpare(links, spendable) || !canRetreat(links, free, volumes, forecast, aheadOf(commits));
+    !hasSpare(links, spendable) ||
+    leansOnReserve(links, commits, spendable, charged) ||
+    !canRetreat(links, free, volumes, forecast, aheadOf(commits));
   return { ...pacing, commits, left, spendable, isRetreating };
 }
 
@@ -144,6 +150,28 @@ function hasSpare(links: readonly PricedLink[], spendable: readonly number[]): b
   const isEven = links.every(({ price }) => price === least);
   return isEven || links.some(({ price }, k) => price > least && (spendable[k] ?? 0) > 0);
 }
+
+/**
+ * Whether a dear link would carry more day by day than what cheapest-first is charged for on it, though all its free
+ * samples are kept for a surge: every sample of that would be one of them.
+ */
+function leansOnReserve(
+  links: readonly PricedLink[],
+  commits: readonly number[],
+  spendable: readonly number[],
+  charged: number,
+): boolean {
+  const order = cheapestOrder(links);
+  const limits = links.map(({ capacity }) => capacity);
+  const filled = fillInOrder(order, limits, charged);
+  const slack = slackOfAll * commits.reduce((a, b) => a + b, 0);
+  return order
+    .slice(1)
+    .some((k) => (spendable[k] ?? 0) <= 0 && (commits[k] ?? 0) > (filled[k] ?? 0) + slack);
+}
+
+const chargedAt = (demands: ArrayLike<number>, free: number): number =>
+  kthLargest(Float64Array.from(demands), free);
 
 const aheadOf = (commits: readonly number[]): Ahead => ({
   samples: lookAhead,
