@@ -1,9 +1,17 @@
 import type { Neighbours, Topology } from './topology.ts';
 
-/** One of our links: the provider's index, and how often we prepend towards it. */
+/** One of our links: the provider's index, how often we prepend towards it, and what it is asked for by communities. */
 export interface Entry {
   readonly provider: number;
   readonly prepends: number;
+  /** Prepends that the provider adds when it tells its neighbours. */
+  readonly exported?: number;
+  /** The same for single neighbours (by index), on top; Infinity: that one is not told. */
+  readonly towards?: ReadonlyMap<number, number>;
+  /** The provider tells its customers only. */
+  readonly isForCustomers?: boolean;
+  /** The provider takes it only where it has no other route: a local preference below that of its upstreams. */
+  readonly isLast?: boolean;
 }
 
 /** How every AS reaches our prefix. */
@@ -22,21 +30,43 @@ const none = -1;
  * customers' routes go to peers and providers. Everything within one class is decided breadth-first by length.
  */
 export function propagate(topology: Topology, entries: readonly Entry[]): Propagation {
+  const usual = entries.map((entry) => entry.isLast !== true);
+  const first = spreadOut(topology, entries, usual);
+  const isStranded = ({ provider }: Entry) => first.link[provider] === none;
+  if (!entries.some((entry, i) => !usual[i] && isStranded(entry))) return first;
+  return spreadOut(
+    topology,
+    entries,
+    entries.map((entry, i) => usual[i] === true || isStranded(entry)),
+  );
+}
+
+function spreadOut(
+  topology: Topology,
+  entries: readonly Entry[],
+  isUsed: readonly boolean[],
+): Propagation {
   const count = topology.asns.length;
   const link = new Int8Array(count).fill(none);
   const length = new Uint16Array(count);
   const chosen = { link, length };
+  // The entries of providers that took them: what communities ask is done where the route enters, and nowhere else.
+  const taken = new Map<number, Entry>();
 
   // Up: our providers, theirs, and so on.
   const up = new Buckets(count);
   for (const [i, { provider, prepends }] of entries.entries())
-    up.add(1 + prepends, provider, i, provider);
-  up.drain((as, at, from) => {
+    if (isUsed[i]) up.add(1 + prepends, provider, i, provider);
+  up.drain((as, at, from, neighbour) => {
     if ((link[as] ?? none) !== none) return;
     link[as] = from;
     length[as] = at;
+    const entry = neighbour === as ? entries[from] : undefined;
+    if (entry) taken.set(as, entry);
+    if (entry?.isForCustomers) return;
     spread(topology.providers, as, (next) => {
-      if (link[next] === none) up.add(at + 1, next, from, as);
+      const longer = told(entry, next);
+      if (link[next] === none && longer < Infinity) up.add(at + 1 + longer, next, from, as);
     });
   });
 
@@ -48,8 +78,10 @@ export function propagate(topology: Topology, entries: readonly Entry[]): Propag
     let from = none;
     spread(topology.peers, as, (peer) => {
       // Ascending neighbours: the first of equals is the lowest.
-      if (link[peer] !== none && (length[peer] ?? 0) + 1 < best) {
-        best = (length[peer] ?? 0) + 1;
+      const entry = taken.get(peer);
+      const at = (length[peer] ?? 0) + 1 + told(entry, as);
+      if (link[peer] !== none && !entry?.isForCustomers && at < best) {
+        best = at;
         from = link[peer] ?? none;
       }
     });
@@ -65,8 +97,11 @@ export function propagate(topology: Topology, entries: readonly Entry[]): Propag
   for (let as = 0; as < count; as++) {
     if (link[as] === none) continue;
     const at = (length[as] ?? 0) + 1;
+    const entry = taken.get(as);
     spread(topology.customers, as, (customer) => {
-      if (link[customer] === none) down.add(at, customer, link[as] ?? none, as);
+      const longer = told(entry, customer);
+      if (link[customer] === none && longer < Infinity)
+        down.add(at + longer, customer, link[as] ?? none, as);
     });
   }
   down.drain((as, at, from) => {
@@ -79,6 +114,10 @@ export function propagate(topology: Topology, entries: readonly Entry[]): Propag
   });
   return chosen;
 }
+
+/** Prepends that a provider adds to our announcement towards a neighbour. */
+const told = (entry: Entry | undefined, neighbour: number): number =>
+  entry ? (entry.exported ?? 0) + (entry.towards?.get(neighbour) ?? 0) : 0;
 
 function spread({ start, list }: Neighbours, as: number, visit: (neighbour: number) => void): void {
   const end = start[as + 1] ?? 0;
@@ -112,11 +151,12 @@ class Buckets {
     this.#queues[length]?.push(as);
   }
 
-  drain(take: (as: number, length: number, link: number) => void): void {
+  drain(take: (as: number, length: number, link: number, neighbour: number) => void): void {
     for (let length = 0; length < this.#queues.length; length++) {
       for (const as of this.#queues[length] ?? []) {
         // An offer that was bettered since is in an earlier queue.
-        if (this.#offerLength[as] === length) take(as, length, this.#offerLink[as] ?? none);
+        if (this.#offerLength[as] === length)
+          take(as, length, this.#offerLink[as] ?? none, this.#offerFrom[as] ?? none);
       }
     }
   }

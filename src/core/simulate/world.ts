@@ -7,7 +7,7 @@ import {
   prefixText,
 } from '../base/units.ts';
 import type { BlockPlan, Plan } from '../model/plan.ts';
-import { prependsOn } from './border.ts';
+import type { Asked, Rung } from './ask.ts';
 import { propagate } from './propagate.ts';
 import { pareto, type Random } from './random.ts';
 import { degree, type Topology } from './topology.ts';
@@ -22,6 +22,8 @@ export interface World {
   readonly sources: readonly number[];
   /** Mean bit/s at block × sources + source. */
   readonly demand: Float64Array;
+  /** What the rungs of a plan do, from rung 1; one prepend more each unless given. */
+  readonly ladder?: readonly Rung[];
 }
 
 export interface WorldShape {
@@ -101,24 +103,35 @@ export class Routes {
 
   /** Link by source, -1 where it has no route. */
   of(plan: BlockPlan | undefined, isUp: readonly boolean[]): Int8Array {
-    const { links, providers, sources, topology } = this.#world;
-    const up = links.flatMap((_, i) => (isUp[i] ? [i] : []));
-    const prepends = up.map((i) => prependsOn(plan, links[i]?.link ?? linkId('')));
-    const key = `${up.join()} ${prepends.join()}`;
+    const { links, ladder } = this.#world;
+    const rung = plan?.link === undefined ? 0 : plan.rung;
+    const target = rung === 0 ? -1 : links.findIndex(({ link }) => link === plan?.link);
+    const key = `${isUp.map(Number).join('')} ${target} ${rung}`;
     const known = this.#known.get(key);
     if (known) return known;
-    const entries = up.map((i, at) => ({
-      provider: providers[i] ?? 0,
-      prepends: prepends[at] ?? 0,
-    }));
+    const up = links.flatMap((_, i) => (isUp[i] ? [i] : []));
+    const does: Rung = rung === 0 ? {} : (ladder?.[rung - 1] ?? { prepends: rung });
+    const isSpecific = does === 'more_specifics';
+    const others = isSpecific ? {} : does;
+    const found = this.#spread(up, (i) => (i === target ? {} : others));
+    if (isSpecific && isUp[target]) {
+      // The longer prefix wins wherever it is heard.
+      const specific = this.#spread([target], () => ({}));
+      for (const [s, link] of specific.entries()) if (link >= 0) found[s] = link;
+    }
+    this.#known.set(key, found);
+    return found;
+  }
+
+  #spread(up: readonly number[], asked: (link: number) => Asked): Int8Array {
+    const { providers, sources, topology } = this.#world;
+    const entries = up.map((i) => ({ provider: providers[i] ?? 0, prepends: 0, ...asked(i) }));
     const { link } = propagate(topology, entries);
-    const found = Int8Array.from(sources, (as) => {
+    this.computed++;
+    return Int8Array.from(sources, (as) => {
       const entry = link[as] ?? -1;
       return entry < 0 ? -1 : (up[entry] ?? -1);
     });
-    this.#known.set(key, found);
-    this.computed++;
-    return found;
   }
 }
 

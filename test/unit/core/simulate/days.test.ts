@@ -63,3 +63,22 @@ t.test('every distinct announcement is propagated once', async (t) => {
     'the other link is down',
   );
 });
+
+t.test(
+  'a ladder of its own: a more-specific brings all, its failure leaves the aggregate',
+  async (t) => {
+    const world = { ...smallInternet(), ladder: [{ prepends: 1 }, 'more_specifics'] as const };
+    const routes = new Routes(world);
+    const block = world.blocks[0];
+    if (block === undefined) return t.fail('the world has a block');
+    const on = (link: string, rung: number, isUp = [true, true]) =>
+      routes.of({ block, link: linkId(link), rung, reason: '' }, isUp);
+    t.ok(on('north', 2).every((link) => link === 0));
+    t.ok(on('south', 2).every((link) => link === 1));
+    t.notOk(
+      on('south', 1).every((link) => link === 1),
+      'a prepend brings less',
+    );
+    t.ok(on('south', 2, [true, false]).every((link) => link === 0));
+  },
+);

@@ -25,6 +25,8 @@ interface Route {
   readonly rank: number;
   readonly length: number;
   readonly neighbour: number;
+  /** Where it came from us directly: what the provider was asked for. */
+  readonly entry?: Entry;
 }
 
 /** Every AS takes the best of what its neighbours tell it, in rounds, until all are content. */
@@ -37,8 +39,9 @@ function settle(topology: Topology, entries: readonly Entry[]): Array<Route | un
   for (let round = 0; round < 4 * count + 8; round++) {
     const next = routes.map((_, as): Route | undefined => {
       const offers: Route[] = [];
-      for (const [link, { provider, prepends }] of entries.entries())
-        if (provider === as) offers.push({ link, rank: 0, length: 1 + prepends, neighbour: as });
+      for (const [link, entry] of entries.entries())
+        if (entry.provider === as)
+          offers.push({ link, rank: 0, length: 1 + entry.prepends, neighbour: as, entry });
       const hear = (
         from: readonly number[],
         rank: number,
@@ -46,12 +49,16 @@ function settle(topology: Topology, entries: readonly Entry[]): Array<Route | un
       ) => {
         for (const neighbour of from) {
           const route = routes[neighbour];
-          if (route && isExported(route))
-            offers.push({ link: route.link, rank, length: route.length + 1, neighbour });
+          if (!route || !isExported(route)) continue;
+          const { entry } = route;
+          const longer = (entry?.exported ?? 0) + (entry?.towards?.get(as) ?? 0);
+          if (longer === Infinity) continue;
+          offers.push({ link: route.link, rank, length: route.length + 1 + longer, neighbour });
         }
       };
-      hear(of(topology.customers, as), 0, (route) => route.rank === 0);
-      hear(of(topology.peers, as), 1, (route) => route.rank === 0);
+      const isForAll = (route: Route) => route.rank === 0 && !route.entry?.isForCustomers;
+      hear(of(topology.customers, as), 0, isForAll);
+      hear(of(topology.peers, as), 1, isForAll);
       hear(of(topology.providers, as), 2, () => true);
       return offers.sort(
         (a, b) => a.rank - b.rank || a.length - b.length || a.neighbour - b.neighbour,
@@ -89,11 +96,25 @@ t.test('propagation is what the rules settle on', async () => {
   fc.assert(
     fc.property(
       anyInternet,
-      fc.array(fc.tuple(fc.nat(), fc.nat(3)), { minLength: 1, maxLength: 3 }),
+      fc.array(
+        fc.tuple(
+          fc.nat(),
+          fc.nat(3),
+          fc.nat(2),
+          fc.nat(),
+          fc.constantFrom(1, Infinity),
+          fc.boolean(),
+        ),
+        { minLength: 1, maxLength: 3 },
+      ),
       (topology, drawn) => {
-        const entries = drawn.map(([at, prepends]) => ({
-          provider: at % topology.asns.length,
+        const count = topology.asns.length;
+        const entries = drawn.map(([at, prepends, exported, neighbour, more, isForCustomers]) => ({
+          provider: at % count,
           prepends,
+          exported,
+          towards: new Map([[neighbour % count, more]]),
+          isForCustomers,
         }));
         const distinct = entries.filter(
           (e, i) => entries.findIndex((o) => o.provider === e.provider) === i,
@@ -122,6 +143,30 @@ t.test('prepends move what compares lengths, and not what prefers its customer',
   t.equal(linkOf(30, [1, 0]), 1);
   t.equal(linkOf(40, [3, 0]), 0, 'its only provider has us as a customer');
   t.equal(indexOfAs(topology, 99), -1);
+});
+
+t.test('communities act at the provider that hears us, and nowhere else', async (t) => {
+  // 1 provides 10 and 20, and peers with 2; 30 is a customer of 1, 40 of 10, 50 of 2.
+  const topology = parsed('1|10|-1\n1|20|-1\n1|30|-1\n10|40|-1\n1|2|0\n2|50|-1');
+  const at = (asn: number) => indexOfAs(topology, asn);
+  const linksOf = (asked: Partial<Entry>) => {
+    const { link } = propagate(topology, [
+      { provider: at(10), prepends: 0, ...asked },
+      { provider: at(20), prepends: 0 },
+    ]);
+    return [10, 1, 30, 40, 50].map((asn) => link[at(asn)]);
+  };
+  t.same(linksOf({}), [0, 0, 0, 0, 0]);
+  t.same(linksOf({ exported: 2 }), [0, 1, 1, 0, 1], 'its own customers know no other way');
+  t.same(linksOf({ towards: new Map([[at(1), Infinity]]) }), [0, 1, 1, 0, 1]);
+  t.same(linksOf({ towards: new Map([[at(40), Infinity]]) }), [0, 0, 0, -1, 0]);
+  t.same(linksOf({ isForCustomers: true }), [0, 1, 1, 0, 1]);
+  t.same(linksOf({ isLast: true }), [1, 1, 1, 1, 1], 'the provider itself prefers another way');
+  const alone = propagate(topology, [{ provider: at(10), prepends: 0, isLast: true }]);
+  t.ok(
+    alone.link.every((link) => link === 0),
+    'where there is no other way the last one is taken',
+  );
 });
 
 t.test('what is not a relationship is refused with its line', async (t) => {
