@@ -4,6 +4,7 @@ import {
   type LinkId,
   linkId,
   ms,
+  type PrefixText,
   prefixText,
   routerId,
 } from '../../../src/core/base/units.ts';
@@ -66,6 +67,7 @@ const route = (
   ...more,
 });
 const byNorth = route('192.0.2.1', '65001 65100', { localPref: 200 });
+const byEast = route('192.0.2.9', '65003 65100', { localPref: 50 });
 const bySouth = route('192.0.2.5', '65002 65100', { localPref: 100 });
 
 t.test(
@@ -233,11 +235,80 @@ t.test(
   },
 );
 
+t.test('a bit outbound costs nothing while the other direction decides the bill', async (t) => {
+  const priced = (direction: string) =>
+    text(`, price: { model: percentile, per_mbps: 1, direction: larger }`).replace(
+      'asn: 65002, capacity: 100M, router: br1',
+      `asn: 65002, capacity: 100M, router: br1, price: { model: percentile, per_mbps: 9, direction: ${direction} } }
+  - { name: east, asn: 65003, capacity: 100M, router: br1, price: { model: percentile, per_mbps: 5, direction: outbound }`,
+    );
+  const takenBy = (direction: string, inbound: number) => {
+    const scene = stage(priced(direction), {}, [], [byNorth, bySouth, byEast]);
+    const load = { ageMs: ms(0), coverage: 1, source: 'snmp' as const };
+    scene.turn(0, { 1: 60e6, 2: 35e6 }, 'control', [
+      {
+        link: south,
+        isUp: true,
+        capacity: bitps(100e6),
+        inbound: { ...load, value: bitps(inbound) },
+        outbound: { ...load, value: bitps(1e6) },
+      },
+      { link: linkId('east'), isUp: true, capacity: bitps(100e6) },
+    ]);
+    return scene.told()[0]?.nextHop;
+  };
+  t.equal(takenBy('larger', 50e6), bySouth.nextHop, 'its bill is by what comes in');
+  t.equal(takenBy('larger', 0), byEast.nextHop, 'else it is the dearer');
+  t.equal(takenBy('inbound', 0), bySouth.nextHop);
+});
+
+t.test('a destination too large to move as a whole is counted and moved in halves', async (t) => {
+  const wired = text()
+    .replace(
+      'links:',
+      'wires: [{ name: core, place: inside, inside: eth1, outside: eth2 }]\nlinks:',
+    )
+    .replace('release: 70%', 'release: 70%, split: 50%');
+  const whole = prefixText('203.0.112.0/23');
+  const halves = ['203.0.112.0/24', '203.0.113.0/24'].map(prefixText);
+  const rib = new AdjRibIn();
+  rib.announce(4, Uint8Array.of(203, 0, 112, 0), 0, 23, rib.addPeer(), 1, 0);
+  const scene = stage(wired, {}, [], [byNorth, bySouth], rib);
+  t.same(scene.destinations.takeCounted(), [whole]);
+  const counted = (atMs: number, bytes: ReadonlyArray<readonly [PrefixText, number]>) => ({
+    ...snapshotOf(atMs, { inbound: {} }),
+    destinations: bytes.map(([prefix, l2Bytes]) => ({ prefix, packets: 1, l2Bytes })),
+  });
+  const turn = (seconds: number, rates: ReadonlyArray<readonly [PrefixText, number]>) =>
+    scene.destinations.turn({
+      observation: observed(seconds),
+      mode: 'control',
+      span: {
+        earlier: counted(0, []),
+        later: counted(
+          8000,
+          rates.map(([prefix, rate]) => [prefix, rate]),
+        ),
+        ageMs: 0,
+      },
+    });
+  turn(0, [[whole, 120e6]]);
+  t.same(scene.told(), [], 'no link has room for the whole');
+  t.same(scene.destinations.takeCounted(), halves);
+  turn(
+    30,
+    halves.map((half) => [half, 60e6] as const),
+  );
+  t.match(scene.told(), [{ prefix: halves[1], nextHop: bySouth.nextHop, of: whole }]);
+});
+
 /** A router that told two ways to each of two destinations, and remembers what it is told. */
 function stage(
   settingsText = text(),
   session: Readonly<Record<string, unknown>> = {},
   initial: readonly Override[] = [],
+  ways: readonly ReceivedRoute[] = [byNorth, bySouth],
+  rib = new AdjRibIn(),
 ) {
   const own = settingsOf(settingsText);
   const { outbound } = own;
@@ -253,13 +324,13 @@ function stage(
     Speaker,
     'rib' | 'onChange' | 'sessions' | 'routesFrom' | 'setDetours' | 'detours'
   > = {
-    rib: new AdjRibIn(),
+    rib,
     onChange: () => () => undefined,
     // A cast: what else a session tells is not looked at.
     sessions: () => [
       { ...status, egress: { phase: 'established' }, ...session } as unknown as SessionStatus,
     ],
-    routesFrom: (_, at) => [byNorth, bySouth].map((r) => ({ ...r, prefix: prefixText(at ?? '') })),
+    routesFrom: (_, at) => ways.map((r) => ({ ...r, prefix: prefixText(at ?? '') })),
     setDetours: (_, detours) => {
       told = detours;
     },
@@ -280,17 +351,20 @@ function stage(
       seconds: number,
       rates: Readonly<Record<number, number>> | undefined,
       mode: 'observe' | 'advise' | 'control' = 'control',
+      links: Observation['links'] = [],
     ) =>
       destinations.turn({
-        observation: observed(seconds),
+        observation: observed(seconds, links),
         mode,
         ...(rates ? { flows: exported(rates) } : {}),
       }),
   };
 }
 
-function observed(seconds: number): Observation {
-  const links = [north, south].map((link) => ({ link, isUp: true, capacity: bitps(100e6) }));
+/** `more` stands in the place of the link of its name. */
+function observed(seconds: number, more: Observation['links'] = []): Observation {
+  const plain = [north, south].map((link) => ({ link, isUp: true, capacity: bitps(100e6) }));
+  const links = [...plain.filter(({ link }) => !more.some((m) => m.link === link)), ...more];
   return { at: ms(1_700_000_000_000 + seconds * 1000), intervalMs: ms(30_000), links, blocks: [] };
 }
 

@@ -169,6 +169,63 @@ t.test(
   },
 );
 
+t.test(
+  'a detour that does not shorten the traffic own round trips is undone, and rests',
+  async (t) => {
+    const performance = {
+      gainUs: 5000,
+      gainShare: 0.1,
+      samplesMin: 10,
+      sharePerRound: 1,
+      controlShare: 0,
+      settleMs: 60_000,
+      restMs: 3_600_000,
+    };
+    const timed = (passiveUs: number): DestinationObservation => ({
+      ...destination(1, 10),
+      rtt: { a: { us: 50_000, samples: 50 }, b: { us: 20_000, samples: 50 } },
+      passive: { us: passiveUs, samples: 50 },
+    });
+    const run = (
+      at: number,
+      passiveUs: number,
+      before: Pick<ReturnType<typeof decideEgress>, 'overrides' | 'disproved'>,
+    ) =>
+      decideEgress(
+        observe([timed(passiveUs)], undefined, [], at),
+        { ...policy, performance },
+        before.overrides,
+        before.disproved,
+      );
+    const first = run(0, 70_000, { overrides: [], disproved: [] });
+    t.match(first.overrides, [{ link: 'b', expected: { before: { us: 70_000 }, gainUs: 30_000 } }]);
+    t.equal(run(120_000, 40_000, first).overrides.length, 1, 'it helped');
+    t.equal(run(30_000, 70_000, first).overrides.length, 1, 'not judged before it has settled');
+    const second = run(120_000, 69_000, first);
+    t.same(second.overrides, []);
+    t.match(second.removed, [{ removedBecause: 'it did not help: 70 ms before, 69 ms by b' }]);
+    t.same(run(180_000, 69_000, second).overrides, [], 'it rests');
+    t.equal(run(120_000 + 3_600_001, 69_000, second).overrides.length, 1, 'and is tried again');
+  },
+);
+
+t.test('what is sticky keeps its way until it is gone or the way is lost', async (t) => {
+  const sticky = { ...policy, isSticky: true };
+  const first = decideEgress(observe([destination(1, 60), destination(2, 40)]), sticky, []);
+  t.match(first.overrides, [{ destination: '203.0.2.0/24', link: 'b' }]);
+  const quiet = observe([destination(1, 10), destination(2, 10)]);
+  t.same(decideEgress(quiet, sticky, first.overrides).overrides, first.overrides);
+  const full = [destination(1, 10), destination(2, 40), destination(3, 70, [linkId('b')])];
+  t.same(
+    decideEgress(observe(full), sticky, first.overrides).overrides,
+    first.overrides,
+    'not even an overload moves it on',
+  );
+  const down = observe([destination(1, 10), destination(2, 40)], undefined, [linkId('b')]);
+  t.same(decideEgress(down, sticky, first.overrides).overrides, []);
+  t.same(decideEgress(observe([destination(1, 10)]), sticky, first.overrides).overrides, []);
+});
+
 const anyDestinations = fc
   .array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.shuffledSubarray(names, { minLength: 1 })), {
     maxLength: 12,
