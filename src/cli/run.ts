@@ -15,6 +15,7 @@ import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
 import { openLog } from './run/log.ts';
 import { giveToGroup, groupId, memory, readSecret, userName } from './run/machine.ts';
+import { makeFolders, runAs, userToBe } from './run/privileges.ts';
 import { sampled } from './run/sampled.ts';
 
 export function register(program: Command): void {
@@ -22,8 +23,16 @@ export function register(program: Command): void {
     .command('run')
     .description('runs a unit in the foreground: measures, decides and, as its mode allows, steers')
     .option('-c, --config <file>', 'settings', defaultSettingsFile)
-    .action(async (options: { readonly config: string }) => {
-      await runUntilTold(options.config);
+    .option(
+      '-u, --user <name>',
+      'as whom, when root starts it, with five capabilities and no other right: headgate where there is that user; root keeps all',
+    )
+    .action(async (options: { readonly config: string; readonly user?: string }) => {
+      const user = userToBe(options.user);
+      if (user) {
+        makeFolders(requireSettings(options.config), user);
+        process.exitCode = await runAs(user);
+      } else await runUntilTold(options.config);
     });
 }
 
@@ -31,6 +40,9 @@ async function runUntilTold(file: string): Promise<void> {
   const settings = requireSettings(file);
   const { log: logger, lost } = openLog(settings);
   const log = sampled(logger, systemClock.now);
+  if (process.getuid?.() === 0) {
+    log.warn({}, 'runs as root, with all its rights; headgate run --user NAME gives them up');
+  }
   const unit = await startUnit(settings, {
     clock: systemClock,
     log,

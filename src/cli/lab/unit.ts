@@ -50,7 +50,16 @@ export async function startUnit(
   const main = fileURLToPath(new URL('../main.js', import.meta.url));
   const child = spawnInside(
     lab.namespace('unit'),
-    [process.execPath, '--enable-source-maps', main, 'run', '--config', settingsFile],
+    [
+      process.execPath,
+      '--enable-source-maps',
+      main,
+      'run',
+      '--user',
+      'root',
+      '--config',
+      settingsFile,
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
   );
   const log = createWriteStream(logFile);

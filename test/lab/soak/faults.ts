@@ -92,7 +92,7 @@ async function setPort(lab: Lab, state: 'up' | 'down'): Promise<void> {
 
 const portDown = /wire \S+: a port is down|link \S+ is down/;
 
-/** A settings file with a mistake; its name is so long that a few hundred errors of it fill a pipe. */
+/** A settings file with a mistake, an unknown key of nearly the 1024 characters that YAML allows at most. */
 const broken = (settings: string, i: number, length = 1) =>
   settings.replace('asn:', `asm_${i}_${'x'.repeat(length)}: 1\nasn:`);
 
@@ -247,7 +247,7 @@ export const faults: readonly Fault[] = [
       unit.process.stderr?.pause();
       let i = 0;
       repeat(1, async () => {
-        writeFileSync(unit.settingsFile, broken(settings, i++, 20_000));
+        writeFileSync(unit.settingsFile, broken(settings, i++, 900));
         unit.process.kill('SIGHUP');
         await unit.ask('audit');
       });
@@ -259,8 +259,8 @@ export const faults: readonly Fault[] = [
       unit.process.kill('SIGHUP');
     },
     seen: /nobody takes the log/,
-    // A hundred lines are needed to fill what may wait.
-    knownAfter: 20,
+    // A thousand lines are needed to fill what may wait.
+    knownAfter: 40,
     forwards: true,
   },
   {
