@@ -65,6 +65,8 @@ export class AuditLog {
   #end: End;
   /** Records that the disk refused and no later record tells of. */
   missing = 0;
+  /** All records that the disk refused. */
+  lost = 0;
 
   /** Goes on where the file ends. Throws HeadgateError `audit_failed`. */
   constructor(path: string) {
@@ -109,7 +111,10 @@ export class AuditLog {
       this.missing = 0;
     } catch {
       // A gap that cannot be told of is no event that is lost.
-      if (event.what !== 'gap') this.missing++;
+      if (event.what !== 'gap') {
+        this.missing++;
+        this.lost++;
+      }
       // The file says how much of it there is now.
       this.#end = readEnd(this.#file);
     }

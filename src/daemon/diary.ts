@@ -41,6 +41,10 @@ export class Diary {
   get missing(): number {
     return this.#log.missing;
   }
+  /** All records that the disk refused. */
+  get lost(): number {
+    return this.#log.lost;
+  }
   get head(): AuditHead {
     return this.#log.head;
   }

@@ -561,6 +561,8 @@ export class Unit {
       names: names?.state(),
       probes: sources?.probes(),
       recordLost: recorder?.lost ?? 0,
+      logLost: this.#parts.logLost?.() ?? 0,
+      auditLost: this.#components.diary.lost,
       outbound: this.#outbound,
       configured: configured?.counts ?? new Map(),
     };

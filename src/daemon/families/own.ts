@@ -62,6 +62,20 @@ export const ownReadings: ReadonlyArray<Reading<Scrape>> = [
     read: ({ recordLost }) => one(recordLost),
   },
   {
+    name: 'headgate_log_lost_total',
+    type: 'counter',
+    labels: [],
+    help: 'Lines of the log that nobody took',
+    read: ({ logLost }) => one(logLost),
+  },
+  {
+    name: 'headgate_audit_lost_total',
+    type: 'counter',
+    labels: [],
+    help: 'Events that the disk of the audit log refused',
+    read: ({ auditLost }) => one(auditLost),
+  },
+  {
     name: 'headgate_history_lost_total',
     type: 'counter',
     labels: ['reason'],

@@ -31,6 +31,8 @@ export interface Scrape {
   readonly probes: Pick<ProbeSamples, 'links' | 'checks' | 'sent'> | undefined;
   /** Lines that the recorder could not write. */
   readonly recordLost: number;
+  readonly logLost: number;
+  readonly auditLost: number;
   /** Absent where outbound traffic is not steered. */
   readonly outbound: Pick<Outbound, 'decided'> | undefined;
   /** Changes of configured routers, by `ROUTER RESULT`. */

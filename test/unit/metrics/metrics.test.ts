@@ -85,6 +85,8 @@ function scrape(): Scrape {
       ['too_long', 1],
     ]),
     recordLost: 0,
+    logLost: 3,
+    auditLost: 1,
     outbound: {
       decided: [
         {

@@ -1,8 +1,8 @@
 /** What goes into Prometheus and Grafana beside the metrics themselves: rules that bite, queries of what there is. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { readings } from '../../../src/daemon/families.ts';
@@ -107,6 +107,67 @@ t.test('the dashboard is one that Grafana takes', { skip }, (t) => {
   t.not(asRules([...queries, 'rate(']).status, 0, 'and it can find fault');
   t.end();
 });
+
+/** Grafana's own schema, as the types that it publishes of it. */
+const schema = resolve('node_modules/@grafana/schema/dist/types');
+t.test(
+  'the dashboard, its panels and its queries are valid against Grafana’s schema',
+  { skip: existsSync(schema) ? false : '@grafana/schema is not installed' },
+  (t) => {
+    const place = mkdtempSync(join(tmpdir(), 'hg-schema-'));
+    t.teardown(() => rmSync(place, { recursive: true, force: true }));
+    // And it can find fault, at every depth.
+    const [panel, ...rest] = dashboard.panels;
+    const [variable] = dashboard.templating.list;
+    const wrong = [
+      { ...dashboard, schemaVersion: '39' },
+      { ...dashboard, colour: 'blue' },
+      { ...dashboard, panels: [{ ...panel, gridPos: { x: 0, y: 0, w: 'wide', h: 1 } }, ...rest] },
+      { ...dashboard, panels: [{ ...panel, options: { graphMode: 'lots' } }, ...rest] },
+      { ...dashboard, templating: { list: [{ ...variable, current: {} }] } },
+    ];
+    const said = compile(place, [dashboard, ...wrong]);
+    t.same([...new Set(said.map(({ value }) => value))], [1, 2, 3, 4, 5], JSON.stringify(said));
+    t.end();
+  },
+);
+
+/** What the compiler says of dashboards as values of the schema's types; each error with the number of its value. */
+function compile(place: string, values: readonly object[]) {
+  const panelOf = (type: string) => `${schema}/raw/composable/${type}/panelcfg/x/types.gen.js`;
+  const head = `import type { Dashboard, Panel } from '${schema}/index.js';
+import type { Options as Stat } from '${panelOf('stat')}';
+import type { FieldConfig, Options as TimeSeries } from '${panelOf('timeseries')}';
+// Enumerations by their values, as JSON has them.
+type Plain<T> = T extends string ? \`\${T}\` : T extends number ? number
+  : T extends readonly (infer E)[] ? Plain<E>[] : T extends object ? { [K in keyof T]: Plain<T[K]> } : T;
+type Fields = NonNullable<Plain<Panel>['fieldConfig']>;
+type Of<Type, Options, Custom> = Omit<Plain<Panel>, 'type' | 'options' | 'fieldConfig'> & {
+  type: Type;
+  options: Partial<Plain<Options>>;
+  fieldConfig: Omit<Fields, 'defaults'> & {
+    defaults: Omit<Fields['defaults'], 'custom'> & { custom?: Partial<Plain<Custom>> };
+  };
+};
+type Ours = Omit<Plain<Dashboard>, 'panels'> & {
+  panels: (Of<'stat', Stat, object> | Of<'timeseries', TimeSeries, FieldConfig>)[];
+};
+`;
+  const lines = values.map((value, i) => `export const d${i}: Ours = ${JSON.stringify(value)};`);
+  writeFileSync(join(place, 'dashboard.ts'), head + lines.join('\n'));
+  const modules = { module: 'nodenext', moduleResolution: 'nodenext' };
+  const compilerOptions = { strict: true, noEmit: true, skipLibCheck: true, types: [], ...modules };
+  writeFileSync(
+    join(place, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, files: ['dashboard.ts'] }),
+  );
+  const { stdout } = spawnSync('node_modules/.bin/tsc', ['-p', place], { encoding: 'utf8' });
+  const first = head.split('\n').length;
+  return [...stdout.matchAll(/\((\d+),\d+\): (error .*)/g)].map(([, line, error]) => ({
+    value: Number(line) - first,
+    error,
+  }));
+}
 
 t.test('every rule is right, and every alert bites when it should', { skip }, (t) => {
   const checked = promtool('check', 'rules', `${folder}/headgate.rules.yaml`);
