@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { Sliced } from '../../../src/core/base/slices.ts';
+import { eachSliced, type Sliced } from '../../../src/core/base/slices.ts';
 import { type Step, Steps } from '../../../src/daemon/steps.ts';
 
 /** A loop whose rounds are told by hand, and a clock that only work moves. */
@@ -15,11 +15,11 @@ function handLoop() {
   return loop;
 }
 
-/** A step that cannot be paused. */
-const once = (call: () => void): Step =>
-  function* () {
-    call();
-  };
+/** A step that is done in one slice. */
+const once =
+  (call: () => void): Step =>
+  () =>
+    eachSliced([call], (only) => only());
 
 t.test('one step per round, in the order given; what a step adds comes last', async (t) => {
   const loop = handLoop();

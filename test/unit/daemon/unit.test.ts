@@ -98,6 +98,7 @@ ${more}`;
         wireStates: () => [],
         snapshot,
         *snapshotSliced() {
+          yield;
           return snapshot();
         },
         networks: () => [],
