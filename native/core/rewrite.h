@@ -12,8 +12,10 @@ inline bool set_dscp4(uint8_t* ip, uint8_t dscp) {
   const uint8_t tos = hg_tos_with_dscp(ip[1], dscp);
   if (tos == ip[1]) return false;
   const uint16_t before = load_be16(ip);
+  // Reckoned, since a read of both bytes would have to wait until the one just written has left the store buffer.
+  const auto after = static_cast<uint16_t>((before & 0xff00) | tos);
   ip[1] = tos;
-  store_be16(ip + 10, hg_checksum_adjust(load_be16(ip + 10), before, load_be16(ip)));
+  store_be16(ip + 10, hg_checksum_adjust(load_be16(ip + 10), before, after));
   return true;
 }
 
