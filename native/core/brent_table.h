@@ -48,13 +48,11 @@ class BrentTable {
   const Record& at(size_t index) const { return records_[index]; }
 
   // Of any 32-bit hash value the form that the table stores.
-  static uint32_t usable(uint32_t hash) { return hash == 0 ? 1 : hash; }
+  static uint32_t usable(uint32_t hash) { return hash | 0x80000000; }
 
   Rest& rest_of(const Record& record) { return rests_[&record - records_]; }
 
   Record& home(uint32_t hash) { return records_[first(hash)]; }
-  // The record one step behind the first choice: to prefetch when the first choice is another key's.
-  Record& second(uint32_t hash) { return records_[(first(hash) + step(hash)) & mask_]; }
 
   // `is(record)` compares the key; it is asked only where the hash agrees.
   template <typename Is>

@@ -14,15 +14,19 @@
 namespace headgate {
 namespace {
 
-constexpr unsigned kSecondAhead = 6;
 constexpr uint16_t kDnsPort = 53;
 
 // A pipeline without tables forwards and counts all the same.
 const Tables kNoTables;
 
-// One thread writes a counter; others read it whole at any time.
+// One thread writes a counter; others read it whole at any time. The compiler would make three instructions of a
+// relaxed atomic sum where x86 has one that does as well.
 inline void add(uint64_t& counter, uint64_t by) {
+#if defined(__x86_64__)
+  __asm__("addq %1, %0" : "+m"(counter) : "re"(by) : "cc");
+#else
   __atomic_store_n(&counter, counter + by, __ATOMIC_RELAXED);
+#endif
 }
 
 // A tag in the metadata is on the wire too.
@@ -36,17 +40,18 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 struct Pipeline::Sums {
   uint64_t frame_bytes = 0;
   uint64_t network[7] = {};  // by Parsed::network: 0, 4 or 6
+  uint64_t tcp_segments = 0;
 };
 
-// Round trips of a batch that are still to be counted. One is written for every packet that could end one, and kept
-// by whether it did: no branch depends on it.
-struct Pipeline::Samples {
-  struct One {
+// What following a batch found that is still to be counted elsewhere: the memory for it is asked for first.
+struct Pipeline::Found {
+  struct RoundTrip {
     uint32_t rtt_us;
     uint32_t at;  // of the packet in its batch
   };
-  unsigned count = 0;
-  One one[kBatch + 1];
+  unsigned round_trips = 0, sessions = 0;
+  RoundTrip round_trip[kBatch];
+  uint8_t session[kBatch];  // packets that ask a foreign host for a session, or that a foreign host sent to ask us
 };
 
 // Where the headers stand that a mark needs.
@@ -60,7 +65,7 @@ struct Pipeline::Places {
 
 // What the stages of one batch hand on for one packet.
 struct Pipeline::Work {
-  hg_traffic* traffic;  // of its block, link and direction
+  TrafficCell* traffic;  // of its block, link and direction
   SessionTag tag;
   uint32_t column;       // of its link and direction
   uint32_t block;        // of our end of the packet
@@ -68,11 +73,10 @@ struct Pipeline::Work {
   uint32_t destination;  // outbound only
   uint8_t link;
   uint8_t chosen;  // link by the published tables: what the mark says
-  bool is_common;  // a CommonPacket with nothing out of the way: what follows is not filled, but for `places`
+  bool is_common;  // a CommonPacket with nothing out of the way: it was not parsed
   bool is_tracked;
   bool may_mark;   // outbound on a wire where marks are in force
   Places places;
-  Parsed parsed;
 };
 
 struct Pipeline::Regions {
@@ -94,7 +98,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.networks = take(NetworkTable::bytes(settings.network_slots));
   at.heavy = take(HeavyTable::kBytes);
   at.counts = take(sizeof(PipelineCounts));
-  at.traffic = take((settings.blocks + 1ull) * columns * sizeof(hg_traffic));
+  at.traffic = take((settings.blocks + 1ull) * columns * sizeof(TrafficCell));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
   at.rtt = take(columns * sizeof(RttHistogram));
   at.block_rtt = take((settings.blocks + 1ull) * sizeof(BlockRtt));
@@ -120,7 +124,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
-  traffic_ = reinterpret_cast<hg_traffic*>(base + at.traffic);
+  traffic_ = reinterpret_cast<TrafficCell*>(base + at.traffic);
   tcp_ = reinterpret_cast<hg_tcp_counts*>(base + at.tcp);
   rtt_ = reinterpret_cast<RttHistogram*>(base + at.rtt);
   block_rtt_ = reinterpret_cast<BlockRtt*>(base + at.block_rtt);
@@ -139,13 +143,14 @@ void Pipeline::process(Packet* packets, size_t n) {
 // Each stage runs over the whole batch, so that one packet's cache miss is the others' work.
 void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) {
   Work work[kBatch];
+  Parsed parsed[kBatch];  // of those that are not common; apart, since it is seldom touched
   // Which packets may be marked is as random as the traffic's direction: listed without a branch, they cost
   // one misprediction for a batch in place of two for each.
   uint8_t markable[kBatch];
   unsigned markable_count = 0;
   for (unsigned i = 0; i < n; i++) {
     if (i + 2 < n) __builtin_prefetch(packets[i + 2].data);
-    read(packets[i], work[i], tables);
+    read(packets[i], work[i], parsed[i], tables);
     markable[markable_count] = static_cast<uint8_t>(i);
     markable_count += work[i].may_mark;
   }
@@ -155,20 +160,19 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
     work[i].chosen = choose(packets[i], work[i], tables);
     work[i].link = work[i].chosen != HG_LINK_UNKNOWN ? work[i].chosen : work[i].link;
   }
-  Samples samples;
+  Found found;
   const size_t row = links() * 2ull;
   for (unsigned i = 0; i < n; i++) {
     Work& each = work[i];
     each.column = static_cast<uint32_t>(link_index(each.link, packets[i].direction));
     each.traffic = traffic_ + (each.block < settings_.blocks ? each.block : settings_.blocks) * row + each.column;
     __builtin_prefetch(each.traffic, 1);
-    // Far enough ahead that the first choice is there and the second will be.
-    if (i + kSecondAhead < n && work[i + kSecondAhead].is_tracked)
-      sessions_.prefetch_second(work[i + kSecondAhead].tag.hash);
     if (each.is_common) {
-      if (!follow_steady(packets[i], each, i, samples)) follow_common(packets[i], each, i, samples);
+      Session* const session = sessions_.find(each.tag);
+      if (session == nullptr || !follow_steady(packets[i], each, *session, i, found))
+        follow_common(packets[i], each, parsed[i], session, i, found);
     } else if (each.is_tracked) {
-      follow_tcp(packets[i], each, i, samples);
+      follow_tcp(packets[i], each, parsed[i], sessions_.find(each.tag), i, found);
     }
   }
   Sums sums;
@@ -176,7 +180,7 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
     if (work[i].is_common) {
       count_common(packets[i], work[i], sums);
     } else {
-      count(packets[i], work[i], sums);
+      count(packets[i], work[i], parsed[i], sums);
     }
   }
   add(counts_->packets, n);
@@ -184,28 +188,43 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
   add(counts_->network[0], sums.network[4]);
   add(counts_->network[1], sums.network[6]);
   add(counts_->network[2], sums.network[0]);
-  count_samples(packets, work, samples);
+  add(counts_->tcp_segments, sums.tcp_segments);
+  count_round_trips(packets, work, found);
+  for (unsigned each = 0; each < found.sessions; each++) note_session(packets[found.session[each]], work[found.session[each]]);
   for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(packets[i], work[i]);
   for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], tables);
 }
 
-HG_STAGE void Pipeline::count_samples(const Packet* packets, const Work* work, const Samples& samples) {
+HG_STAGE void Pipeline::count_round_trips(const Packet* packets, const Work* work, const Found& found) {
   uint32_t* bucket[kBatch];
-  unsigned count = 0;
-  for (unsigned s = 0; s < samples.count; s++) {
-    const auto [rtt_us, at] = samples.one[s];
+  uint8_t noted[kBatch];
+  unsigned count = 0, noted_count = 0;
+  for (unsigned s = 0; s < found.round_trips; s++) {
+    const auto [rtt_us, at] = found.round_trip[s];
     // The packet came back from the end that it came from.
     rtt_[work[at].column ^ 1].add(rtt_us);
     bucket[count] = &block_rtt_[work[at].block < settings_.blocks ? work[at].block : settings_.blocks].bucket[BlockRtt::index_of(rtt_us)];
     __builtin_prefetch(bucket[count], 1);
     const bool is_from_outside = packets[at].direction == Direction::Inbound;
     count += is_from_outside;
-    if (is_from_outside && work[at].link < settings_.links && networks_.wants_rtt()) note_rtt(packets[at], work[at], rtt_us);
+    if (!is_from_outside || work[at].link >= settings_.links || work[at].places.network == 0 || !networks_.wants_rtt()) continue;
+    prefetch_network(packets[at], work[at]);
+    noted[noted_count++] = static_cast<uint8_t>(s);
   }
   for (unsigned s = 0; s < count; s++) ++*bucket[s];
+  for (unsigned s = 0; s < noted_count; s++) {
+    const auto [rtt_us, at] = found.round_trip[noted[s]];
+    const Places& places = work[at].places;
+    networks_.note_rtt(packets[at].data + places.network_offset, places.network, work[at].link, rtt_us, settings_.hash_key);
+  }
 }
 
-HG_STAGE void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
+void Pipeline::prefetch_network(const Packet& packet, const Work& work) {
+  const bool is_inbound = packet.direction == Direction::Inbound;
+  networks_.prefetch(packet.data + work.places.network_offset, work.places.network, is_inbound, settings_.hash_key);
+}
+
+HG_STAGE void Pipeline::read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables) {
   packet.verdict = Verdict::Forward;
   work.is_common = is_common(packet);
   if (work.is_common) {
@@ -222,11 +241,10 @@ HG_STAGE void Pipeline::read(Packet& packet, Work& work, const Tables& tables) {
       return attribute_packet(packet, work, tables, 4, vlan, at.tos());
     }
   }
-  read_any(packet, work, tables);
+  read_any(packet, work, parsed, tables);
 }
 
-HG_RARE void Pipeline::read_any(Packet& packet, Work& work, const Tables& tables) {
-  Parsed& parsed = work.parsed;
+HG_RARE void Pipeline::read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables) {
   parse(packet, parsed);
   work.is_tracked = parsed.has_tcp;
   if (work.is_tracked) {
@@ -276,6 +294,7 @@ HG_STAGE void Pipeline::attribute_packet(Packet& packet, Work& work, const Table
 HG_STAGE void Pipeline::count_common(const Packet& packet, const Work& work, Sums& sums) {
   sums.frame_bytes += packet.wire_length;
   sums.network[4]++;
+  sums.tcp_segments++;
   const Amount amount{1, CommonPacket{packet.data}.ip_bytes(), on_wire(packet)};
   add_traffic(work, amount);
 }
@@ -295,10 +314,10 @@ HG_STAGE void Pipeline::add_traffic(const Work& work, const Amount& amount) {
   }
 }
 
-HG_RARE void Pipeline::count(const Packet& packet, const Work& work, Sums& sums) {
-  const Parsed& parsed = work.parsed;
+HG_RARE void Pipeline::count(const Packet& packet, const Work& work, const Parsed& parsed, Sums& sums) {
   sums.frame_bytes += packet.wire_length;
   sums.network[parsed.network]++;
+  sums.tcp_segments += work.is_tracked;
   if (parsed.reason != Unparsed::None) add(counts_->unparsed[static_cast<unsigned>(parsed.reason)], 1);
   if (parsed.network == 0) return;
 
@@ -324,52 +343,48 @@ HG_RARE void Pipeline::count(const Packet& packet, const Work& work, Sums& sums)
 }
 
 // False: the segment is none of an established session in order, and nothing was done.
-HG_STAGE bool Pipeline::follow_steady(const Packet& packet, const Work& work, uint32_t at, Samples& samples) {
-  Session* session = sessions_.find(work.tag);
-  if (session == nullptr) return false;
+HG_STAGE bool Pipeline::follow_steady(const Packet& packet, const Work& work, Session& session, uint32_t at,
+                                      Found& found) {
   const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
   const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
   Steady steady;
-  if (!track_steady(*session, work.tag.side, CommonPacket{packet.data}, now_us, now_ms, recent_, steady)) return false;
+  if (!track_steady(session, work.tag.side, CommonPacket{packet.data}, now_us, now_ms, recent_, steady)) return false;
   hg_tcp_counts& counts = tcp_[work.column];
-  add(counts_->tcp_segments, 1);
   add(counts.data_segments, steady.is_data);
   add(counts.data_bytes, steady.payload_bytes);
-  samples.one[samples.count] = {steady.rtt_us, at};
-  samples.count += steady.has_rtt;
+  if (steady.has_rtt) found.round_trip[found.round_trips++] = {steady.rtt_us, at};
   return true;
 }
 
-HG_RARE void Pipeline::follow_common(const Packet& packet, Work& work, uint32_t at, Samples& samples) {
-  parse(packet, work.parsed);
-  follow_tcp(packet, work, at, samples);
+HG_RARE void Pipeline::follow_common(const Packet& packet, const Work& work, Parsed& parsed, Session* session, uint32_t at,
+                                     Found& found) {
+  parse(packet, parsed);
+  follow_tcp(packet, work, parsed, session, at, found);
 }
 
-HG_RARE void Pipeline::follow_tcp(const Packet& packet, Work& work, uint32_t at, Samples& samples) {
+HG_RARE void Pipeline::follow_tcp(const Packet& packet, const Work& work, const Parsed& parsed, Session* session, uint32_t at,
+                                  Found& found) {
   const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
   const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
-  add(counts_->tcp_segments, 1);
-  Session* session = sessions_.find(work.tag);
   if (session == nullptr) {
     // A reset of a session that we do not know begins none.
-    if (work.parsed.tcp_flags & kTcpRst) return;
+    if (parsed.tcp_flags & kTcpRst) return;
     session = sessions_.insert(work.tag, now_ms);
     if (session == nullptr) {
       add(counts_->sessions_refused, 1);
       return;
     }
     add(counts_->sessions, 1);
-    note_session(packet, work, now_ms);
+    // One that begins before our eyes, with a host that is not ours.
+    const bool is_request = (parsed.tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+    if (is_request && work.places.network != 0 && work.block != HG_NONE && work.other_block == HG_NONE) {
+      prefetch_network(packet, work);
+      found.session[found.sessions++] = static_cast<uint8_t>(at);
+    }
   }
-  const Tracked tracked = track(*session, sessions_.rest_of(*session), work.tag.side, work.parsed, packet.segment_bytes, now_us, now_ms, recent_);
+  const Tracked tracked = track(*session, sessions_.rest_of(*session), work.tag.side, parsed, packet.segment_bytes, now_us, now_ms, recent_);
   record(packet, work, tracked);
-  if (tracked.has_rtt) samples.one[samples.count++] = {tracked.rtt_us, at};
-}
-
-HG_RARE void Pipeline::note_rtt(const Packet& packet, const Work& work, uint32_t rtt_us) {
-  const Places& at = work.places;
-  if (at.network != 0)
-    networks_.note_rtt(packet.data + at.network_offset, at.network, work.link, rtt_us, settings_.hash_key);
+  if (tracked.has_rtt) found.round_trip[found.round_trips++] = {tracked.rtt_us, at};
 }
 
 // One packet of many that stands for the others, where a session of ours sends it.
@@ -383,12 +398,10 @@ HG_RARE void Pipeline::note_heavy(const Packet& packet, const Work& work) {
               static_cast<uint32_t>(packet.time_ns / 1'000'000));
 }
 
-// A session that begins before our eyes, with a host that is not ours.
-void Pipeline::note_session(const Packet& packet, const Work& work, uint32_t now_ms) {
-  const bool is_request = (work.parsed.tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+void Pipeline::note_session(const Packet& packet, const Work& work) {
   const Places& at = work.places;
-  if (!is_request || at.network == 0 || work.block == HG_NONE || work.other_block != HG_NONE) return;
   const bool is_inbound = packet.direction == Direction::Inbound;
+  const auto now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
   if (!networks_.note_session(packet.data + at.network_offset, at.network, is_inbound, settings_.hash_key, now_ms))
     add(counts_->networks_refused, 1);
 }

@@ -109,9 +109,6 @@ class Pipeline {
   const hg_traffic& traffic(uint32_t block, uint32_t link, Direction direction) const {
     return traffic_[traffic_index(block, link, direction)];
   }
-  // All of them as they lie: [block 0..blocks][link 0..links, the last is unknown][inbound, outbound].
-  const hg_traffic* traffic() const { return traffic_; }
-  size_t traffic_count() const { return (settings_.blocks + 1ull) * links() * 2; }
   const hg_tcp_counts& tcp(uint32_t link, Direction direction) const { return tcp_[link_index(link, direction)]; }
   const hg_tcp_counts* tcp() const { return tcp_; }
   // Round trips between the unit and that end of the wire where `direction` leads.
@@ -127,11 +124,13 @@ class Pipeline {
   struct Places;
   struct Work;
   struct Sums;
-  struct Samples;
+  struct Found;
   struct Regions;
   struct Amount {
     uint64_t segments, ip_bytes, l2_bytes;
   };
+  // Both directions of a block and link are one cache line, and no counter lies across two.
+  struct alignas(32) TrafficCell : hg_traffic {};
   static Regions layout(const PipelineSettings& settings);
 
   uint32_t links() const { return settings_.links + 1; }
@@ -145,21 +144,23 @@ class Pipeline {
   }
 
   void process_batch(Packet* packets, unsigned n, const Tables& tables);
-  void read(Packet& packet, Work& work, const Tables& tables);
-  void read_any(Packet& packet, Work& work, const Tables& tables);
+  void read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables);
+  void read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables);
   void attribute_packet(Packet& packet, Work& work, const Tables& tables, uint8_t outermost, uint16_t vlan,
                         uint8_t tos);
-  void count(const Packet& packet, const Work& work, Sums& sums);
+  void count(const Packet& packet, const Work& work, const Parsed& parsed, Sums& sums);
   void count_common(const Packet& packet, const Work& work, Sums& sums);
   void add_traffic(const Work& work, const Amount& amount);
-  bool follow_steady(const Packet& packet, const Work& work, uint32_t at, Samples& samples);
-  void follow_common(const Packet& packet, Work& work, uint32_t at, Samples& samples);
-  void follow_tcp(const Packet& packet, Work& work, uint32_t at, Samples& samples);
-  void note_session(const Packet& packet, const Work& work, uint32_t now_ms);
-  void note_rtt(const Packet& packet, const Work& work, uint32_t rtt_us);
+  bool follow_steady(const Packet& packet, const Work& work, Session& session, uint32_t at, Found& found);
+  void follow_common(const Packet& packet, const Work& work, Parsed& parsed, Session* session, uint32_t at,
+                     Found& found);
+  void follow_tcp(const Packet& packet, const Work& work, const Parsed& parsed, Session* session, uint32_t at,
+                  Found& found);
+  void prefetch_network(const Packet& packet, const Work& work);
+  void note_session(const Packet& packet, const Work& work);
   void record(const Packet& packet, const Work& work, const Tracked& tracked);
   void note_heavy(const Packet& packet, const Work& work);
-  void count_samples(const Packet* packets, const Work* work, const Samples& samples);
+  void count_round_trips(const Packet* packets, const Work* work, const Found& found);
   static uint8_t choose(const Packet& packet, const Work& work, const Tables& tables);
   void mark(Packet& packet, const Work& work, const Tables& tables);
 
@@ -172,7 +173,7 @@ class Pipeline {
   NetworkTable networks_;
   HeavyTable heavy_;
   PipelineCounts* counts_;
-  hg_traffic* traffic_;
+  TrafficCell* traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]
   hg_tcp_counts* tcp_;
   RttHistogram* rtt_;
   BlockRtt* block_rtt_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "brent_table.h"
+#include "byte_order.h"
 #include "parse.h"
 
 namespace headgate {
@@ -22,18 +23,14 @@ struct Hole {
   uint16_t ip_id;    // of the segment that skipped it
 };
 
-enum class Sample : uint8_t { None = 0, Sequence = 1, Timestamp = 2 };
-
-// Facts of one side, read and written as one word where all of them are asked at once.
+// Facts of one side.
 struct SideFlags {
-  uint16_t holes : 3 = 0;
-  uint16_t sample : 2 = 0;           // Sample
-  uint16_t probed : 1 = 0;           // one byte was sent into a closed window
-  uint16_t id_steps : 4 = 0;         // identifications in a row that rose by a little: 3 and more are believed
-  uint16_t is_seeded : 1 = 0;        // `next` holds
-  uint16_t is_closed_window : 1 = 0; // this side advertised window 0
-  uint16_t has_fin : 1 = 0;
-  uint16_t mss_class : 3 = 0;        // of kMssClasses: what one segment of this side may carry
+  uint8_t holes : 3 = 0;
+  uint8_t by_sequence : 1 = 0;      // the outstanding round-trip sample is ended by an acknowledgement, not by an echo
+  uint8_t probed : 1 = 0;           // one byte was sent into a closed window
+  uint8_t is_seeded : 1 = 0;        // `next` holds
+  uint8_t is_closed_window : 1 = 0; // this side advertised window 0
+  uint8_t has_fin : 1 = 0;
 };
 
 // What the other end announced as its MSS: one of the usual values, or 0 where SessionRest has it. `payload` is up to
@@ -45,28 +42,27 @@ inline constexpr unsigned kMssUnknown = 0, kMssLarge = 6, kMssSmall = 7;
 inline constexpr MssClass kMssClasses[8] = {{0, 1448},    {1460, 1448}, {1452, 1440}, {1440, 1428},
                                             {1400, 1388}, {1380, 1368}, {0, 1208},    {0, 0}};
 
-// What is kept of the segments that one side sends, and asked for each of them.
-struct Side {
-  uint32_t sample_key;  // acknowledgement or TSecr that ends the outstanding round-trip sample
-  uint32_t sample_us;   // when it began
-  uint32_t tsval;       // highest TSval sent
-  uint16_t ip_id;       // newest IPv4 identification
-  SideFlags flags;
-};
-
 enum class SessionState : uint8_t { HalfOpen = 0, OneSided, Established, Closed };
 
+// What differs by side is indexed by the side that it is about.
 struct alignas(64) Session {
   uint32_t hash;
+  uint32_t tag;  // with `hash` the 64 bits that a search compares
+  // Eight bytes that the steady state reads as one: see tcp_steady.h.
+  SideFlags flags[2];
+  uint8_t mss_class[2];  // of kMssClasses: what one segment may carry
+  uint8_t rtt_min[2];    // between the unit and the end that the side's segments go to, in kRttUnitUs; 0 unknown
   uint8_t reach : 4;
   uint8_t displaced : 4;
   SessionState state;
-  uint8_t rtt_min[2];  // between the unit and the end that side's segments go to, in kRttUnitUs; 0 unknown
-  uint32_t tag;        // with `hash` the 64 bits that a search compares
+
   uint32_t last_seen_ms;
-  uint32_t next[2];   // per side: the sequence number after the highest that it sent
-  uint32_t acked[2];  // per side: how far the other side has acknowledged it
-  Side side[2];
+  uint16_t ip_id[2];       // newest IPv4 identification
+  uint32_t next[2];        // the sequence number after the highest that was sent
+  uint32_t acked[2];       // how far the other side has acknowledged
+  uint32_t sample_key[2];  // TSecr or acknowledgement that ends the outstanding round-trip sample
+  uint32_t sample_us[2];   // when it began; 0: there is none
+  uint32_t tsval[2];       // highest TSval sent
 };
 
 // Left as it was by a new session, so that its line is not fetched for nothing: flags of the session tell which holes
@@ -76,7 +72,7 @@ struct SessionRest {
   uint16_t print[2];  // per side: of its last data segment without timestamps and identification
   Hole hole[2][kHoles];
 };
-static_assert(sizeof(Hole) == 16 && sizeof(Side) == 16 && sizeof(Session) == 64 && sizeof(SessionRest) == 136);
+static_assert(sizeof(Hole) == 16 && sizeof(SideFlags) == 1 && sizeof(Session) == 64 && sizeof(SessionRest) == 136);
 // Up to 65 ms, above which nothing is decided by a round trip.
 inline constexpr uint32_t kRttUnitUs = 256;
 
@@ -103,6 +99,8 @@ inline uint64_t fold(uint64_t a, uint64_t b) {
 struct SessionTag {
   uint32_t hash, tag;
   uint8_t side;
+  // Both words as they lie in a Session.
+  uint64_t key() const { return static_cast<uint64_t>(tag) << 32 | hash; }
 };
 
 inline SessionTag finish_tag(uint64_t hash, uint64_t network, uint32_t ports, bool side, const HashKey& secret) {
@@ -137,14 +135,9 @@ class SessionTable {
   static size_t rest_bytes(size_t slots) { return slots * sizeof(SessionRest); }
 
   void prefetch(uint32_t hash) { __builtin_prefetch(&table_.home(hash), 1); }
-  // Second stage: when the first choice is taken by another, the next place that the key may be.
-  void prefetch_second(uint32_t hash) {
-    const Session& home = table_.home(hash);
-    if (home.hash == hash || home.reach == 0) return;
-    __builtin_prefetch(&table_.second(hash), 1);
-  }
-
   Session* find(const SessionTag& key) {
+    Session& home = table_.home(key.hash);
+    if (load<uint64_t>(reinterpret_cast<const uint8_t*>(&home)) == key.key()) return &home;
     return table_.find(key.hash, [&](const Session& session) { return session.tag == key.tag; });
   }
   // A new record, zero but for its tag, or nullptr when the table holds only sessions that must stay:

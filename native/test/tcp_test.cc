@@ -41,6 +41,31 @@ struct Story {
 
 }  // namespace
 
+TEST_CASE("the facts that decide of the steady state stand where it looks for them") {
+  Session session{};
+  session.state = SessionState::Established;
+  session.flags[0].is_seeded = session.flags[1].is_seeded = 1;
+  session.flags[1].has_fin = 1;
+  session.mss_class[0] = session.rtt_min[1] = 0xff;
+  session.reach = session.displaced = 15;
+  CHECK(((facts::read(session) ^ facts::kSteady) & facts::kDeciding) == 0);
+  const auto is_strange = [&session](auto change) {
+    Session other = session;
+    change(other);
+    return ((facts::read(other) ^ facts::kSteady) & facts::kDeciding) != 0;
+  };
+  for (unsigned side = 0; side < 2; side++) {
+    CHECK(is_strange([side](Session& each) { each.flags[side].is_seeded = 0; }));
+    CHECK(is_strange([side](Session& each) { each.flags[side].holes = 4; }));
+    CHECK(is_strange([side](Session& each) { each.flags[side].by_sequence = 1; }));
+    CHECK(is_strange([side](Session& each) { each.flags[side].probed = 1; }));
+    CHECK(is_strange([side](Session& each) { each.flags[side].is_closed_window = 1; }));
+  }
+  CHECK(is_strange([](Session& each) { each.state = SessionState::Closed; }));
+  CHECK(is_strange([](Session& each) { each.state = SessionState::OneSided; }));
+  CHECK_FALSE(is_strange([](Session& each) { each.state = SessionState::HalfOpen; }));
+}
+
 TEST_CASE("the same bytes again were lost beyond us") {
   Story story;
   story.data(1000, 100);
