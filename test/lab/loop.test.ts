@@ -2,13 +2,16 @@
  * The loop, closed: downloads overload north, the unit measures it in-line and steers, the receivers get more.
  * Judged by the receivers, the kernel's interface counters and the routers, not by the unit's own words.
  */
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { BlockView } from '../../src/control/index.ts';
 import { defaultShape, demandOf, type LabShape } from '../../src/lab/index.ts';
+import { run } from '../../src/lab/namespaces.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
 import { driveLoop, full, openStage, type Stage } from '../support/loop.ts';
 
 const bird = '/usr/sbin/bird';
+const mainFile = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 /** A busy machine may make any of the waits below long; each has its own deadline. */
 const timeout = 400_000;
 t.setTimeout(timeout);
@@ -34,7 +37,11 @@ for (const shape of shapes) {
   t.test(
     `${name}: overload is relieved, and stays so as the load shifts`,
     { skip: labTestSkip(shape.kind === 'frr' ? [bird, '/usr/lib/frr/bgpd'] : [bird]), timeout },
-    (t) => driveLoop(t, shape, countsAgree),
+    (t) =>
+      driveLoop(t, shape, async (t, live) => {
+        if (routers === 2 && kind === 'frr') await takenBack(t, live);
+        await countsAgree(t, live);
+      }),
   );
 }
 
@@ -60,6 +67,52 @@ t.test('mode observe announces nothing', { skip: labTestSkip([bird]), timeout },
   }
   t.equal(await unit.stop(), 0, 'SIGTERM ends it cleanly');
 });
+
+/**
+ * What the operator takes back is gone from both routers within two seconds and stays off until told otherwise; when one
+ * router's session is lost, the blocks are gone from the other within two seconds: the aggregate carries them.
+ */
+async function takenBack(t: Test, { lab, unit }: Stage): Promise<void> {
+  const { topology } = lab;
+  const names = topology.routers.map(({ name }) => name);
+  // As FRR prints it.
+  const received = async (router: string, family: 4 | 6) => {
+    const text = await lab.vtysh(router, `show bgp ipv${family} unicast summary json`);
+    const { peers } = JSON.parse(text) as Summary;
+    return peers[topology.unit]?.pfxRcd ?? 0;
+  };
+  const heardBy = async (router: string) =>
+    (await received(router, 4)) + (await received(router, 6));
+  const heard = () => Promise.all(names.map(heardBy));
+  const command = (...words: readonly string[]) =>
+    run([process.execPath, mainFile, ...words, '--socket', `${lab.folder}/unit.sock`]);
+  const all = topology.blocks.length;
+  const isWhole = async () => (await heard()).every((count) => count >= all);
+  await waitFor(`both routers have the ${all} blocks`, 30_000, isWhole);
+
+  await command('withdraw', '--all', '--why', 'maintenance');
+  const began = performance.now();
+  await waitFor('all is taken back', 2_000, async () => (await heard()).join() === '0,0');
+  t.pass(`withdraw --all: gone after ${(performance.now() - began).toFixed(0)} ms`);
+  const cycles = (await unit.status()).cycles;
+  await waitFor('the unit decides on', 30_000, async () => {
+    return (await unit.status()).cycles > cycles + 2;
+  });
+  t.same(await heard(), [0, 0], 'and stays off');
+  await command('resume');
+  await waitFor('both routers have the blocks again', 30_000, isWhole);
+
+  const [kept = '', lost = ''] = names;
+  const shut = ['configure terminal', `router bgp ${topology.asn}`];
+  const lostAt = performance.now();
+  await lab.vtysh(lost, ...shut, `neighbor ${topology.unit} shutdown`);
+  await waitFor('the other has none', 2_000, async () => (await heardBy(kept)) === 0);
+  t.pass(`a lost session: gone after ${(performance.now() - lostAt).toFixed(0)} ms`);
+}
+
+interface Summary {
+  readonly peers: Readonly<Record<string, { readonly pfxRcd?: number } | undefined>>;
+}
 
 /** The unit's layer-2 bytes per block and the kernel's on each block's own interface, over the whole run. */
 async function countsAgree(t: Test, { lab, unit, traffic }: Stage): Promise<void> {
