@@ -76,7 +76,7 @@ const cases: readonly Case[] = [
   { name: 'the router is killed and comes back', sample: both, needs: always, run: routerKilled },
   {
     name: 'the unit is killed: its routes stay for the restart time, no longer',
-    sample: both,
+    sample: [frr],
     needs: (kind) => kind.can.gracefulRestart,
     run: unitKilled,
   },

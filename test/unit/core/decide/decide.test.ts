@@ -21,6 +21,7 @@ import {
   type Policy,
   type State,
 } from '../../../../src/core/decide/index.ts';
+import { emptyBlockState } from '../../../../src/core/decide/state.ts';
 import type { Observation } from '../../../../src/core/model/observation.ts';
 import {
   answer,
@@ -285,6 +286,26 @@ t.test('state and decision survive JSON', async (t) => {
   const run = runLoop(labPolicy(), [{ steps: 12, demand: demandOf([6e6, 6e6, 6e6, 6e6, 6e6]) }]);
   const last = run.decisions.at(-1);
   t.same(JSON.parse(JSON.stringify(last)), last);
+});
+
+t.test('explain says how near a block is to being damped', async (t) => {
+  const policy = labPolicy();
+  const run = runLoop(policy, [{ steps: 4, demand: demandOf([6e6, 6e6, 6e6, 6e6, 6e6]) }]);
+  const { observation } = run.traffic.at(-1) as SimulatedTraffic;
+  const own = made(run)[0]?.block ?? block(0);
+  const { dampingHalfLifeMs: half, dampingLimit, movesPerDay } = policy.rails;
+  // One half-life ago, and two: of 1,500 each a half and a quarter are left.
+  const changes = [ms(observation.at - 2 * half), ms(observation.at - half)];
+  const state: State = {
+    ...run.state,
+    blocks: { ...run.state.blocks, [own]: { ...emptyBlockState, changes } },
+  };
+  t.match(
+    explain(own, observation, policy, state)?.text,
+    `Changed 2 of ${movesPerDay} times in 24 h; its damping penalty is 1125, one more change would make it 2625 of ${dampingLimit}.`,
+  );
+  const calm = { ...state, blocks: {} };
+  t.notMatch(explain(own, observation, policy, calm)?.text, /damping penalty/, 'never changed');
 });
 
 t.test('explain names every candidate with its terms, and what stops it', async (t) => {
