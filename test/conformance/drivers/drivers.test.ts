@@ -1,26 +1,113 @@
-/** Whatever carries the packets of a wire, what a person and the pipeline see is the same. */
+/**
+ * Whatever carries the packets of a wire, what a person and the pipeline see is the same: the live drivers beside the
+ * capture file, which shares the pipeline with them and nothing else. (Frames from memory: native/test.)
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import type { Driver, EngineSnapshot, EngineTables } from '../../../src/engine/index.ts';
-import { Border, outsideAddress, type Unit, unfit, until } from '../../wire/border.ts';
+import { startReplay } from '../../../src/engine/replay.ts';
+import {
+  Border,
+  insideAddress,
+  insideAddress6,
+  outsideAddress,
+  type Unit,
+  unfit,
+  until,
+} from '../../wire/border.ts';
 import { framesOfEveryKind } from '../../wire/frames.ts';
-import { writePcap } from '../../wire/pcap.ts';
+import { readPcap, writePcap } from '../../wire/pcap.ts';
 import { Streams } from '../../wire/streams.ts';
 import { through } from '../../wire/through.ts';
 import { WireCommand } from '../../wire/wire-command.ts';
+import { byDscp, byDscp6, byTag, generatedFrames } from './generated.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-drivers-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 t.setTimeout(240_000);
 
-const ourBlock = prefixText('10.77.0.1/32');
-const tables: EngineTables = {
-  blocks: [ourBlock],
-  links: [{ link: linkId('north'), attribute: { wire: 'core' } }],
-};
+const seed = Number(process.env.HEADGATE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const count = process.env.HEADGATE_LONG === '1' ? 2000 : 150;
+
+const ourBlock = prefixText(`${insideAddress}/32`);
+const ourBlock6 = prefixText(`${insideAddress6}/128`);
+const [north, south] = [linkId('north'), linkId('south')];
+
+/** North is reached by the station that generated frames have, south by one that nothing comes from. */
+const tablesOf = (wire: string): EngineTables => ({
+  blocks: [ourBlock, ourBlock6],
+  links: [
+    { link: north, attribute: { wire, mac: '02:00:5e:00:53:02' }, mark: { dscp: 10 } },
+    { link: south, attribute: { wire, mac: '02:00:5e:00:53:99' }, mark: { vlan: 101 } },
+  ],
+  destinations: [
+    { prefix: prefixText(byDscp), link: north },
+    { prefix: prefixText(byDscp6), link: north },
+    { prefix: prefixText(byTag), link: south },
+  ],
+});
+const generated = generatedFrames(seed, count);
+const input = {
+  inside: [...framesOfEveryKind.map(({ bytes }) => bytes), ...generated.outbound],
+  outside: generated.inbound,
+} as const;
+const nameOf = (i: number) => framesOfEveryKind[i]?.kind ?? `generated frame ${i}`;
+
+/** By block, link and direction, in one order. */
+interface Cell {
+  readonly block?: string | undefined;
+  readonly link?: string | undefined;
+  readonly direction: string;
+  readonly packets: number;
+  readonly ipBytes: number;
+  readonly l2Bytes: number;
+}
+const cellsOf = (cells: readonly Cell[]): string[] =>
+  cells
+    .filter(({ block }) => block !== undefined)
+    .map(
+      ({ block, link, direction, packets, ipBytes, l2Bytes }) =>
+        `${block} ${link ?? 'unknown'} ${direction}: ${packets} packets, ${ipBytes} and ${l2Bytes} bytes`,
+    )
+    .sort();
+
+const tcpKeys = ['dataSegments', 'lostBeyond', 'lostBefore', 'spurious'] as const;
+type Tcp = Record<(typeof tcpKeys)[number], number>;
+function sumOf(all: readonly Tcp[]): Tcp {
+  const sum: Tcp = { dataSegments: 0, lostBeyond: 0, lostBefore: 0, spurious: 0 };
+  for (const each of all) for (const key of tcpKeys) sum[key] += each[key];
+  return sum;
+}
+const tcpOf = ({ links }: EngineSnapshot): Tcp =>
+  sumOf(links.flatMap(({ tcp }) => [tcp.inbound, tcp.outbound]));
+
+/** What the pipeline makes of the same frames from capture files. */
+const expected = await (async () => {
+  const sides = await Promise.all(
+    (['inside', 'outside'] as const).map(async (side) => {
+      const path = join(folder, `${side}.pcap`);
+      const writePath = join(folder, `${side}-out.pcap`);
+      writePcap(path, input[side]);
+      const { counts } = await startReplay({ path, writePath, tables: tablesOf('replay') }).result;
+      if (!counts) throw new Error(`${path} cannot be read`);
+      return { counts, output: readPcap(writePath) };
+    }),
+  );
+  const [inside, outside] = sides;
+  if (!inside || !outside) throw new Error('both sides');
+  return {
+    output: { inside: inside.output, outside: outside.output },
+    cells: cellsOf([...inside.counts.blocks, ...outside.counts.blocks]),
+    marked: inside.counts.marked + outside.counts.marked,
+    tcp: sumOf([inside.counts.tcp, outside.counts.tcp]),
+  };
+})();
+t.comment(`HEADGATE_SEED=${seed}`);
+t.ok(expected.marked > count / 8, 'the frames are worth comparing');
+t.ok(expected.tcp.lostBeyond > 0, 'and some are sent again');
 
 /** What a driver asks of the interfaces beside it, and what it is excused from. */
 const drivers: ReadonlyArray<{
@@ -52,20 +139,36 @@ for (const { driver, wantsFitPeers } of drivers) {
     const open = async () =>
       border.openUnit(
         {
-          wires: [{ name: 'core', place: 'link', inside: 'in0', outside: 'out0', driver }],
-          tables,
+          wires: [{ name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver }],
+          tables: tablesOf('core'),
         },
         { inMountNamespace: true },
       );
     let unit: Unit = await open();
 
-    await t.test('frames of every kind pass unchanged, both ways', async (t) => {
+    await t.test('frames pass unchanged but for marks, and are counted alike', async (t) => {
       for (const from of ['inside', 'outside'] as const) {
-        const frames = framesOfEveryKind.map(({ bytes }) => bytes);
-        const seen = await through(border, folder, from, frames, 200);
-        for (const [i, { kind, bytes }] of framesOfEveryKind.entries())
-          t.equal(seen[i]?.toString('hex'), bytes.toString('hex'), `${kind}, from ${from}`);
+        const seen = await through(border, folder, from, input[from], 1000);
+        const wrong = expected.output[from].findIndex(
+          (bytes, i) => seen[i]?.toString('hex') !== bytes.toString('hex'),
+        );
+        t.equal(
+          seen[wrong]?.toString('hex'),
+          expected.output[from][wrong]?.toString('hex'),
+          `all are as from a capture file, from ${from} ${wrong < 0 ? '' : nameOf(wrong)}`,
+        );
+        t.equal(seen.length, input[from].length);
       }
+      const counts = await until(
+        'the last packets are measured',
+        () => unit.snapshot(),
+        (now) =>
+          cellsOf(now.blocks).join() === expected.cells.join() &&
+          tcpOf(now).dataSegments >= expected.tcp.dataSegments,
+      ).catch(() => unit.snapshot());
+      t.same(cellsOf(counts.blocks), expected.cells, 'blocks, links and directions');
+      t.equal(counts.marks.set, expected.marked, 'marks');
+      t.same(tcpOf(counts), expected.tcp, 'segments');
     });
 
     await t.test('TCP passes, and is counted as the interfaces count it', async (t) => {
@@ -87,8 +190,9 @@ for (const { driver, wantsFitPeers } of drivers) {
       t.ok(sent > 2 ** 20, `${sent} bytes were sent`);
       const grown = (now: EngineSnapshot, direction: 'inbound' | 'outbound') => {
         const bytes = ({ blocks }: EngineSnapshot) =>
-          blocks.find((count) => count.block === ourBlock && count.direction === direction)
-            ?.l2Bytes ?? 0;
+          blocks
+            .filter((count) => count.block === ourBlock && count.direction === direction)
+            .reduce((sum, { l2Bytes }) => sum + l2Bytes, 0);
         const carried = ({ wires }: EngineSnapshot) => wires[0]?.unit[direction].bytes ?? 0;
         return {
           counted: bytes(now) - bytes(before.counts),
@@ -115,7 +219,7 @@ for (const { driver, wantsFitPeers } of drivers) {
       );
       t.equal(counts.unmeasured.copy_ring_full, 0, 'no copy was missed');
       t.equal(counts.wires[0]?.driver, driver);
-      t.ok((counts.links[0]?.tcp.outbound.dataSegments ?? 0) > 1000, 'sessions are tracked');
+      t.ok(tcpOf(counts).dataSegments > 1000 + expected.tcp.dataSegments, 'sessions are tracked');
     });
 
     const skip = driver === 'af_packet' && 'test/wire/fail-open does it at more length';
@@ -147,44 +251,26 @@ for (const { driver, wantsFitPeers } of drivers) {
   });
 }
 
-t.test('mirror counts both directions and sends nothing', { skip: unfit }, async (t) => {
+t.test('mirror counts both directions alike and sends nothing', { skip: unfit }, async (t) => {
   const border = new Border('hgwd', { isQuiet: true });
   t.teardown(() => border.close());
   const unit = await border.openUnit({
-    wires: [{ name: 'core', place: 'link', inside: 'in0', driver: 'mirror' }],
-    tables,
+    wires: [{ name: 'core', place: 'inside', inside: 'in0', driver: 'mirror' }],
+    tables: tablesOf('core'),
   });
   const before = border.interfaceBytes('inside', 'i0');
-  // What a switch copies: both directions on one port. UDP between our block and outside.
-  const outbound =
-    framesOfEveryKind.find(({ kind }) => kind === 'IPv4 UDP of full size')?.bytes ??
-    Buffer.alloc(0);
-  const inbound = Buffer.from(outbound);
-  outbound.copy(inbound, 26, 30, 34);
-  outbound.copy(inbound, 30, 26, 30);
-
-  writePcap(join(folder, 'mirrored.pcap'), [outbound, inbound, inbound]);
-  await border.runAside(
-    'inside',
-    'tcpreplay',
-    '-q',
-    '-i',
-    'i0',
-    '--pps=200',
-    join(folder, 'mirrored.pcap'),
-  );
+  // What a switch copies: both directions on one port.
+  for (const side of ['inside', 'outside'] as const)
+    await border.runAside(
+      'inside',
+      ...['tcpreplay', '-q', '-i', 'i0', '--pps=1000', join(folder, `${side}.pcap`)],
+    );
   const { blocks, wires } = await until(
-    'three packets are seen',
+    'all packets are counted',
     () => unit.snapshot(),
-    ({ wires }) => wires[0]?.unit.inbound.frames === 3,
-  );
-  t.same(
-    blocks.map(({ direction, packets, l2Bytes }) => ({ direction, packets, l2Bytes })),
-    [
-      { direction: 'inbound', packets: 2, l2Bytes: 2 * 1514 },
-      { direction: 'outbound', packets: 1, l2Bytes: 1514 },
-    ],
-  );
+    ({ blocks }) => cellsOf(blocks).join() === expected.cells.join(),
+  ).catch(() => unit.snapshot());
+  t.same(cellsOf(blocks), expected.cells);
   t.equal(wires[0]?.driver, 'mirror');
   t.equal(border.interfaceBytes('inside', 'i0').rxPackets, before.rxPackets, 'nothing came back');
 });
