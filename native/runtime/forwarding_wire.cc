@@ -9,6 +9,8 @@
 namespace headgate {
 namespace {
 
+// Before everything else that wants the processor: the ring holds some milliseconds only.
+constexpr int kNice = -20;
 // How often the ports' existence, state and MTU are looked at.
 constexpr uint64_t kInspectNs = 200'000'000;
 
@@ -28,7 +30,7 @@ std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline
   }
   // What was tapped before the first beat, a gate has forwarded already.
   beat();
-  start();
+  start(kNice);
   return std::nullopt;
 }
 

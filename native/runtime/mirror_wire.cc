@@ -10,6 +10,8 @@
 namespace headgate {
 namespace {
 
+// Before everything else that wants the processor: the ring holds some milliseconds only.
+constexpr int kNice = -20;
 constexpr uint64_t kInspectNs = 200'000'000;
 constexpr int kWaitMs = 100;
 
@@ -24,7 +26,7 @@ std::optional<Failure> MirrorWire::open(const WireOptions& options, Pipeline* pi
   const PortUse use = is_wrapped_ ? PortUse::Addressed : PortUse::Silent;
   if (auto failure = claim_.take(options.inside, facts_, use)) return failure;
   if (auto failure = port_.open(options.inside, facts_)) return failure;
-  start();
+  start(kNice);
   return std::nullopt;
 }
 

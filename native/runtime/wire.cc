@@ -19,12 +19,11 @@ const std::string& port_of(const WireOptions& options, uint32_t direction) {
 
 }  // namespace
 
-void Wire::start() {
+void Wire::start(int nice) {
   wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  thread_ = std::thread([this] {
-    // Before everything else that wants the processor: the ring holds some milliseconds only. Of this thread alone;
-    // without the right to it, the wire works as well as the machine is idle.
-    setpriority(PRIO_PROCESS, 0, -20);
+  thread_ = std::thread([this, nice] {
+    // Of this thread alone; without the right to it, the wire works as well as the machine is idle.
+    setpriority(PRIO_PROCESS, 0, nice);
     run();
   });
   pthread_setname_np(thread_.native_handle(), ("wire " + options_.name).substr(0, 15).c_str());

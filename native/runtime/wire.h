@@ -61,7 +61,8 @@ class Wire {
 
   Wire() = default;
 
-  void start();
+  // `nice`: how the wire's thread stands to others that want its processor.
+  void start(int nice);
   void stop();
   bool is_stopping() const { return is_stopping_.load(std::memory_order_relaxed); }
   // Readable once the wire shall stop: ends a wait.

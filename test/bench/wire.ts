@@ -1,14 +1,17 @@
 /**
  * What each way to carry packets costs, on one topology in one run: nothing at all, the kernel's bridge, the barest
- * redirects, a minimal AF_PACKET forwarder, and headgate by each driver with 100,000 blocks and everything tracked.
+ * redirects, minimal forwarders by AF_PACKET, AF_XDP and npm's cap, and headgate by each driver with 100,000 blocks and
+ * everything tracked.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unfit } from '../wire/border.ts';
 import { compiled, compiledForKernel } from '../wire/compiled.ts';
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
-import { contenders, type Measured, measure } from './wire/contenders.ts';
+import { contenders } from './wire/contenders.ts';
+import { type Measured, measure } from './wire/measure.ts';
 
 const options = readOptions(process.argv.slice(2));
 if (unfit) {
@@ -21,64 +24,92 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const tool = compiled('test/bench/wire/tool.c', folder, '-lbpf');
 const generator = compiledForKernel('test/bench/wire/generate.bpf.c', folder);
 
+const xsk = compiled('test/bench/wire/xsk.c', folder, '-lbpf');
+
 const repeats = options.isQuick ? 1 : 3;
-const seconds = options.isQuick ? 0.4 : 2;
+const seconds = options.isQuick ? 0.25 : 1.5;
+/** Frames a second. */
+const loads = options.isQuick ? [300_000] : [100_000, 300_000, 1_000_000];
 /** A full Internet table, or as much of it as a quick run has time to lay out. */
 const destinations = options.isQuick ? 100_000 : 1_350_000;
 const notes: string[] = [];
+const cap = options.isQuick ? undefined : installedCap();
+const { isQuick } = options;
+const setting = { folder, tool, xsk, generator, seconds, isQuick, destinations, loads, ...cap };
 const all = new Map<string, Measured[]>();
 for (let repeat = 0; repeat < repeats; repeat++) {
   for (const contender of contenders) {
     try {
-      const measured = await measure(contender, { folder, tool, generator, seconds, destinations });
+      const measured = await measure(contender, setting);
       all.set(contender.name, [...(all.get(contender.name) ?? []), measured]);
     } catch (error) {
-      notes.push(`${contender.name} skipped: ${error instanceof Error ? error.message : error}`);
+      if (repeat === 0)
+        notes.push(`${contender.name} skipped: ${error instanceof Error ? error.message : error}`);
     }
   }
 }
 
-const kinds = [
-  ['small', 'Mpps, 66 bytes', 1e-6],
-  ['full', 'Mpps, 1514 bytes', 1e-6],
-  ['smallCpu', 'ns of the sending core, 66 bytes', 1],
-  ['fullCpu', 'ns of the sending core, 1514 bytes', 1],
-  ['loss', '% lost, 66 bytes', 100],
-  ['tcpOn', 'Gbit/s TCP, offloads on', 1e-9],
-  ['tcpOff', 'Gbit/s TCP, offloads off', 1e-9],
-  ['rttP50', 'us round trip, median', 1e-3],
-  ['rttP99', 'us round trip, p99', 1e-3],
-] as const;
-const rows: Row[] = kinds.flatMap(([key, unit, scale]) =>
+/** The npm package, built in a folder of its own: no dependency of ours. */
+function installedCap(): { readonly cap?: string } {
+  try {
+    const install = ['install', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', folder];
+    execFileSync('npm', [...install, 'cap'], { stdio: 'ignore', timeout: 180_000 });
+    return { cap: folder };
+  } catch {
+    notes.push('npm cap could not be installed (it wants the registry and libpcap-dev)');
+    return {};
+  }
+}
+
+interface Kind {
+  readonly unit: string;
+  readonly scale: number;
+  readonly of: (measured: Measured) => number | undefined;
+}
+const kinds = {
+  small: { unit: 'Mpps, 66 bytes', scale: 1e-6, of: ({ small }) => small },
+  full: { unit: 'Mpps, 1514 bytes', scale: 1e-6, of: ({ full }) => full },
+  mixed: { unit: 'Mpps, mixed sizes', scale: 1e-6, of: ({ mixed }) => mixed },
+  oneCore: { unit: 'Mpps, 66 bytes, one core', scale: 1e-6, of: ({ oneCore }) => oneCore },
+  smallCpu: { unit: 'ns of the sending core, 66 bytes', scale: 1, of: ({ smallCpu }) => smallCpu },
+  fullCpu: { unit: 'ns of the sending core, 1514 bytes', scale: 1, of: ({ fullCpu }) => fullCpu },
+  asideCpu: { unit: 'ns of the forwarder, 66 bytes', scale: 1, of: ({ asideCpu }) => asideCpu },
+  loss: { unit: '% lost flat out, 66 bytes', scale: 100, of: ({ loss }) => loss },
+  tcpOn: { unit: 'Gbit/s TCP, offloads on', scale: 1e-9, of: ({ tcpOn }) => tcpOn },
+  tcpOff: { unit: 'Gbit/s TCP, offloads off', scale: 1e-9, of: ({ tcpOff }) => tcpOff },
+  rttP50: { unit: 'us round trip, median', scale: 1e-3, of: ({ rttP50 }) => rttP50 },
+  rttP99: { unit: 'us round trip, p99', scale: 1e-3, of: ({ rttP99 }) => rttP99 },
+} satisfies Record<string, Kind>;
+const lossKinds = loads.map(
+  (load): Kind => ({
+    unit: `% lost of ${load.toLocaleString('en')} a second, 66 bytes`,
+    scale: 100,
+    of: ({ lossAt }) => lossAt?.get(load),
+  }),
+);
+const rows: Row[] = [...Object.values<Kind>(kinds), ...lossKinds].flatMap(({ unit, scale, of }) =>
   contenders.flatMap(({ name }): Row[] => {
-    const values = (all.get(name) ?? []).flatMap((measured) => measured[key] ?? []);
-    return values.length === 0
-      ? []
-      : [
-          row(
-            name,
-            values.map((value) => value * scale),
-            unit,
-          ),
-        ];
+    const values = (all.get(name) ?? []).flatMap((measured) => of(measured) ?? []);
+    const scaled = values.map((value) => value * scale);
+    return values.length === 0 ? [] : [row(name, scaled, unit)];
   }),
 );
 const median = (name: string, unit: string) =>
   rows.find((each) => each.name === name && each.unit === unit)?.value ?? Number.NaN;
 const ratio = (name: string, base: string, unit: string) => median(name, unit) / median(base, unit);
-const unitOf = (wanted: (typeof kinds)[number][0]) =>
-  kinds.find(([key]) => key === wanted)?.[1] ?? '';
-const [small, smallCpu, tcpOn, p50] = [
-  unitOf('small'),
-  unitOf('smallCpu'),
-  unitOf('tcpOn'),
-  unitOf('rttP50'),
-];
+const [small, smallCpu, oneCore] = [kinds.small.unit, kinds.smallCpu.unit, kinds.oneCore.unit];
+const [tcpOn, p50] = [kinds.tcpOn.unit, kinds.rttP50.unit];
 const goals: Goal[] = [
   atLeast(
     'headgate xdp / bridge, 66 bytes, one softirq core',
     ratio('bridge', 'headgate xdp', smallCpu),
     2.5,
+    'x',
+  ),
+  atLeast(
+    'headgate xdp / bridge, 66 bytes, one forwarding core',
+    ratio('headgate xdp', 'bridge', oneCore),
+    1.8,
     'x',
   ),
   atLeast(
@@ -114,7 +145,7 @@ const goals: Goal[] = [
   ),
 ];
 report('wire', rows, goals, options, [
-  `65,536 TCP sessions one way, flat out, generated in the kernel on one core; headgate has 100,000 blocks, ${destinations.toLocaleString('en')} destinations, marks every packet and tracks every head; TCP is one iperf3 stream; round trips with both ends and the forwarder on one core`,
+  `65,536 TCP sessions one way, flat out, generated in the kernel on one core; headgate has 100,000 blocks, ${destinations.toLocaleString('en')} destinations, marks every packet and tracks every head; TCP is one iperf3 stream; round trips with both ends and the forwarder on one core; in "one core" the port is served by a thread (threaded NAPI) beside all that comes after and the reader of copies, and another core sends`,
   'xdp carries no unfinished checksums, so it has no figure with offloads on',
   ...notes,
 ]);

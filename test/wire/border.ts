@@ -56,24 +56,33 @@ export class Border {
     this.#deleteNamespaces();
     for (const role of ['i', 'u', 'o']) ip('netns', 'add', `${tag}${role}`);
     for (const side of ['inside', 'outside'] as const) this.plug(side);
-    if (options.isQuiet) {
-      const know = (side: Side, host: string, address: string, mac: string) =>
-        this.run(
-          side,
-          'ip',
-          'neigh',
-          'replace',
-          address,
-          'lladdr',
-          mac,
-          'dev',
-          host,
-          'nud',
-          'permanent',
-        );
-      know('inside', 'i0', outsideAddress, this.macOf('outside', 'o0'));
-      know('outside', 'o0', insideAddress, this.macOf('inside', 'i0'));
+    if (options.isQuiet) this.#introduce();
+  }
+
+  /** Each host knows the other's station, so that nobody asks. */
+  #introduce(): void {
+    const know = (side: Side, host: string, address: string, mac: string) => {
+      const entry = ['neigh', 'replace', address, 'lladdr', mac, 'dev', host, 'nud', 'permanent'];
+      this.run(side, 'ip', ...entry);
+    };
+    know('inside', 'i0', outsideAddress, this.macOf('outside', 'o0'));
+    know('outside', 'o0', insideAddress, this.macOf('inside', 'i0'));
+  }
+
+  /** Takes the unit out: one cable from host to host. Of quiet borders. */
+  joinHosts(): void {
+    const [inside, outside] = [this.namespace('inside'), this.namespace('outside')];
+    for (const port of ['in0', 'out0']) this.run('unit', 'ip', 'link', 'del', port);
+    ip('-n', inside, 'link', 'add', 'i0', 'type', 'veth', 'peer', 'name', 'o0', 'netns', outside);
+    for (const [side, host, address] of [
+      ['inside', 'i0', insideAddress],
+      ['outside', 'o0', outsideAddress],
+    ] as const) {
+      this.run(side, 'sysctl', '-qw', `net.ipv6.conf.${host}.disable_ipv6=1`);
+      ip('-n', this.namespace(side), 'address', 'add', `${address}/24`, 'dev', host);
+      ip('-n', this.namespace(side), 'link', 'set', host, 'up');
     }
+    this.#introduce();
   }
 
   /** Makes the cable between one host and the unit's port. */

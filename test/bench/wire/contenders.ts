@@ -1,27 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
+/** Who carries the packets in the wire bench, and how each is started. */
+import { fileURLToPath } from 'node:url';
 import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import type { Driver } from '../../../src/engine/index.ts';
-import { Border, insideAddress, outsideAddress, until } from '../../wire/border.ts';
+import { type Border, insideAddress, until } from '../../wire/border.ts';
 import { WireCommand } from '../../wire/wire-command.ts';
-
-/** One run of one contender; a figure is left out where it has no meaning. */
-export interface Measured {
-  /** Delivered per second, 64-byte and 1514-byte frames. */
-  readonly small?: number;
-  readonly full?: number;
-  /** Nanoseconds of the sending core's time for a small frame and for a full one, where that core does all of it. */
-  readonly smallCpu?: number;
-  readonly fullCpu?: number;
-  /** Share of 64-byte frames that did not arrive. */
-  readonly loss?: number;
-  /** Bits per second of one TCP stream, far ends' offloads on and off. */
-  readonly tcpOn?: number;
-  readonly tcpOff?: number;
-  /** Nanoseconds. */
-  readonly rttP50?: number;
-  readonly rttP99?: number;
-}
 
 export interface Setting {
   readonly folder: string;
@@ -32,9 +14,17 @@ export interface Setting {
   /** How many foreign prefixes headgate has a link for. */
   readonly destinations: number;
   readonly seconds: number;
+  /** Leaves out what takes long and says little. */
+  readonly isQuick: boolean;
+  /** Frames a second at which loss is looked at. */
+  readonly loads: readonly number[];
+  /** The compiled xsk.c. */
+  readonly xsk: string;
+  /** Where the npm package `cap` is installed; without it that contender is skipped. */
+  readonly cap?: string;
 }
 
-interface Contender {
+export interface Contender {
   readonly name: string;
   /** Frames arrive at the far end without a buffer, with all that this asks of it. */
   readonly isXdp?: boolean;
@@ -42,20 +32,32 @@ interface Contender {
   readonly isPlain?: boolean;
   /** A process forwards, on another core: the sending core's time tells nothing. */
   readonly isForwardedAside?: boolean;
+  /** There is no unit between the hosts. */
+  readonly isBare?: boolean;
   readonly start: (border: Border, setting: Setting) => Promise<void>;
   readonly stop?: (border: Border, setting: Setting) => void;
 }
 
+/** Starts a forwarder that says when it is ready. */
+async function startForwarder(border: Border, ...command: readonly string[]): Promise<void> {
+  const child = border.start('unit', ...command);
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  let isReady = false;
+  child.stdout?.once('data', () => {
+    isReady = true;
+  });
+  const isOver = () => isReady || child.exitCode !== null;
+  await until(`${command[0]} is ready`, isOver, Boolean);
+  if (!isReady) throw new Error(said.trim());
+}
+
 const byTool =
   (...args: readonly string[]) =>
-  async (border: Border, { tool }: Setting): Promise<void> => {
-    const child = border.start('unit', tool, ...args);
-    let isReady = args[0] === 'forward';
-    child.stdout?.once('data', () => {
-      isReady = true;
-    });
-    await until(`${args[0]} is ready`, () => isReady, Boolean);
-  };
+  (border: Border, { tool }: Setting): Promise<void> =>
+    startForwarder(border, tool, ...args);
+
+const forwardByCap = fileURLToPath(new URL('./cap-forward.js', import.meta.url));
 
 /** 100,000 blocks, ours among them. */
 const blocks = [
@@ -94,6 +96,11 @@ const byHeadgate = (driver: Driver): Contender => ({
 
 export const contenders: readonly Contender[] = [
   {
+    name: 'direct pair',
+    isBare: true,
+    start: async (border) => border.joinHosts(),
+  },
+  {
     name: 'bridge',
     start: async (border) => {
       border.run('unit', 'ip', 'link', 'add', 'br0', 'type', 'bridge');
@@ -118,134 +125,23 @@ export const contenders: readonly Contender[] = [
     isForwardedAside: true,
     start: byTool('forward', 'in0', 'out0'),
   },
+  {
+    name: 'AF_XDP, copy mode',
+    isXdp: true,
+    isForwardedAside: true,
+    start: (border, { xsk }) => startForwarder(border, xsk, 'in0', 'out0'),
+  },
+  {
+    name: 'npm cap',
+    isPlain: true,
+    isForwardedAside: true,
+    start: async (border, { cap }) => {
+      if (cap === undefined)
+        throw new Error('a whole run installs the package, a quick one does not');
+      await startForwarder(border, process.execPath, forwardByCap, cap, 'in0', 'out0');
+    },
+  },
   byHeadgate('af_packet'),
   byHeadgate('tc'),
   byHeadgate('xdp'),
 ];
-
-export async function measure(contender: Contender, setting: Setting): Promise<Measured> {
-  const border = new Border('hgwb', { isQuiet: true });
-  try {
-    // The generator's frames carry no buffer: the first port must be ready for that. The same for all.
-    border.run('unit', 'ethtool', '-K', 'in0', 'gro', 'on');
-    if (contender.isXdp) border.fitPeers();
-    await contender.start(border, setting);
-    const reaches = () => border.runAside('inside', 'ping', '-c', '1', '-W', '1', outsideAddress);
-    await until('packets pass', reaches, (text) => text.includes(' 0% packet loss'));
-
-    const rtt = await roundTrips(border, setting);
-    const hasTcpOn = !contender.isXdp && !contender.isPlain;
-    const tcpOn = hasTcpOn ? { tcpOn: await tcp(border, setting) } : {};
-    border.setOffloads('off');
-    if (contender.isXdp) border.fitPeers();
-    const tcpOff = contender.isPlain ? {} : { tcpOff: await tcp(border, setting) };
-    // Readers of copies work beside it, on the other core, as they do where a card's queue has a core of its own.
-    pin(border, String(cpus().length - 1));
-    const small = await flood(border, setting, 66, contender.isXdp ?? false);
-    const full = await flood(border, setting, 1514, contender.isXdp ?? false);
-    const cpu = contender.isForwardedAside ? {} : { smallCpu: small.cpuNs, fullCpu: full.cpuNs };
-    return {
-      ...rtt,
-      ...tcpOn,
-      ...tcpOff,
-      small: small.rate,
-      loss: small.loss,
-      full: full.rate,
-      ...cpu,
-    };
-  } finally {
-    contender.stop?.(border, setting);
-    border.close();
-  }
-}
-
-async function roundTrips(border: Border, { tool, seconds }: Setting): Promise<Measured> {
-  // The same processor for all: a wake-up across processors would be most of what is measured.
-  pin(border, '0');
-  const echo = border.start('outside', 'taskset', '-c', '0', tool, 'echo');
-  await until(
-    'echo listens',
-    () => border.run('outside', 'ss', '-Hlun'),
-    (text) => text.includes(':7000'),
-  );
-  const text = await border.runAside(
-    'inside',
-    'taskset',
-    '-c',
-    '0',
-    tool,
-    'ping',
-    outsideAddress,
-    String(seconds),
-  );
-  echo.kill('SIGKILL');
-  pin(border, `0-${cpus().length - 1}`);
-  const { p50, p99 } = JSON.parse(text);
-  return { rttP50: p50, rttP99: p99 };
-}
-
-/** Puts what runs in the unit's namespace on these processors. */
-function pin(border: Border, processors: string): void {
-  const pids = execFileSync('ip', ['netns', 'pids', border.namespace('unit')], {
-    encoding: 'utf8',
-  });
-  for (const pid of pids.split(/\s+/).filter((text) => text !== ''))
-    execFileSync('taskset', ['-a', '-p', '-c', processors, pid], { stdio: 'ignore' });
-}
-
-async function tcp(border: Border, { seconds }: Setting): Promise<number> {
-  const server = border.start('outside', 'iperf3', '-s', '-1');
-  await until(
-    'iperf3 listens',
-    () => border.run('outside', 'ss', '-Hltn'),
-    (text) => text.includes(':5201'),
-  );
-  const time = String(Math.max(1, Math.round(seconds)));
-  const text = await border.runAside('inside', 'iperf3', '-J', '-c', outsideAddress, '-t', time);
-  server.kill('SIGKILL');
-  return JSON.parse(text).end.sum_received.bits_per_second;
-}
-
-/** Sends flat out from the inside host; what its far end received. */
-async function flood(
-  border: Border,
-  { tool, generator, seconds }: Setting,
-  length: number,
-  isXdp: boolean,
-): Promise<{ readonly rate: number; readonly loss: number; readonly cpuNs: number }> {
-  const sink = isXdp ? border.start('outside', tool, 'sink', 'o0') : undefined;
-  if (sink) {
-    let isReady = false;
-    sink.stdout?.once('data', () => {
-      isReady = true;
-    });
-    await until('the sink is ready', () => isReady, Boolean);
-  }
-  const received = () => {
-    if (!isXdp) return border.interfaceBytes('outside', 'o0').rxPackets;
-    const statistics = border.run('outside', 'ethtool', '-S', 'o0');
-    return [...statistics.matchAll(/rx_queue_\d+_xdp_packets: (\d+)/g)].reduce(
-      (sum, [, n]) => sum + Number(n),
-      0,
-    );
-  };
-  const before = received();
-  const text = await border.runAside(
-    'inside',
-    'taskset',
-    '-c',
-    '0',
-    tool,
-    'generate',
-    'i0',
-    String(seconds),
-    String(length),
-    generator,
-  );
-  const { sent, seconds: took, cpu_ns: cpuNs } = JSON.parse(text);
-  const warmUp = 2 ** 16;
-  const arrived = received() - before;
-  sink?.kill('SIGKILL');
-  const share = arrived / (sent + warmUp);
-  return { rate: (share * sent) / took, loss: Math.max(0, 1 - share), cpuNs };
-}

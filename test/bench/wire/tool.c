@@ -1,7 +1,8 @@
 /* What the wire bench needs beside headgate: a generator inside the kernel, sinks, the barest forwarders, ping-pong.
- *   tool generate IFACE SECONDS LENGTH OBJECT
- *                                         sends TCP frames of LENGTH bytes, 66 at least, flat out (BPF_PROG_TEST_RUN,
- *                                         live frames), of as many sessions as OBJECT (generate.bpf.c) makes of them
+ *   tool generate IFACE SECONDS LENGTH RATE OBJECT
+ *                                         sends TCP frames of LENGTH bytes, 66 at least, or of mixed lengths with 0, RATE
+ *                                         a second or flat out with 0 (BPF_PROG_TEST_RUN, live frames), of as many
+ *                                         sessions as OBJECT (generate.bpf.c) makes of them
  *   tool sink IFACE                       drops what arrives by XDP until it is killed
  *   tool redirect tc|xdp IFACE IFACE      forwards both ways by bpf_redirect until it is killed
  *   tool forward IFACE IFACE              forwards both ways by AF_PACKET rings without any work until it is killed
@@ -91,9 +92,11 @@ static void put_checksum(uint8_t* at, uint32_t sum) {
   at[1] = (uint8_t)~sum;
 }
 
-static void generate(const char* name, double seconds, unsigned length, const char* path) {
+static void generate(const char* name, double seconds, unsigned length, unsigned rate, const char* path) {
   static uint8_t frame[2048];
   uint8_t *ip = frame + 14, *tcp = frame + 34;
+  const int is_mixed = length == 0;
+  if (is_mixed) length = 1514;
   memcpy(frame, "\x02\x00\x5e\x00\x53\x02\x02\x00\x5e\x00\x53\x01\x08\x00\x45", 15);
   ip[2] = (uint8_t)((length - 14) >> 8);
   ip[3] = (uint8_t)(length - 14);
@@ -106,18 +109,25 @@ static void generate(const char* name, double seconds, unsigned length, const ch
   if (!object || bpf_object__load(object)) DIE("loading the generator");
   const int program = bpf_program__fd(bpf_object__find_program_by_name(object, "next_session"));
   struct xdp_md context = {.data_end = length, .ingress_ifindex = (uint32_t)index_of(name)};
+  const int map = bpf_object__find_map_fd_by_name(object, "wanted");
+  const uint32_t only = 0;
+  struct { uint32_t is_mixed, interval_ns; uint64_t due_ns, sent; } want = {is_mixed, rate ? 1000000000u / rate : 0, 0, 0};
+  if (bpf_map_update_elem(map, &only, &want, BPF_ANY)) DIE("asking the generator");
   /* Each call ends with a wait for RCU of some 30 ms: one short call to learn the rate, then one long one. */
   unsigned frames = 1 << 16;
   for (int round = 0; round < 2; round++) {
     LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = length, .ctx_in = &context,
                 .ctx_size_in = sizeof context, .repeat = (int)frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
                 .batch_size = 64);
-    const uint64_t started = now_ns(), began = cpu_ns();
+    const uint64_t started = now_ns(), began = cpu_ns(), sent = want.sent;
     if (bpf_prog_test_run_opts(program, &run) != 0) DIE("generating");
     const double took = (double)(now_ns() - started) / 1e9;
+    bpf_map_lookup_elem(map, &only, &want);
     /* All that the kernel does for a frame until it arrives is done in this thread's time, where no other forwards. */
     const double busy = (double)(cpu_ns() - began);
-    if (round == 1) printf("{\"sent\": %u, \"seconds\": %.6f, \"cpu_ns\": %.1f}\n", frames, took, busy / frames);
+    if (round == 1)
+      printf("{\"sent\": %llu, \"warm_up\": %llu, \"seconds\": %.6f, \"cpu_ns\": %.1f}\n",
+             (unsigned long long)(want.sent - sent), (unsigned long long)sent, took, busy / (double)(want.sent - sent));
     frames = (unsigned)((double)frames / took * seconds);
   }
 }
@@ -170,6 +180,7 @@ static void forward(const char* a, const char* b) {
   struct port ports[2];
   open_port(&ports[0], a);
   open_port(&ports[1], b);
+  puts("ready"), fflush(stdout);
   for (;;) {
     const int moved = carry(&ports[0], &ports[1]) | carry(&ports[1], &ports[0]);
     struct pollfd on[2] = {{ports[0].fd, POLLIN, 0}, {ports[1].fd, POLLIN, 0}};
@@ -217,7 +228,8 @@ static void ping(const char* target, double seconds) {
 
 int main(int argc, char** argv) {
   const char* mode = argc > 1 ? argv[1] : "";
-  if (!strcmp(mode, "generate") && argc == 6) generate(argv[2], atof(argv[3]), (unsigned)atoi(argv[4]), argv[5]);
+  if (!strcmp(mode, "generate") && argc == 7)
+    generate(argv[2], atof(argv[3]), (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]), argv[6]);
   else if (!strcmp(mode, "forward") && argc == 4) forward(argv[2], argv[3]);
   else if (!strcmp(mode, "echo")) echo();
   else if (!strcmp(mode, "ping") && argc == 4) ping(argv[2], atof(argv[3]));
