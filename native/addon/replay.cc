@@ -32,6 +32,24 @@ const char* name_of(FileEnd end) {
 
 Napi::Number number(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
+// Counts of several workers as one.
+PipelineCounts sum_of(const Replay& replay) {
+  PipelineCounts sum{};
+  for (const Pipeline* pipeline : replay.pipelines()) {
+    const PipelineCounts& part = pipeline->counts();
+    sum.packets += part.packets;
+    sum.frame_bytes += part.frame_bytes;
+    for (unsigned i = 0; i < 3; i++) sum.network[i] += part.network[i];
+    for (unsigned i = 0; i < kUnparsedReasons; i++) sum.unparsed[i] += part.unparsed[i];
+    sum.tcp_segments += part.tcp_segments;
+    sum.sessions += part.sessions;
+    sum.sessions_refused += part.sessions_refused;
+    sum.resyncs += part.resyncs;
+    sum.marked += part.marked;
+  }
+  return sum;
+}
+
 Napi::Object unparsed_of(Napi::Env env, const PipelineCounts& counts) {
   Napi::Object unparsed = Napi::Object::New(env);
   for (unsigned i = 1; i < kUnparsedReasons; i++) {
@@ -40,11 +58,11 @@ Napi::Object unparsed_of(Napi::Env env, const PipelineCounts& counts) {
   return unparsed;
 }
 
-Napi::Object tcp_of(Napi::Env env, const Pipeline& pipeline) {
+Napi::Object tcp_of(Napi::Env env, const Replay& replay, const PipelineCounts& counts) {
   hg_tcp_counts sum{};
-  for (uint32_t link = 0; link <= pipeline.settings().links; link++) {
-    for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
-      const hg_tcp_counts& part = pipeline.tcp(link, direction);
+  for (const Pipeline* pipeline : replay.pipelines()) {
+    for (size_t column = 0; column < (pipeline->settings().links + 1ull) * 2; column++) {
+      const hg_tcp_counts& part = pipeline->tcp()[column];
       sum.data_segments += part.data_segments;
       sum.data_bytes += part.data_bytes;
       sum.lost_beyond += part.lost_beyond;
@@ -58,10 +76,10 @@ Napi::Object tcp_of(Napi::Env env, const Pipeline& pipeline) {
     }
   }
   Napi::Object tcp = Napi::Object::New(env);
-  tcp.Set("sessions", number(env, pipeline.counts().sessions));
-  tcp.Set("sessionsRefused", number(env, pipeline.counts().sessions_refused));
-  tcp.Set("resyncs", number(env, pipeline.counts().resyncs));
-  tcp.Set("segments", number(env, pipeline.counts().tcp_segments));
+  tcp.Set("sessions", number(env, counts.sessions));
+  tcp.Set("sessionsRefused", number(env, counts.sessions_refused));
+  tcp.Set("resyncs", number(env, counts.resyncs));
+  tcp.Set("segments", number(env, counts.tcp_segments));
   tcp.Set("dataSegments", number(env, sum.data_segments));
   tcp.Set("dataBytes", number(env, sum.data_bytes));
   tcp.Set("lostBeyond", number(env, sum.lost_beyond));
@@ -75,11 +93,13 @@ Napi::Object tcp_of(Napi::Env env, const Pipeline& pipeline) {
   return tcp;
 }
 
-Napi::Object rtt_of(Napi::Env env, const Pipeline& pipeline, bool inbound, bool outbound) {
+Napi::Object rtt_of(Napi::Env env, const Replay& replay, bool inbound, bool outbound) {
   auto sum = std::make_unique<RttHistogram>();
-  for (uint32_t link = 0; link <= pipeline.settings().links; link++) {
-    if (inbound) sum->add(pipeline.rtt(link, Direction::Inbound));
-    if (outbound) sum->add(pipeline.rtt(link, Direction::Outbound));
+  for (const Pipeline* pipeline : replay.pipelines()) {
+    for (uint32_t link = 0; link <= pipeline->settings().links; link++) {
+      if (inbound) sum->add(pipeline->rtt(link, Direction::Inbound));
+      if (outbound) sum->add(pipeline->rtt(link, Direction::Outbound));
+    }
   }
   Napi::Object rtt = Napi::Object::New(env);
   rtt.Set("samples", number(env, sum->samples));
@@ -90,13 +110,19 @@ Napi::Object rtt_of(Napi::Env env, const Pipeline& pipeline, bool inbound, bool 
 }
 
 // Rows of block, link, direction, packets, IP bytes, layer-2 bytes; only those that counted anything.
-Napi::Value traffic_of(Napi::Env env, const Pipeline& pipeline) {
+Napi::Value traffic_of(Napi::Env env, const Replay& replay) {
   std::vector<double> rows;
-  const PipelineSettings& settings = pipeline.settings();
+  const PipelineSettings& settings = replay.pipelines()[0]->settings();
   for (uint32_t block = 0; block < settings.blocks; block++) {
     for (uint32_t link = 0; link <= settings.links; link++) {
       for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
-        const hg_traffic& traffic = pipeline.traffic(block, link, direction);
+        hg_traffic traffic{};
+        for (const Pipeline* pipeline : replay.pipelines()) {
+          const hg_traffic& part = pipeline->traffic(block, link, direction);
+          traffic.packets += part.packets;
+          traffic.ip_bytes += part.ip_bytes;
+          traffic.l2_bytes += part.l2_bytes;
+        }
         if (traffic.packets == 0) continue;
         rows.insert(rows.end(), {static_cast<double>(block), static_cast<double>(link),
                                  static_cast<double>(direction), static_cast<double>(traffic.packets),
@@ -109,22 +135,25 @@ Napi::Value traffic_of(Napi::Env env, const Pipeline& pipeline) {
   return array;
 }
 
-Napi::Value resolvers_of(Napi::Env env, Pipeline& pipeline) {
+// A source that asked by several workers' shares is there several times.
+Napi::Value resolvers_of(Napi::Env env, const Replay& replay) {
   Napi::Array list = Napi::Array::New(env);
-  auto& table = pipeline.resolvers().table();
-  for (size_t i = 0; i < table.slots(); i++) {
-    const Resolver& resolver = table.at(i);
-    if (resolver.hash == 0) continue;
-    const size_t length = resolver.network == 4 ? 4 : 16;
-    Napi::Uint8Array address = Napi::Uint8Array::New(env, length);
-    for (size_t b = 0; b < length; b++) {
-      const uint64_t word = length == 4 ? resolver.address[1] << 32 : resolver.address[b / 8];
-      address[b] = static_cast<uint8_t>(word >> (56 - 8 * (b % 8)));
+  for (Pipeline* pipeline : replay.pipelines()) {
+    auto& table = pipeline->resolvers().table();
+    for (size_t i = 0; i < table.slots(); i++) {
+      const Resolver& resolver = table.at(i);
+      if (resolver.hash == 0) continue;
+      const size_t length = resolver.network == 4 ? 4 : 16;
+      Napi::Uint8Array address = Napi::Uint8Array::New(env, length);
+      for (size_t b = 0; b < length; b++) {
+        const uint64_t word = length == 4 ? resolver.address[1] << 32 : resolver.address[b / 8];
+        address[b] = static_cast<uint8_t>(word >> (56 - 8 * (b % 8)));
+      }
+      Napi::Object row = Napi::Object::New(env);
+      row.Set("address", address);
+      row.Set("queries", number(env, resolver.queries));
+      list.Set(list.Length(), row);
     }
-    Napi::Object row = Napi::Object::New(env);
-    row.Set("address", address);
-    row.Set("queries", number(env, resolver.queries));
-    list.Set(list.Length(), row);
   }
   return list;
 }
@@ -146,9 +175,8 @@ Napi::Object result_of(Napi::Env env, Replay& replay) {
   result.Set("end", name_of(replay.file().end()));
   result.Set("fileError", replay.file().error());
   result.Set("elapsedS", Napi::Number::New(env, replay.elapsed_s()));
-  Pipeline* const pipeline = replay.pipeline();
-  if (pipeline == nullptr) return result;
-  const PipelineCounts& counts = pipeline->counts();
+  if (replay.pipelines().empty()) return result;
+  const PipelineCounts counts = sum_of(replay);
   Napi::Object body = Napi::Object::New(env);
   body.Set("packets", number(env, counts.packets));
   body.Set("frameBytes", number(env, counts.frame_bytes));
@@ -157,12 +185,12 @@ Napi::Object result_of(Napi::Env env, Replay& replay) {
   body.Set("otherPackets", number(env, counts.network[2]));
   body.Set("marked", number(env, counts.marked));
   body.Set("unparsed", unparsed_of(env, counts));
-  body.Set("tcp", tcp_of(env, *pipeline));
-  body.Set("rttUs", rtt_of(env, *pipeline, true, true));
-  body.Set("rttInsideUs", rtt_of(env, *pipeline, true, false));
-  body.Set("rttOutsideUs", rtt_of(env, *pipeline, false, true));
-  body.Set("traffic", traffic_of(env, *pipeline));
-  body.Set("resolvers", resolvers_of(env, *pipeline));
+  body.Set("tcp", tcp_of(env, replay, counts));
+  body.Set("rttUs", rtt_of(env, replay, true, true));
+  body.Set("rttInsideUs", rtt_of(env, replay, true, false));
+  body.Set("rttOutsideUs", rtt_of(env, replay, false, true));
+  body.Set("traffic", traffic_of(env, replay));
+  body.Set("resolvers", resolvers_of(env, replay));
   body.Set("classified", classified_of(env, replay.classified()));
   result.Set("counts", body);
   return result;
@@ -185,7 +213,7 @@ class ReplayWorker : public Napi::AsyncWorker {
   std::shared_ptr<Replay> replay_;
 };
 
-// replayStart({ path, tables?, writePath?, withFrames?, sessionSlots? }) -> { result: Promise, progress() }
+// replayStart({ path, tables?, writePath?, withFrames?, sessionSlots?, workers? }) -> { result: Promise, progress() }
 Napi::Value replay_start(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsObject() || !info[0].As<Napi::Object>().Get("path").IsString()) {
@@ -196,7 +224,8 @@ Napi::Value replay_start(const Napi::CallbackInfo& info) {
   ReplayOptions options;
   options.path = given.Get("path").As<Napi::String>().Utf8Value();
   const Napi::Value write_path = given.Get("writePath"), tables = given.Get("tables"),
-                    with_frames = given.Get("withFrames"), slots = given.Get("sessionSlots");
+                    with_frames = given.Get("withFrames"), slots = given.Get("sessionSlots"),
+                    workers = given.Get("workers");
   if (write_path.IsString()) options.write_path = write_path.As<Napi::String>().Utf8Value();
   if (tables.IsTypedArray()) {
     const auto bytes = tables.As<Napi::Uint8Array>();
@@ -210,6 +239,7 @@ Napi::Value replay_start(const Napi::CallbackInfo& info) {
       return env.Undefined();
     }
   }
+  if (workers.IsNumber()) options.workers = workers.As<Napi::Number>().Uint32Value();
   auto replay = std::make_shared<Replay>(std::move(options));
   auto* const worker = new ReplayWorker(env, replay);
   Napi::Object handle = Napi::Object::New(env);

@@ -16,6 +16,8 @@ export interface ReplayOptions {
   readonly withFrames?: boolean;
   /** Slots of the session table, a power of two; by the size of the file unless given. */
   readonly sessionSlots?: number;
+  /** Threads that share the file out by session, from 1; by its size and the machine unless given. */
+  readonly workers?: number;
 }
 
 /** How the file ended; all but `clean` leave a reason in `problem`. */
@@ -126,6 +128,7 @@ interface NativeExports {
     readonly writePath?: string;
     readonly withFrames?: boolean;
     readonly sessionSlots?: number;
+    readonly workers?: number;
   }): { readonly result: Promise<NativeResult>; readonly progress: () => number };
 }
 
@@ -176,8 +179,13 @@ function toResult(
       l2Bytes,
     });
   }
-  const resolvers = counts.resolvers
-    .map(({ address, queries }) => ({ address: formatAddress(address), queries }))
+  const queriesOf = new Map<string, number>();
+  for (const { address: bytes, queries } of counts.resolvers) {
+    const address = formatAddress(bytes);
+    queriesOf.set(address, (queriesOf.get(address) ?? 0) + queries);
+  }
+  const resolvers = [...queriesOf]
+    .map(([address, queries]) => ({ address, queries }))
     .sort((a, b) => b.queries - a.queries || (a.address < b.address ? -1 : 1));
   const retransmissions = counts.classified.filter((segment) =>
     ['lost_beyond', 'lost_before', 'spurious'].includes(segment.class),
