@@ -18,15 +18,16 @@ int32_t ahead(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b); }
 
 void check(const Session& session, const SessionRest& rest) {
   for (unsigned side = 0; side < 2; side++) {
-    const Side& own = session.side[side];
-    require(own.flags.holes <= kHoles);
-    for (unsigned i = 0; i < own.flags.holes; i++) {
+    const SideFlags& own = session.flags[side];
+    require(own.holes <= kHoles);
+    if (own.by_sequence) require(session.sample_us[side] != 0);
+    for (unsigned i = 0; i < own.holes; i++) {
       const Hole& hole = rest.hole[side][i];
       require(ahead(hole.end, hole.start) > 0);
       require(ahead(session.next[side], hole.end) >= 0);
       if (i > 0) require(ahead(hole.start, rest.hole[side][i - 1].end) >= 0);
     }
-    if (own.flags.is_seeded) require(ahead(session.next[side], session.acked[side]) >= 0);
+    if (own.is_seeded) require(ahead(session.next[side], session.acked[side]) >= 0);
   }
 }
 
@@ -67,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(tracked.segment_class < SegmentClass::Count);
     if (is_retransmission(tracked.segment_class)) require(tracked.old_segments >= 1);
     check(session, rest);
-    if (session.side[side].flags.is_seeded) sent[side] = session.next[side];
+    if (session.flags[side].is_seeded) sent[side] = session.next[side];
   }
   return 0;
 }
