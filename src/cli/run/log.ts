@@ -5,7 +5,7 @@ import pretty from 'pino-pretty';
 import type { Settings } from '../../core/settings/index.ts';
 
 /** What waits for a reader that is slow; of more the newest lines are given up. */
-const waitingBytesMax = 1 << 20;
+const waitingBytesMax = 1 << 18;
 
 export interface UnitLog {
   readonly log: Logger;
