@@ -46,7 +46,7 @@ export class Vitals {
         `memory is short: ${megabytes(memory.used)} of ${megabytes(memory.limit)} MB`,
       );
     if (this.refusedSettings !== undefined)
-      found.set('settings', `the settings on the disk are not in force: ${this.refusedSettings}`);
+      found.set('reload', `the settings on the disk are not in force: ${this.refusedSettings}`);
     return found;
   }
 

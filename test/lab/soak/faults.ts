@@ -1,4 +1,5 @@
 /** What can go wrong around a unit, each as a pair of deeds and what `status` must say between them. */
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -30,7 +31,17 @@ export interface Stage {
   readonly disk: string;
   /** Seconds that the unit's wall clock is wrong, such as `+3600`; absent where it cannot be made wrong. */
   readonly clockFile: string | undefined;
+  /** The only unit of its cluster has a NATS of its own; absent where that is not installed. */
+  nats: ChildProcess | undefined;
   startUnit(): Promise<Unit>;
+}
+
+export const natsAddress = '127.0.0.1:4222';
+
+export function startNats(lab: Lab): ChildProcess {
+  const [address = '', port = ''] = natsAddress.split(':');
+  const argv = ['nats-server', '-a', address, '-p', port, '-js', '-sd', `${lab.folder}/nats`];
+  return spawnInside(lab.namespace('unit'), argv, { stdio: 'ignore' });
 }
 
 export interface Fault {
@@ -182,6 +193,21 @@ export const faults: readonly Fault[] = [
     end: async ({ disk }) => rmSync(`${disk}/filler`),
     seen: /history is not kept|the record of decisions is not written/,
     forwards: true,
+  },
+  {
+    name: 'NATS gone',
+    begin: async ({ nats }) => {
+      if (!nats) return;
+      const gone = once(nats, 'exit');
+      nats.kill('SIGKILL');
+      await gone;
+    },
+    end: async (stage) => {
+      stage.nats = startNats(stage.lab);
+    },
+    seen: /NATS is lost/,
+    forwards: true,
+    cannot: ({ nats }) => (nats ? undefined : 'nats-server is not installed'),
   },
   {
     name: 'clock an hour forward, and back',

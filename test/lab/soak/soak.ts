@@ -4,6 +4,7 @@
  * cycles of being knowable and is gone from it after healing; memory and descriptors are reported with their slope.
  * Usage: soak.js [--minutes N] [--seed S] [--only NAME]   The last line says what held; exit code 1 where something did not.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse, stringify } from 'yaml';
@@ -25,7 +26,15 @@ import { community, flowPort } from '../../../src/lab/instruments.ts';
 import { closeLab, startInstruments } from '../../../src/lab/lab.ts';
 import { run } from '../../../src/lab/namespaces.ts';
 import { waitFor } from '../../support/lab.ts';
-import { clearGroups, type Fault, falseClock, faults, type Stage } from './faults.ts';
+import {
+  clearGroups,
+  type Fault,
+  falseClock,
+  faults,
+  natsAddress,
+  type Stage,
+  startNats,
+} from './faults.ts';
 import { growthMax, type Size, slopePerHour } from './slope.ts';
 
 export interface SoakReport {
@@ -184,7 +193,9 @@ async function setStage(lab: Lab): Promise<Stage> {
           FAKETIME_DONT_FAKE_MONOTONIC: '1',
           FAKETIME_CACHE_DURATION: '1',
         };
-  const edit = (text: string) => editSettings(text, lab.topology, disk);
+  const hasNats = spawnSync('nats-server', ['--version']).status === 0;
+  const nats = hasNats ? startNats(lab) : undefined;
+  const edit = (text: string) => editSettings(text, lab.topology, disk, hasNats);
   // At boot, as on a real machine: the kernel forwards while the unit does not.
   const wires = `${lab.folder}/wires.yaml`;
   writeFileSync(wires, edit(renderSettings(lab.topology, lab.folder, 'control')));
@@ -192,10 +203,10 @@ async function setStage(lab: Lab): Promise<Stage> {
   const start = () => startUnit(lab, 'control', waitMs, { edit, env });
   const unit = await start();
   const settings = readFileSync(unit.settingsFile, 'utf8');
-  return { lab, unit, settings, disk, clockFile, startUnit: start };
+  return { lab, unit, settings, disk, clockFile, nats, startUnit: start };
 }
 
-function editSettings(text: string, topology: Topology, disk: string): string {
+function editSettings(text: string, topology: Topology, disk: string, hasNats: boolean): string {
   const settings = parse(text);
   const { unit, routers } = topology;
   for (const link of settings.links) link.interface = link.name;
@@ -214,6 +225,15 @@ function editSettings(text: string, topology: Topology, disk: string): string {
   settings.cycle.average = '6s';
   settings.rails = { ...settings.rails, settle: '10s', contradiction: '90%' };
   settings.history = { path: `${disk}/history.db`, max_size: '16M' };
+  if (hasNats) {
+    const unit = 'soak';
+    settings.cluster = {
+      network: unit,
+      unit,
+      units: [{ name: unit }],
+      servers: [`nats://${natsAddress}`],
+    };
+  }
   settings.record = { path: `${disk}/record.jsonl`, max_size: '8M' };
   return stringify(settings);
 }

@@ -79,7 +79,7 @@ t.test('memory, a log that nobody takes, settings that were refused', async (t) 
   t.same(look(), { log: 'nobody takes the log: 7 lines were given up' });
   t.same(look(), {}, 'over when no more are lost');
   vitals.refusedSettings = 'line 3';
-  t.same(look(), { settings: 'the settings on the disk are not in force: line 3' });
+  t.same(look(), { reload: 'the settings on the disk are not in force: line 3' });
   vitals.refusedSettings = undefined;
   t.same(look(), {});
   close();
