@@ -227,6 +227,7 @@ function editSettings(text: string, topology: Topology, disk: string, hasNats: b
   settings.history = { path: `${disk}/history.db`, max_size: '16M' };
   if (hasNats) {
     const unit = 'soak';
+    for (const owned of [...settings.wires, ...settings.routers]) owned.unit = unit;
     settings.cluster = {
       network: unit,
       unit,
