@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,6 +44,18 @@ t.test('every command that the manual names exists', async (t) => {
   for (const name of files) {
     if (prose.has(name)) continue;
     t.doesNotThrow(() => readFileSync(`src/cli/${name}.ts`), name);
+  }
+});
+
+t.test('every command stands in the man page', async (t) => {
+  const page = readFileSync('scripts/packaging/headgate.8', 'utf8').replaceAll('\\-', '-');
+  const heads = [...page.matchAll(/^\.TP\n\.B (.*)$/gm)].map((match) => match[1]).join(', ');
+  const commands = readdirSync('src/cli').filter(
+    (name) => name.endsWith('.ts') && name !== 'main.ts',
+  );
+  for (const name of commands) {
+    const command = name.slice(0, -3);
+    t.match(heads, new RegExp(`(^|[ ,])${command}([ ,]|$)`), command);
   }
 });
 
