@@ -115,7 +115,7 @@ export function renderMoves(moves: readonly MoveView[]): string {
       { head: 'to', cell: (move) => move.to ?? 'any' },
       { head: 'rung', cell: (move) => String(move.rung), align: 'right' },
       { head: 'expected', cell: (move) => formatRate(move.predicted_shift_bitps), align: 'right' },
-      { head: 'outcome', cell: (move) => move.outcome },
+      { head: 'outcome', cell: outcomeOf },
       {
         head: 'why',
         cell: (move) => (move.rail ? `${move.rail}: ${move.rail_reason ?? ''}` : move.reason),
@@ -123,4 +123,10 @@ export function renderMoves(moves: readonly MoveView[]): string {
     ],
     moves,
   );
+}
+
+/** Such as `worked: 62 % came, 55 % predicted`. */
+function outcomeOf({ outcome, share_seen, share_predicted }: MoveView): string {
+  if (share_seen === undefined || share_predicted === undefined) return outcome;
+  return `${outcome}: ${formatShare(share_seen, 0)} came, ${formatShare(share_predicted, 0)} predicted`;
 }

@@ -157,6 +157,9 @@ export interface MoveView {
   readonly outcome: string;
   readonly reason: string;
   readonly predicted_shift_bitps: number;
+  /** Share of the block on `to`, 0 to 1, as predicted and as seen when the move was judged. */
+  readonly share_predicted?: number;
+  readonly share_seen?: number;
   /** The rail that stopped it, where one did. */
   readonly rail?: string;
   readonly rail_reason?: string;

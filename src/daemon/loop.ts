@@ -278,10 +278,11 @@ export class Loop {
 
   /** What became of earlier moves: the newest of each block is the one that was judged. */
   #noteOutcomes(decision: Decision): void {
-    for (const verification of decision.verifications) {
-      const index = this.#moves.findIndex((move) => move.block === verification.block);
+    for (const { block, outcome, sharePredicted, shareSeen } of decision.verifications) {
+      const index = this.#moves.findIndex((move) => move.block === block);
+      const judged = { predicted: sharePredicted, seen: shareSeen };
       this.#moves = this.#moves.map((move, i) =>
-        i === index ? { ...move, outcome: verification.outcome } : move,
+        i === index ? { ...move, outcome, judged } : move,
       );
     }
   }

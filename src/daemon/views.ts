@@ -224,6 +224,9 @@ export function moveView(move: DecidedMove): MoveView {
     outcome: move.outcome,
     reason: move.reason,
     predicted_shift_bitps: Math.round(move.predictedShiftBitps),
+    ...(move.judged
+      ? { share_predicted: move.judged.predicted, share_seen: move.judged.seen }
+      : {}),
     ...(stopper ? { rail: stopper.rail, rail_reason: stopper.reason } : {}),
   };
 }
@@ -237,6 +240,8 @@ export const keptMoveView = (move: KeptMove): MoveView => ({
   outcome: move.outcome,
   reason: move.reason,
   predicted_shift_bitps: Math.round(move.predictedShiftBitps),
+  ...(move.sharePredicted === null ? {} : { share_predicted: move.sharePredicted }),
+  ...(move.shareSeen === null ? {} : { share_seen: move.shareSeen }),
 });
 
 const carriedOut = (moves: readonly DecidedMove[]) =>

@@ -11,6 +11,7 @@ import type { DecidedMove } from '../core/decide/state.ts';
 import type { Plan } from '../core/model/plan.ts';
 import type { Mode } from '../core/settings/index.ts';
 import type { Cycle, CycleInput } from './cycle.ts';
+import { judgeMove, type KeptMove, keepMove, readMoves, valuesOf } from './moves.ts';
 import { pack, packSliced, unpack } from './pack.ts';
 import { prune } from './prune.ts';
 import { prepareTables, schemaVersion } from './schema.ts';
@@ -24,19 +25,6 @@ export interface HistoryOptions {
   readonly bytesMax: number;
   /** For what was set aside at the start. */
   readonly warn: (message: string) => void;
-}
-
-/** A move as it was kept. */
-export interface KeptMove {
-  readonly at: number;
-  readonly block: string;
-  readonly from: string | null;
-  readonly to: string | null;
-  readonly rung: number;
-  readonly mode: Mode;
-  readonly outcome: string;
-  readonly reason: string;
-  readonly predictedShiftBitps: number;
 }
 
 export interface Span {
@@ -179,14 +167,11 @@ export class History {
         body,
       );
       for (const verification of decision.verifications) {
-        this.#run(
-          'UPDATE moves SET outcome = ? WHERE id = (SELECT max(id) FROM moves WHERE block = ?)',
-          verification.outcome,
-          verification.block,
-        );
+        const { outcome, sharePredicted, shareSeen, block } = verification;
+        this.#run(judgeMove, outcome, sharePredicted, shareSeen, block);
       }
       // In the other modes a proposal comes up in every cycle until it is approved: only what is done is a move.
-      if (isCarriedOut) for (const move of done) this.#keepMove(move, mode);
+      if (isCarriedOut) for (const move of done) this.#run(keepMove, ...valuesOf(move, mode));
       this.#countRails(cycle);
       this.#keepQuality(cycle);
     });
@@ -197,7 +182,7 @@ export class History {
   /** Keeps moves that were made outside a turn: approved or withdrawn by the operator. */
   recordMoves(moves: readonly DecidedMove[], mode: Mode): void {
     this.#write('moves', () => {
-      for (const move of moves) this.#keepMove(move, mode);
+      for (const move of moves) this.#run(keepMove, ...valuesOf(move, mode));
     });
   }
 
@@ -315,16 +300,8 @@ export class History {
 
   /** Newest first. */
   moves({ from, to }: Span, block: string | undefined, limit: number): readonly KeptMove[] {
-    const where = block === undefined ? '' : 'AND block = ?';
-    return this.#all<KeptMove>(
-      `SELECT at, block, from_link AS "from", to_link AS "to", rung, mode, outcome, reason,
-              predicted_shift_bitps AS predictedShiftBitps
-       FROM moves WHERE at BETWEEN ? AND ? ${where} ORDER BY id DESC LIMIT ?`,
-      from,
-      to,
-      ...(block === undefined ? [] : [block]),
-      limit,
-    );
+    const named = block === undefined ? [] : [block];
+    return this.#all<KeptMove>(readMoves(block !== undefined), from, to, ...named, limit);
   }
 
   /** How often each rail stopped a move. */
@@ -380,22 +357,6 @@ export class History {
       this.#knownPolicy = hash;
     }
     return hash;
-  }
-
-  #keepMove(move: DecidedMove, mode: Mode): void {
-    this.#run(
-      `INSERT INTO moves (at, block, from_link, to_link, rung, mode, outcome, reason, predicted_shift_bitps)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      move.at,
-      move.block,
-      move.from ?? null,
-      move.to ?? null,
-      move.rung,
-      mode,
-      move.outcome,
-      move.reason,
-      move.predictedShiftBitps,
-    );
   }
 
   #countRails({ observation, decision }: Cycle): void {

@@ -4,10 +4,10 @@ export {
   type BlockUsage,
   History,
   type HistoryOptions,
-  type KeptMove,
   type Memory,
   type Quality,
   type Shift,
   type Span,
   type Usage,
 } from './history.ts';
+export type { KeptMove } from './moves.ts';

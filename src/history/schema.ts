@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 
 /** Raised with every change of the tables; an older file is brought up to it, a newer one is set aside. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 /** Times are milliseconds since the epoch; bodies are deflated JSON. */
 const tables = `
@@ -73,6 +73,12 @@ const second = `
   CREATE INDEX block_usage_at ON block_usage (at);
 `;
 
+/** Since version 3: how much of a block came, beside what was predicted; null until the move is judged. */
+const third = `
+  ALTER TABLE moves ADD COLUMN share_predicted REAL;
+  ALTER TABLE moves ADD COLUMN share_seen REAL;
+`;
+
 /** Makes the tables of an empty file, adds to an older one what it lacks; gives the version that the file then has. */
 export function prepareTables(database: Database): number {
   // A cast: with `simple` the pragma is one number.
@@ -80,7 +86,8 @@ export function prepareTables(database: Database): number {
   if (version >= schemaVersion) return version;
   database.transaction(() => {
     if (version === 0) database.exec(tables);
-    database.exec(second);
+    if (version < 2) database.exec(second);
+    database.exec(third);
     database.pragma(`user_version = ${schemaVersion}`);
   })();
   return schemaVersion;

@@ -3,6 +3,7 @@ import type { PrefixText } from '../base/units.ts';
 import type { Observation } from '../model/observation.ts';
 import { describeCongestion } from './congestion.ts';
 import { makeContext } from './context.ts';
+import { effectOf, uncertaintyOf } from './effects.ts';
 import type { Group } from './group.ts';
 import { buildNetwork, type Network, utilisation } from './network.ts';
 import type { Policy } from './policy.ts';
@@ -108,6 +109,7 @@ export function explain(
     inWords(best?.proposal, stay, candidates, network),
     frozen.length > 0 ? `Nothing is changed: ${frozen[0]}.` : verdictOf(best, network),
     awaited(group, state, observation.at),
+    expectation(best?.proposal, context),
     experience(group, network, policy),
     flaps(group, context),
   ].filter((line) => line !== '');
@@ -192,6 +194,22 @@ function awaited(group: Group, state: State, now: number): string {
   if (!pending) return '';
   const predicted = `${percent(pending.sharePredicted)} of it is predicted to come in there`;
   return `Moved to ${pending.to} ${duration(now - pending.at)} ago: ${predicted}, ${percent(pending.shareBefore)} did before; not judged yet.`;
+}
+
+/** What a rung is expected to bring of what is not there yet, how surely, and from how many moves that is known. */
+function expectation(
+  best: Proposal | undefined,
+  { network, effects, policy }: RailContext,
+): string {
+  const link = best && network.links[best.target];
+  if (!best || link === undefined) return '';
+  const effect = effectOf(effects, link, best.rung);
+  const what = `${rungName(policy, best.rung)} against the links beside ${link}`;
+  const known =
+    effect.weight === 0
+      ? 'assumed, since it was never tried'
+      : `from ${effect.weight === 1 ? '1 move' : `${effect.weight} moves`}`;
+  return `Expected of ${what}: ${percent(effect.mean)} of what is not there yet, give or take ${percent(uncertaintyOf(effect))} (${known}).`;
 }
 
 function experience(group: Group, network: Network, policy: Policy): string {

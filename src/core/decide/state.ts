@@ -72,6 +72,8 @@ export interface Verification {
 export interface DecidedMove extends Move {
   readonly verdicts: readonly RailVerdict[];
   readonly outcome: MoveOutcome;
+  /** Share of the block on the target as predicted and as seen, once the move is judged. */
+  readonly judged?: { readonly predicted: number; readonly seen: number };
 }
 
 /** A candidate of one block with each term of its score. */

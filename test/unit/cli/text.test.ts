@@ -7,6 +7,7 @@ import {
   formatShare,
   formatTable,
 } from '../../../src/cli/face/text.ts';
+import { renderMoves } from '../../../src/cli/plan.ts';
 import { money } from '../../../src/daemon/bill.ts';
 
 t.test('figures have three digits and a unit', (t) => {
@@ -62,4 +63,22 @@ t.test('money is decimal text with at least two digits', (t) => {
     '-2.50',
   ]);
   t.end();
+});
+
+t.test('a move that was judged says what came beside what was predicted', async (t) => {
+  const move = {
+    at: 0,
+    block: '198.51.100.0/24',
+    from: 'north',
+    to: 'south',
+    rung: 1,
+    outcome: 'worked',
+    reason: 'north is full',
+    predicted_shift_bitps: 1e6,
+  };
+  t.match(renderMoves([move]), / worked +north is full/);
+  t.match(
+    renderMoves([{ ...move, share_predicted: 0.55, share_seen: 0.62 }]),
+    /worked: 62 % came, 55 % predicted/,
+  );
 });

@@ -92,6 +92,11 @@ t.test('moves, their outcome and the rails that stopped others are kept', (t) =>
   const block = done[0]?.block ?? '';
   t.equal(history.moves(all, block, 10).length, 1);
   t.equal(history.moves({ from: 6 * hour, to: 9 * hour }, block, 10).length, 0);
+  t.match(
+    history.moves(all, block, 10)[0],
+    { sharePredicted: null, shareSeen: null },
+    'not judged',
+  );
   const later: Cycle = {
     ...cycleAt(5 * hour + 2000),
     decision: {
@@ -102,8 +107,8 @@ t.test('moves, their outcome and the rails that stopped others are kept', (t) =>
           block: prefixText(block),
           to: linkId('south'),
           rung: 1,
-          sharePredicted: 1,
-          shareSeen: 1,
+          sharePredicted: 0.5,
+          shareSeen: 0.75,
           outcome: 'worked',
           reason: '',
         },
@@ -111,7 +116,8 @@ t.test('moves, their outcome and the rails that stopped others are kept', (t) =>
     },
   };
   history.record(later);
-  t.equal(history.moves(all, block, 10)[0]?.outcome, 'worked');
+  const judged = { outcome: 'worked', sharePredicted: 0.5, shareSeen: 0.75 };
+  t.match(history.moves(all, block, 10)[0], judged, 'what was predicted beside what came');
   const stopped = first.decision.moves
     .flatMap((move) => move.verdicts)
     .filter((v) => v.result !== 'pass');

@@ -91,7 +91,8 @@ t.test('a file of version 1 gets the new tables and keeps what it has', (t) => {
   first.addUsage([usage(1)]);
   first.close();
   const database = new Database(path);
-  database.exec('DROP TABLE shifts; DROP TABLE block_usage');
+  database.exec(`DROP TABLE shifts; DROP TABLE block_usage;
+    ALTER TABLE moves DROP COLUMN share_predicted; ALTER TABLE moves DROP COLUMN share_seen`);
   database.pragma('user_version = 1');
   database.close();
   const second = open(path);

@@ -329,6 +329,10 @@ t.test('explain names every candidate with its terms, and what stops it', async 
     told?.text,
     /If it came in .*: (the links|less|more|answers|it would).* \(\d\.\d+ to \d\.\d+\)/,
   );
+  t.match(
+    told?.text,
+    /Expected of \d prepends? against the links beside \w+: \d+ % of what is not there yet, give or take \d+ % \((from \d moves?|assumed, since it was never tried)\)/,
+  );
   t.notMatch(told?.text, /is congested/);
   const [first, ...rest] = observation.links;
   const verdict = {
