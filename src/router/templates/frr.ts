@@ -1,12 +1,8 @@
 import { formatPrefix } from '../../core/base/prefix.ts';
-import {
-  maxPrependByCommunity,
-  withholdValue,
-  worseMed,
-  worseMedValue,
-} from '../../core/bgp/steering.ts';
+import { withholdValue, worseMed, worseMedValue } from '../../core/bgp/steering.ts';
 import { renderFrrBmp } from './bmp.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
+import { families, prepends, renderDetourMaps, word } from './route-maps.ts';
 
 /**
  * What an FRR router needs of headgate: route maps `HEADGATE-TO-LINK` for the export towards each link's
@@ -24,11 +20,6 @@ export function renderFrrPolicy(policy: RouterPolicy): string {
     ...renderFrrBmp(policy),
   ].join('\n')}\n`;
 }
-
-const families = (policy: RouterPolicy): readonly (4 | 6)[] =>
-  ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
-
-const word = (family: 4 | 6): string => (family === 4 ? 'ip' : 'ipv6');
 
 function renderLists(policy: RouterPolicy): string[] {
   const lists = families(policy).flatMap((family) =>
@@ -57,8 +48,6 @@ function renderLists(policy: RouterPolicy): string[] {
     '!',
   ];
 }
-
-const prepends = Array.from({ length: maxPrependByCommunity }, (_, i) => i + 1);
 
 /** What is kept from the link, then each number of prepends, then a worse MED, then unbiased blocks, then the aggregates; no more. */
 function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
@@ -138,17 +127,7 @@ function renderDetours(policy: RouterPolicy): string[] {
   return [
     '! Detours of outbound traffic: never our own space, never beyond this AS; gone with the session.',
     'bgp community-list standard HEADGATE-NO-EXPORT permit no-export',
-    ...families(policy).flatMap((family) => [
-      `route-map HEADGATE-DETOURS-IN deny ${10 * family}`,
-      ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
-      'exit',
-    ]),
-    'route-map HEADGATE-DETOURS-IN permit 100',
-    ' match large-community HEADGATE-MARKED',
-    ' match community HEADGATE-NO-EXPORT',
-    'exit',
-    'route-map HEADGATE-NOTHING deny 10',
-    'exit',
+    ...renderDetourMaps(policy, ['exit']),
     `router bgp ${policy.asn}`,
     `${neighbor} remote-as ${asn}`,
     `${neighbor} description headgate detours`,

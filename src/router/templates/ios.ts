@@ -1,12 +1,8 @@
 import { formatPrefix, type Prefix } from '../../core/base/prefix.ts';
-import {
-  maxPrependByCommunity,
-  withholdValue,
-  worseMed,
-  worseMedValue,
-} from '../../core/bgp/steering.ts';
+import { withholdValue, worseMed, worseMedValue } from '../../core/bgp/steering.ts';
 import { renderIosBmp } from './bmp.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
+import { families, prepends, renderDetourMaps, word } from './route-maps.ts';
 
 /** The same policy for Cisco IOS and IOS XE. Written after the vendor's documentation, not tested here. */
 export function renderIosPolicy(policy: RouterPolicy): string {
@@ -27,11 +23,6 @@ export function renderIosPolicy(policy: RouterPolicy): string {
     ...renderIosBmp(policy),
   ].join('\n')}\n`;
 }
-
-const families = (policy: RouterPolicy): readonly (4 | 6)[] =>
-  ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
-const word = (family: 4 | 6): string => (family === 4 ? 'ip' : 'ipv6');
-const prepends = Array.from({ length: maxPrependByCommunity }, (_, i) => i + 1);
 
 function renderLists(policy: RouterPolicy, family: 4 | 6): string[] {
   const floor = floorOf(policy, family);
@@ -126,13 +117,6 @@ function renderDetours(policy: RouterPolicy): string[] {
       ' exit-address-family',
     ]),
     'ip community-list standard HEADGATE-NO-EXPORT permit no-export',
-    ...families(policy).flatMap((family) => [
-      `route-map HEADGATE-DETOURS-IN deny ${10 * family}`,
-      ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
-    ]),
-    'route-map HEADGATE-DETOURS-IN permit 100',
-    ' match large-community HEADGATE-MARKED',
-    ' match community HEADGATE-NO-EXPORT',
-    'route-map HEADGATE-NOTHING deny 10',
+    ...renderDetourMaps(policy, []),
   ];
 }

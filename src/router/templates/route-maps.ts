@@ -1,0 +1,35 @@
+/** What FRR and Cisco IOS write alike: route maps, and words of theirs. */
+import { maxPrependByCommunity } from '../../core/bgp/steering.ts';
+import { ownPrefixes, type RouterPolicy } from './policy.ts';
+
+/** The families that we have networks of. */
+export const families = (policy: RouterPolicy): readonly (4 | 6)[] =>
+  ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+
+export const word = (family: 4 | 6): string => (family === 4 ? 'ip' : 'ipv6');
+
+/** The numbers of prepends that a community can ask for. */
+export const prepends: readonly number[] = Array.from(
+  { length: maxPrependByCommunity },
+  (_, i) => i + 1,
+);
+
+/**
+ * For the session that tells detours: in, foreign prefixes with our mark that go no further than this AS; out, nothing.
+ * `close` ends each entry.
+ */
+export function renderDetourMaps(policy: RouterPolicy, close: readonly string[]): string[] {
+  return [
+    ...families(policy).flatMap((family) => [
+      `route-map HEADGATE-DETOURS-IN deny ${10 * family}`,
+      ` match ${word(family)} address prefix-list HEADGATE-OURS-V${family}`,
+      ...close,
+    ]),
+    'route-map HEADGATE-DETOURS-IN permit 100',
+    ' match large-community HEADGATE-MARKED',
+    ' match community HEADGATE-NO-EXPORT',
+    ...close,
+    'route-map HEADGATE-NOTHING deny 10',
+    ...close,
+  ];
+}
