@@ -161,6 +161,30 @@ const load = (routers: Awaited<ReturnType<ContentUnit['destinations']>>['routers
   routers.flatMap(({ links }) => links).find(({ link }) => link === name);
 
 t.test(
+  'without a wire flow exports say where the traffic goes',
+  {
+    skip:
+      labTestSkip(['/usr/sbin/bird', '/usr/sbin/snmpd', '/usr/sbin/softflowd']) ||
+      (!isLong && 'half a minute: with --long'),
+    timeout,
+  },
+  async (t) => {
+    const lab = await openContent(t, 'hgexports', 'exports');
+    const unit = await startContentUnit(t, lab, 'exports');
+    const traffic = await startOutflow(lab);
+    t.teardown(() => traffic.stop());
+    await waitFor('every destination to be reached by north', 60_000, async () =>
+      allByNorth(await lab.waysOut()),
+    );
+    traffic.setDemand(demand(peak));
+    await carried(t, lab, traffic);
+    const { source, detours } = await unit.destinations();
+    t.equal(source, 'flows');
+    t.ok(detours.length > 0, `${detours.length} of ${destinationCount} destinations detour`);
+  },
+);
+
+t.test(
   'without a session for detours marked packets leave by the links of their marks',
   { skip: labTestSkip(['/usr/sbin/bird', '/usr/sbin/snmpd', '/usr/sbin/nft']), timeout },
   async (t) => {

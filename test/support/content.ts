@@ -46,7 +46,7 @@ function borderPolicy(carrier: Carrier): RouterPolicy {
     unit: {
       address: unit.address,
       asn: asn(ourAsn),
-      ...(carrier === 'bgp' || carrier === 'timed' ? { egressAddress: unit.egress } : {}),
+      ...(['bgp', 'timed', 'exports'].includes(carrier) ? { egressAddress: unit.egress } : {}),
     },
     networks: [prefix.value],
     floor: { ipv4: 24, ipv6: 48 },
@@ -76,7 +76,30 @@ export async function openContent(
   if (carrier === 'marks' || carrier === 'timed')
     await lab.run(router.name, ['sh', '-c', renderLinuxPolicy(policy)]);
   if (carrier === 'timed') await routeProbes(lab);
+  if (carrier === 'exports') await exportFlows(t, lab);
   return lab;
+}
+
+/** A plain cable in the place of the wire, and an exporter at each provider's port of the router. */
+async function exportFlows(t: Test, lab: ContentLab): Promise<void> {
+  await lab.run('unit', ['ip', 'link', 'add', 'cable', 'type', 'bridge']);
+  for (const port of ['cin', 'cout'])
+    await lab.run('unit', ['ip', 'link', 'set', port, 'master', 'cable']);
+  await lab.run('unit', ['ip', 'link', 'set', 'cable', 'up']);
+  for (const { name } of providers) {
+    const index = (await lab.run(router.name, ['cat', `/sys/class/net/${name}/ifindex`])).trim();
+    const files = ['-p', `${lab.folder}/${name}.flowpid`, '-c', `${lab.folder}/${name}.flowctl`];
+    const timeouts = ['maxlife', 'expint', 'general'].flatMap((kind) => ['-t', `${kind}=1`]);
+    const exporter = spawnInside(
+      lab.namespace(router.name),
+      [
+        ...['softflowd', '-d', '-i', `${index}:${name}`, '-n', `${unit.address}:2055`],
+        ...['-v', '9', ...files, ...timeouts],
+      ],
+      { stdio: 'ignore' },
+    );
+    t.teardown(() => exporter.kill('SIGKILL'));
+  }
 }
 
 /** Probes leave by the link of their mark, and their answers come back by it. */

@@ -14,10 +14,10 @@ import {
 export const threshold = 0.8;
 
 /**
- * How a detour reaches the router: told by BGP (`timed`: by probes too), marked on the packets by a DSCP, or configured:
+ * How a detour reaches the router: told by BGP (`timed`: with probes; `exports`: without a wire), marked on the packets by a DSCP, or configured:
  * by destination, or by single session.
  */
-export type Carrier = 'bgp' | 'timed' | 'marks' | 'destinations' | 'sessions';
+export type Carrier = 'bgp' | 'timed' | 'exports' | 'marks' | 'destinations' | 'sessions';
 export const dscpOf = (i: number): number => 10 + 2 * i;
 
 const performance =
@@ -31,12 +31,13 @@ export function renderContentSettings(
   carrier: Carrier,
   shell: readonly string[],
 ): string {
-  const isSpoken = carrier === 'bgp' || carrier === 'timed';
+  const isSpoken = carrier === 'bgp' || carrier === 'timed' || carrier === 'exports';
   const egress = isSpoken ? `, egress_address: ${unit.egress}` : '';
   const ofLink = (i: number) =>
     ({
       bgp: '',
       destinations: '',
+      exports: '',
       timed: `, mark: { dscp: ${dscpOf(i)} }, source: ${probeSource(i)}`,
       sessions: `, neighbor: ${providerEnd(i)}`,
       marks: `, neighbor: ${providerEnd(i)}, attribute: { wire: core, dscp: ${dscpOf(i)} }, mark: { dscp: ${dscpOf(i)} }`,
@@ -44,6 +45,7 @@ export function renderContentSettings(
   const driver = {
     bgp: [],
     timed: [],
+    exports: [],
     marks: [],
     destinations: [
       `kind: bird, file: ${folder}/${router.name}.conf, socket: ${folder}/${router.name}.ctl`,
@@ -59,7 +61,9 @@ export function renderContentSettings(
     `networks: [${network}]`,
     'blocks: { ipv4: 24 }',
     `management: { interface: mgmt, address: ${unit.address}${egress} }`,
-    'wires: [{ name: core, place: inside, inside: cin, outside: cout, driver: af_packet }]',
+    carrier === 'exports'
+      ? `flows: { listen: ["${unit.address}:2055"], exporters: [{ address: ${router.address}, router: ${router.name} }] }`
+      : 'wires: [{ name: core, place: inside, inside: cin, outside: cout, driver: af_packet }]',
     'links:',
     ...providers.map(
       ({ name, asn, capacityBitps }, i) =>
