@@ -1,6 +1,6 @@
 /** `headgate status`: in three lines whether all is well, and if not, what and since when. */
 import type { Command } from 'commander';
-import type { StatusView } from '../control/index.ts';
+import type { ClusterView, StatusView } from '../control/index.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { formatDuration, formatTime } from './face/text.ts';
 
@@ -22,15 +22,24 @@ export function register(program: Command): void {
 }
 
 export function renderStatus(view: StatusView): string {
-  const { plan, wires, routers, reasons } = view;
+  const { plan, wires, routers, reasons, cluster } = view;
   const up = routers.filter((router) => router.phase === 'established').length;
   const forwarding = wires.filter((wire) => wire.state === 'forwarding').length;
   const state = reasons.length === 0 ? 'all is well' : 'ATTENTION';
   return [
     `${state}: mode ${view.mode}, running for ${formatDuration(view.at - view.started)}, ${view.cycles} cycles`,
     `wires ${forwarding} of ${wires.length} forwarding, routers ${up} of ${routers.length} with a session, plan ${plan.generation}: ${plan.steered} of ${plan.blocks} blocks steered${view.is_withdrawn ? ', all withdrawn' : ''}`,
+    ...(cluster ? [clusterLine(cluster)] : []),
     lastLine(view),
   ].join('\n');
+}
+
+/** Of several units: who this is, who leads, and how many are heard. */
+function clusterLine({ unit, leader, standing, live, frozen, gone }: ClusterView): string {
+  const leads = leader === null ? 'nobody leads' : leader === unit ? 'leads' : `led by ${leader}`;
+  const all = live.length + frozen.length + gone.length;
+  const does = standing === 'led' ? '' : `, ${standing}`;
+  return `unit ${unit}: ${leads}${does}, ${live.length} of ${all} units heard; headgate units shows them`;
 }
 
 /** What a person should look at first. */
@@ -48,10 +57,9 @@ function lastLine({ at, reasons, proposal }: StatusView): string {
 
 function renderAll(view: StatusView): string {
   const { at, reasons, proposal } = view;
-  const [first = '', second = ''] = renderStatus(view).split('\n');
+  const lines = renderStatus(view).split('\n');
   return [
-    first,
-    second,
+    ...lines.slice(0, -1),
     ...(proposal ? [lastLine({ ...view, reasons: [] })] : []),
     ...reasons.map(
       ({ what, since }) =>

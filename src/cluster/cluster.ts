@@ -2,7 +2,7 @@
 import type { Result } from '../core/base/result.ts';
 import type { ClusterClock } from './bus.ts';
 import type { Membership, Standing } from './membership.ts';
-import type { PlanMark, PlanStoreError, StoredPlan } from './plan-store.ts';
+import type { PlanMark, PublishError, StoredPlan } from './plan-store.ts';
 
 export interface ClusterOptions {
   /** Prefix of every subject and bucket, so that several networks may share a NATS. */
@@ -14,8 +14,13 @@ export interface ClusterOptions {
   readonly silentMs: number;
   readonly holdMs: number;
   readonly clock: ClusterClock;
-  /** The plan in force, newer than the one before; also told to the leader of a plan that it did not publish itself. */
+  /** The plan in force, as another unit decided it. */
   readonly onPlan: (plan: StoredPlan) => void;
+  /**
+   * This unit has a later plan than it goes by, and the leader fell silent before it said which holds: the others may
+   * go by either.
+   */
+  readonly onDoubt: (plan: StoredPlan) => void;
   /** A command for this unit; the answer is sent back. */
   readonly onCommand: (body: unknown, from: string) => Promise<unknown>;
   readonly onEvent: (event: ClusterEvent) => void;
@@ -44,16 +49,17 @@ export interface Cluster {
   holdLeftMs(): number;
   membership(): Membership;
   isConnected(): boolean;
-  /** The plan that was last handed to `onPlan` or published. */
+  /** The plan that this unit goes by. */
   plan(): PlanMark | undefined;
   /** Latest report of every unit, this one included; of others only while this unit leads. */
   reports(): readonly UnitReport[];
   /** Sends this unit's observation to whoever leads. */
   report(body: unknown): void;
-  /** Only the leader may; `superseded` means that another unit leads by now. */
-  publishPlan(body: unknown): Promise<Result<StoredPlan, PlanStoreError>>;
-  /** Reads the plan in force; one that is newer goes to `onPlan` before this resolves. */
-  follow(): Promise<void>;
+  /**
+   * Makes a plan the one in force: resolves when each of `units` has it and all go by it from now on; those are the units
+   * that counted as heard when it was decided. Only the leader may; `superseded`: another unit leads by now.
+   */
+  publishPlan(body: unknown, units: readonly string[]): Promise<Result<StoredPlan, PublishError>>;
   ask(unit: string, body: unknown, timeoutMs: number): Promise<Result<unknown, string>>;
   /** Resolves when the plan in force is known (or that there is none), at the latest after `timeoutMs`. */
   ready(timeoutMs: number): Promise<void>;

@@ -1,13 +1,21 @@
 import type { ClusterOptions } from './cluster.ts';
 import { type Membership, membershipOf, type Standing, standingOf } from './membership.ts';
+import { isLater, isSamePlan, type PlanMark } from './plan-store.ts';
 
 type Options = Pick<ClusterOptions, 'unit' | 'units' | 'silentMs' | 'holdMs' | 'leaseMs' | 'clock'>;
+
+/** What a unit says of plans: the latest that it has, and the one that it goes by. */
+export interface PlansOf {
+  readonly has?: PlanMark;
+  readonly goesBy?: PlanMark;
+}
 
 /** Who was heard when, on this unit's monotonic clock. Time in which it could hear nobody is nobody's silence. */
 export class Hearing {
   readonly #options: Options;
   readonly #heardAtMs: Map<string, number>;
   readonly #left = new Set<string>();
+  readonly #plans = new Map<string, PlansOf>();
   #leader: { readonly unit: string; readonly fence: number } | undefined;
   #lastLedAtMs: number;
   #deafSinceMs: number | undefined;
@@ -37,6 +45,10 @@ export class Hearing {
     return standingOf(this.#lastLedAtMs, this.#options.clock.now(), this.#options);
   }
 
+  silenceOfLeaderMs(): number {
+    return this.#options.clock.now() - this.#lastLedAtMs;
+  }
+
   /** Milliseconds until a unit that is cut off lets go. */
   holdLeftMs(): number {
     const { silentMs, holdMs, clock } = this.#options;
@@ -52,8 +64,24 @@ export class Hearing {
     return membershipOf(heard, this.#left, now, this.#options);
   }
 
-  heard(unit: string, leaves: boolean): void {
+  /** Those that are heard and did not say that they have a plan. */
+  without(plan: PlanMark): readonly string[] {
+    return this.membership().live.filter(
+      (unit) => unit !== this.#options.unit && !isSamePlan(plan, this.#plans.get(unit)?.has),
+    );
+  }
+
+  /** The latest plan that any other unit said it goes by. */
+  latestInForce(): PlanMark | undefined {
+    let latest: PlanMark | undefined;
+    for (const { goesBy } of this.#plans.values())
+      if (goesBy && isLater(goesBy, latest)) latest = goesBy;
+    return latest;
+  }
+
+  heard(unit: string, leaves: boolean, plans: PlansOf): void {
     this.#heardAtMs.set(unit, this.#options.clock.now());
+    this.#plans.set(unit, plans);
     if (leaves) this.#left.add(unit);
     else this.#left.delete(unit);
     if (leaves && this.#leader?.unit === unit) this.#leader = undefined;

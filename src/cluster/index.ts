@@ -6,7 +6,7 @@ import { type NatsOptions, openNatsBus, refuseUnauthenticated } from './nats-bus
 export type { ClusterClock } from './bus.ts';
 export type { Cluster, ClusterEvent, ClusterOptions, UnitReport } from './cluster.ts';
 export type { Membership, Standing } from './membership.ts';
-export type { PlanMark, PlanStoreError, StoredPlan } from './plan-store.ts';
+export type { PlanMark, PublishError, StoredPlan } from './plan-store.ts';
 
 /**
  * Joins this unit to the others; while no server can be reached it tries again and again. Throws HeadgateError

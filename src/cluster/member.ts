@@ -5,7 +5,14 @@ import { Hearing } from './hearing.ts';
 import { initialLease, isLeader, type LeaseEvent, type LeaseState, stepLease } from './lease.ts';
 import type { Membership, Standing } from './membership.ts';
 import { decodeMessage, encodeMessage } from './messages.ts';
-import { type PlanMark, PlanStore, type PlanStoreError, type StoredPlan } from './plan-store.ts';
+import {
+  isLater,
+  isSamePlan,
+  type PlanMark,
+  PlanStore,
+  type PublishError,
+  type StoredPlan,
+} from './plan-store.ts';
 import { reasonOf } from './reason.ts';
 import { Reports } from './reports.ts';
 
@@ -13,14 +20,20 @@ import { Reports } from './reports.ts';
 interface Alive {
   /** Present while it leads: the fence that it leads with. */
   readonly leads?: number;
-  /** The plan that it goes by. */
-  readonly plan?: PlanMark;
+  /** The latest plan that it has. */
+  readonly has?: PlanMark;
+  /** The plan that it goes by; said by the leader, all do from now on. */
+  readonly goesBy?: PlanMark;
   /** It stops, and has taken its announcements back. */
   readonly leaves?: true;
 }
 
 /** Per lease: two may be lost before anybody is missed. */
 const alivesPerLease = 3;
+/** A plan that not all have by then is given up. */
+const confirmsPerLease = 2;
+/** The one in force, one that waits for all, and one that came in between. */
+const plansHeld = 3;
 /** For the decision about the lease: it is looked at more often than it is renewed. */
 const ticksPerLease = 10;
 
@@ -38,10 +51,19 @@ export class Member implements Cluster {
   #taken: number | undefined;
   #isTaking = false;
   #wasLeader = false;
-  #plan: PlanMark | undefined;
+  /** The latest plans that were read or written; the one in force is among them or older. */
+  #held: readonly StoredPlan[] = [];
+  #inForce: PlanMark | undefined;
+  /** While a plan waits for the others. */
+  #onConfirmed: () => void = () => undefined;
+  #publishing: Promise<unknown> = Promise.resolve();
   #following: Promise<void> | undefined;
   /** A newer plan was told of while one was being read. */
   #isBehind = false;
+  /** The plan of which it is not known whether the others go by it. */
+  #doubted: PlanMark | undefined;
+  /** What the leader said that all go by. */
+  #toldInForce: PlanMark | undefined;
   #aliveAtMs = Number.NEGATIVE_INFINITY;
   #cancelTick: () => void = () => undefined;
   #isStopped = false;
@@ -81,7 +103,7 @@ export class Member implements Cluster {
     return this.#bus?.isConnected === true;
   }
   plan(): PlanMark | undefined {
-    return this.#plan;
+    return this.#inForce;
   }
   reports(): readonly UnitReport[] {
     return this.#reports.list();
@@ -95,28 +117,18 @@ export class Member implements Cluster {
     this.#sendReport();
   }
 
-  async publishPlan(body: unknown): Promise<Result<StoredPlan, PlanStoreError>> {
-    const fence = this.#taken;
-    if (!this.isLeader() || fence === undefined || !this.#store)
-      return err({ code: 'superseded', fence: this.#hearing.fence });
-    const written = await this.#store.write(fence, body);
-    if (written.ok) {
-      this.#plan = { fence, serial: written.value.serial };
-      // The others are told by a plain message: whoever hears it reads the bucket; who hears none for long is cut off.
-      this.#sayAlive();
-    } else {
-      this.#count(`publish_${written.error.code}`);
-      if (written.error.code === 'superseded') this.#onLease({ kind: 'refused' });
-      else void this.follow();
-    }
-    return written;
+  publishPlan(body: unknown, units: readonly string[]): Promise<Result<StoredPlan, PublishError>> {
+    // One at a time: the second is compared with what the first has stored.
+    const published = this.#publishing.then(() => this.#publishNext(body, units));
+    this.#publishing = published.catch(() => undefined);
+    return published;
   }
 
-  follow(): Promise<void> {
+  #follow(): Promise<void> {
     this.#isBehind = this.#following !== undefined;
     this.#following ??= this.#read().finally(() => {
       this.#following = undefined;
-      if (this.#isBehind && !this.#isStopped) void this.follow();
+      if (this.#isBehind && !this.#isStopped) void this.#follow();
     });
     return this.#following;
   }
@@ -174,8 +186,8 @@ export class Member implements Cluster {
       bus.subscribe(own, (message) => void this.#onCommand(message));
       this.#options.onEvent({ kind: 'connected' });
       this.#sayAlive();
-      await this.follow();
-      this.#nowReady();
+      await this.#follow();
+      if (this.#held.length === 0) this.#nowReady();
     } catch (error) {
       this.#count('connect_failed');
       this.#options.onEvent({ kind: 'not_connected', reason: reasonOf(error) });
@@ -192,6 +204,7 @@ export class Member implements Cluster {
     this.#stepLease();
     this.#takeOver();
     this.#noteLeadership();
+    this.#noteDoubt();
     if (clock.now() - this.#aliveAtMs >= leaseMs / alivesPerLease) this.#sayAlive();
   }
 
@@ -251,7 +264,7 @@ export class Member implements Cluster {
           if (taken.error.code === 'superseded') this.#onLease({ kind: 'refused' });
           // A plan that cannot be read any more is replaced by the next one.
           if (taken.error.code !== 'incomplete') return;
-        } else if (taken.value) this.#adopt(taken.value);
+        } else if (taken.value) this.#inherit(taken.value);
         this.#taken = fence;
         this.#noteLeadership();
       })
@@ -264,6 +277,8 @@ export class Member implements Cluster {
     const leads = this.isLeader();
     if (leads === this.#wasLeader) return;
     this.#wasLeader = leads;
+    // What a leader before said holds no more.
+    this.#toldInForce = undefined;
     if (leads && this.#bus) {
       this.#reports.listen(this.#bus, this.#subject('report'), (bytes) => this.#decode(bytes));
       // What the others measured last, so that the first decision need not wait for their next turns.
@@ -275,9 +290,11 @@ export class Member implements Cluster {
 
   #sayAlive(): void {
     this.#aliveAtMs = this.#options.clock.now();
+    const has = this.#held.at(-1);
     const alive: Alive = {
       ...(this.isLeader() ? { leads: this.#lease.fence } : {}),
-      ...(this.#plan ? { plan: this.#plan } : {}),
+      ...(has ? { has: markOf(has) } : {}),
+      ...(this.#inForce ? { goesBy: this.#inForce } : {}),
     };
     if (this.isLeader()) this.#hearing.heardLeader(this.unit, this.#lease.fence);
     this.#publish('alive', alive);
@@ -287,27 +304,124 @@ export class Member implements Cluster {
     const decoded = this.#decode(message.bytes);
     if (!decoded || decoded.unit === this.unit) return;
     // A cast: sent by a peer of the same protocol version that authenticated.
-    const { leads, plan, leaves } = decoded.body as Alive;
-    this.#hearing.heard(decoded.unit, leaves === true);
+    const { leads, has, goesBy, leaves } = decoded.body as Alive;
+    const plans = { ...(has ? { has } : {}), ...(goesBy ? { goesBy } : {}) };
+    this.#hearing.heard(decoded.unit, leaves === true, plans);
+    this.#onConfirmed();
     if (leads === undefined) return;
     if (!this.#hearing.heardLeader(decoded.unit, leads)) {
       this.#count('late_leader');
       return;
     }
-    if (plan && isNewer(plan, this.#plan)) void this.follow();
+    this.#toldInForce = goesBy;
+    this.#goByWhatIsTold();
+    if (has && !this.#held.some((plan) => isSamePlan(has, plan))) void this.#follow();
   }
 
   async #read(): Promise<void> {
     const plan = await this.#store?.read();
-    if (!plan) return;
-    if (plan.ok && plan.value) this.#adopt(plan.value);
-    else if (!plan.ok) this.#count(`plan_${plan.error.code}`);
+    if (!plan || this.#isStopped) return;
+    if (!plan.ok) this.#count(`plan_${plan.error.code}`);
+    else if (plan.value) {
+      this.#hold(plan.value);
+      this.#sayAlive();
+      this.#goByWhatIsTold();
+    }
   }
 
-  #adopt(plan: StoredPlan): void {
-    if (this.#isStopped || !isNewer(plan, this.#plan)) return;
-    this.#plan = { fence: plan.fence, serial: plan.serial };
+  #noteDoubt(): void {
+    const latest = this.#held.at(-1);
+    if (!latest || !isLater(latest, this.#inForce) || isSamePlan(latest, this.#doubted)) return;
+    const { leaseMs } = this.#options;
+    const isLed = this.isConnected() && this.#hearing.silenceOfLeaderMs() < leaseMs;
+    if (isLed || this.isLeader() || this.#inForce === undefined) return;
+    this.#doubted = markOf(latest);
+    this.#count('plan_doubted');
+    this.#options.onDoubt(latest);
+  }
+
+  #hold(plan: StoredPlan): void {
+    this.#held = [...this.#held.filter((other) => !isSamePlan(other, plan)), plan].slice(
+      -plansHeld,
+    );
+  }
+
+  /** All go by a plan when the leader says so, which it does when all have it. */
+  #goByWhatIsTold(): void {
+    const told = this.#toldInForce;
+    if (told === undefined || this.isLeader() || isSamePlan(told, this.#inForce)) return;
+    const plan = this.#held.find((held) => isSamePlan(told, held));
+    if (plan) this.#goBy(plan);
+  }
+
+  #goBy(plan: StoredPlan): void {
+    this.#inForce = markOf(plan);
     this.#options.onPlan(plan);
+    this.#nowReady();
+    this.#sayAlive();
+  }
+
+  /**
+   * What a new leader finds: the plan in force, or one that its predecessor wrote and that nobody goes by yet, as far
+   * as was heard. That one is left: what all announce stays what it is.
+   */
+  #inherit(plan: StoredPlan): void {
+    this.#hold(plan);
+    if (isSamePlan(plan, this.#inForce)) return;
+    const latest = this.#hearing.latestInForce();
+    const isLatestOurs = this.#inForce && (!latest || !isLater(latest, this.#inForce));
+    if (isLatestOurs && isLater(plan, this.#inForce)) this.#count('plan_left');
+    else this.#goBy(plan);
+  }
+
+  async #publishNext(
+    body: unknown,
+    units: readonly string[],
+  ): Promise<Result<StoredPlan, PublishError>> {
+    const fence = this.#taken;
+    if (!this.isLeader() || fence === undefined || !this.#store)
+      return err({ code: 'superseded', fence: this.#hearing.fence });
+    const written = await this.#store.write(fence, body);
+    if (!written.ok) {
+      this.#count(`publish_${written.error.code}`);
+      if (written.error.code === 'superseded') this.#onLease({ kind: 'refused' });
+      return written;
+    }
+    this.#hold(written.value);
+    // The others are told by a plain message: whoever hears it reads the bucket; who hears none for long is cut off.
+    this.#sayAlive();
+    const missing = await this.#confirmed(written.value, units);
+    if (missing.length > 0) {
+      this.#count('publish_unconfirmed');
+      return err({ code: 'unconfirmed', units: missing });
+    }
+    if (!this.isLeader()) return err({ code: 'superseded', fence: this.#hearing.fence });
+    this.#inForce = markOf(written.value);
+    this.#sayAlive();
+    return written;
+  }
+
+  /** Those of `units` that have not said in time that they have a plan. */
+  #confirmed(plan: PlanMark, units: readonly string[]): Promise<readonly string[]> {
+    // Who is silent since is missing too: what it announces must not be changed behind its back.
+    const asked = units.filter((unit) => unit !== this.unit);
+    const missing = () => {
+      const { live } = this.#hearing.membership();
+      const without = this.#hearing.without(plan);
+      return asked.filter((unit) => without.includes(unit) || !live.includes(unit));
+    };
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel();
+        this.#onConfirmed = () => undefined;
+        resolve(missing());
+      };
+      const cancel = this.#options.clock.after(this.#options.leaseMs / confirmsPerLease, end);
+      this.#onConfirmed = () => {
+        if (missing().length === 0) end();
+      };
+      this.#onConfirmed();
+    });
   }
 
   async #onCommand(message: BusMessage): Promise<void> {
@@ -319,12 +433,16 @@ export class Member implements Cluster {
 
   #onConnection(isConnected: boolean): void {
     if (isConnected) this.#hearing.hears();
-    else this.#hearing.isDeaf();
+    else {
+      this.#hearing.isDeaf();
+      this.#noteDoubt();
+    }
+    this.#toldInForce = undefined;
     this.#options.onEvent({ kind: isConnected ? 'connected' : 'disconnected' });
     if (!isConnected) return;
     this.#sayAlive();
     // What was committed meanwhile was told to those who were there.
-    void this.follow();
+    void this.#follow();
   }
 
   #sendReport(): void {
@@ -361,11 +479,4 @@ export class Member implements Cluster {
   }
 }
 
-/** Of two plans the one with the later fence is in force, of one fence the one with the later serial. */
-function isNewer(plan: PlanMark, than: PlanMark | undefined): boolean {
-  return (
-    than === undefined ||
-    plan.fence > than.fence ||
-    (plan.fence === than.fence && plan.serial > than.serial)
-  );
-}
+const markOf = ({ fence, serial }: PlanMark): PlanMark => ({ fence, serial });

@@ -8,13 +8,18 @@ import { reasonOf } from './reason.ts';
 interface Commit {
   /** Lease revision of the leader that put its fence here: a lower one than was seen before is a late ex-leader's. */
   readonly fence: number;
-  /** Counts the commits of one fence; 0 is the taking over itself. */
-  readonly serial: number;
+  /** Which plan; of a fence before where a leader has taken over and not decided yet. */
+  readonly plan: PlanMark;
   /** What the chunks' keys begin with. */
   readonly place: string;
   readonly chunks: number;
   readonly sha256: string;
 }
+
+export type PublishError =
+  | PlanStoreError
+  /** Units that are heard but did not say in time that they have it: nobody goes by it. */
+  | { readonly code: 'unconfirmed'; readonly units: readonly string[] };
 
 export type PlanStoreError =
   /** A later leader has put its fence there. */
@@ -23,7 +28,7 @@ export type PlanStoreError =
   /** Of a write: it may have been stored or not; what is stored says so. */
   | { readonly code: 'unreachable'; readonly reason: string };
 
-/** Which plan, before it was read. */
+/** Which plan: the fence of the leader that decided it, and its number among that leader's. */
 export interface PlanMark {
   readonly fence: number;
   readonly serial: number;
@@ -34,6 +39,13 @@ export interface StoredPlan extends PlanMark {
   readonly unit: string;
   readonly body: unknown;
 }
+
+/** Of two plans the one with the later fence is the later, of one fence the one with the later serial. */
+export const isLater = (a: PlanMark, b: PlanMark | undefined): boolean =>
+  b === undefined || a.fence > b.fence || (a.fence === b.fence && a.serial > b.serial);
+
+export const isSamePlan = (a: PlanMark, b: PlanMark | undefined): boolean =>
+  a.fence === b?.fence && a.serial === b.serial;
 
 type Kept = { readonly commit: Commit; readonly revision: number };
 
@@ -70,7 +82,7 @@ export class PlanStore {
         this.#base = null;
         return ok(undefined);
       }
-      const commit = { ...kept.commit, fence, serial: 0 };
+      const commit = { ...kept.commit, fence };
       const revision = await this.#bucket.update(commitKey, bytesOf(commit), kept.revision);
       this.#base = { commit, revision };
       await this.#sweep([kept.commit.place]);
@@ -92,7 +104,8 @@ export class PlanStore {
       const place = `${chunkPrefix}${fence}.${serial % 2}`;
       for (const [index, chunk] of chunks.entries())
         await this.#bucket.put(`${place}.${index}`, chunk);
-      const commit: Commit = { fence, serial, place, chunks: chunks.length, sha256: digest(bytes) };
+      const plan = { fence, serial };
+      const commit = { fence, plan, place, chunks: chunks.length, sha256: digest(bytes) };
       const record = bytesOf(commit);
       // Whatever becomes of this request, what is stored is not known until it is answered.
       this.#base = undefined;
@@ -138,7 +151,7 @@ export class PlanStore {
   }
 
   async #readBody(commit: Commit): Promise<Result<StoredPlan, PlanStoreError>> {
-    const { fence, serial, place } = commit;
+    const { plan, place } = commit;
     const chunks: Uint8Array[] = [];
     for (let index = 0; index < commit.chunks; index++) {
       const chunk = await this.#bucket.get(`${place}.${index}`);
@@ -151,7 +164,7 @@ export class PlanStore {
       return err({ code: 'incomplete', reason: 'digest differs' });
     const message = decodeMessage(bytes);
     if (!message.ok) return err({ code: 'incomplete', reason: JSON.stringify(message.error) });
-    return ok({ unit: message.value.unit, fence, serial, body: message.value.body });
+    return ok({ unit: message.value.unit, ...plan, body: message.value.body });
   }
 
   /** Chunks of leaders before the last one; those that cannot be removed now are when the next one takes over. */

@@ -1,5 +1,6 @@
 /** Every metric of the unit: what it is called and how it is read. src/metrics/README.md lists the same. */
 import type { Reading } from '../metrics/index.ts';
+import { clusterReadings } from './families/cluster.ts';
 import { nameReadings } from './families/names.ts';
 import { outboundReadings } from './families/outbound.ts';
 import { ownReadings } from './families/own.ts';
@@ -17,4 +18,5 @@ export const readings: ReadonlyArray<Reading<Scrape>> = [
   ...ownReadings,
   ...nameReadings,
   ...probeReadings,
+  ...clusterReadings,
 ];

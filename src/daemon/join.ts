@@ -48,6 +48,7 @@ export async function joinUnits(
     holdMs: hold,
     clock,
     onPlan: (plan) => joint.onPlan(plan),
+    onDoubt: (plan) => joint.onDoubt(plan),
     onCommand: (body) => answerUnit({ joint, answers }, body),
     onEvent: (event) => {
       if (event.kind === 'not_connected' || event.kind === 'refused_message')

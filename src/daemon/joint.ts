@@ -1,12 +1,12 @@
 /** This unit's place among several: what it reports, what it decides while it leads, what it follows while it does not. */
-import type { Cluster, StoredPlan } from '../cluster/index.ts';
+import type { Cluster, Membership, StoredPlan } from '../cluster/index.ts';
 import type { Sliced } from '../core/base/slices.ts';
 import { ms, type PrefixText } from '../core/base/units.ts';
 import { type Refusal, recheck } from '../core/decide/recheck.ts';
 import type { DecidedMove, State } from '../core/decide/state.ts';
 import { mergeSliced, type UnitPart } from '../core/model/merge.ts';
 import type { BlockRouting, LinkObservation, Observation } from '../core/model/observation.ts';
-import type { Plan } from '../core/model/plan.ts';
+import type { BlockPlan, Plan } from '../core/model/plan.ts';
 import { type Report, reportOf } from '../core/model/report.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { Cycle } from '../history/index.ts';
@@ -78,6 +78,8 @@ export class Joint {
   #routing: ReadonlyMap<PrefixText, BlockRouting> = new Map();
   #refused: readonly Refusal[] = [];
   #isReleased = false;
+  /** Blocks of which this unit does not know what the others announce: left to plain BGP until it does. */
+  #doubted: ReadonlySet<PrefixText> = new Set();
   readonly #counters = new Map<string, number>();
 
   constructor(options: JointOptions) {
@@ -146,15 +148,16 @@ export class Joint {
     this.cluster.report(shared);
     yield;
     if (!this.leads) return;
-    const observation = yield* this.#merge(settings);
+    const membership = this.cluster.membership();
+    const observation = yield* this.#merge(settings, membership);
     const cycle = yield* world.loop.weigh(observation);
     yield;
-    this.#publish(cycle);
+    this.#publish(cycle, membership.live);
   }
 
   /** Something was changed by hand: the others should not wait for the next cycle. */
   changed(): void {
-    if (this.leads) this.#publish(undefined);
+    if (this.leads) this.#publish(undefined, this.cluster.membership().live);
   }
 
   /** An operator's order, given here. */
@@ -189,9 +192,25 @@ export class Joint {
     const world = this.#world;
     if (!world) return;
     this.#isReleased = false;
+    this.#doubted = new Set();
     const { state, inForce } = memoryOf(plan);
     world.loop.follow({ state, ...(inForce ? { inForce } : {}) }, plan.links);
     if (plan.moves.length > 0) world.onMoves(plan.moves);
+  }
+
+  /**
+   * The leader fell silent between handing a plan over and saying that it holds. What the plan changes is not announced
+   * at all then: whichever of the two the others go by, nothing here contradicts it.
+   */
+  onDoubt({ body }: StoredPlan): void {
+    const plan = asSharedPlan(body);
+    const { loop } = this.#world ?? {};
+    if (!plan || !loop) return;
+    this.#doubted = changedBlocks(loop.inForce, memoryOf(plan).inForce);
+    if (this.#doubted.size === 0) return;
+    const blocks = [...this.#doubted];
+    this.#options.log.warn({ blocks }, 'cut off in the middle of a move: left to plain BGP');
+    loop.reannounce();
   }
 
   /** Looks whether this unit is still led; called in between cycles too. */
@@ -219,7 +238,9 @@ export class Joint {
     for (const { block, reason } of checked.refused)
       if (!known.has(`${block} ${reason}`)) this.#count(`refused_${reason}`);
     this.#refused = checked.refused;
-    return checked.plan;
+    if (this.#doubted.size === 0) return checked.plan;
+    const sure = checked.plan.blocks.filter(({ block }) => !this.#doubted.has(block));
+    return { ...checked.plan, blocks: sure };
   }
 
   /** What each unit said last of itself; of others only while this unit leads. */
@@ -232,8 +253,7 @@ export class Joint {
     );
   }
 
-  *#merge(settings: Settings): Sliced<Observation> {
-    const { frozen, gone } = this.cluster.membership();
+  *#merge(settings: Settings, { frozen, gone }: Membership): Sliced<Observation> {
     const key = blocksKeyOf(settings);
     const parts: UnitPart[] = [];
     for (const [unit, { report, ageMs, blocks, orders }] of this.summaries()) {
@@ -254,7 +274,7 @@ export class Joint {
   }
 
   /** Nothing is done before it is published: what the others do not get to know is not done here either. */
-  #publish(cycle: Cycle | undefined): void {
+  #publish(cycle: Cycle | undefined, units: readonly string[]): void {
     const world = this.#world;
     if (!world) return;
     const { loop } = world;
@@ -271,7 +291,7 @@ export class Joint {
       links: cycle?.observation.links ?? loop.links,
       moves: done.filter(({ outcome }) => outcome === 'pending'),
     };
-    void this.cluster.publishPlan(body).then((written) => {
+    void this.cluster.publishPlan(body, units).then((written) => {
       if (!written.ok) {
         this.#count(`not_published_${written.error.code}`);
         this.#options.log.warn(
@@ -281,6 +301,7 @@ export class Joint {
         return;
       }
       this.#stored = body;
+      this.#doubted = new Set();
       if (!cycle) return;
       // A command came in between: what was decided before it no longer holds, and the others are told.
       if (loop.state !== before) this.changed();
@@ -299,6 +320,15 @@ export function memoryOf({ state, inForce }: SharedPlan): {
   readonly inForce: Plan | undefined;
 } {
   return { state, inForce: inForce === 'state' ? state.plan : inForce };
+}
+
+/** Blocks that two plans announce otherwise. */
+function changedBlocks(a: Plan | undefined, b: Plan | undefined): ReadonlySet<PrefixText> {
+  const key = ({ link, rung }: BlockPlan) => `${link ?? ''} ${rung}`;
+  const before = new Map((a?.blocks ?? []).map((entry) => [entry.block, key(entry)]));
+  const after = new Map((b?.blocks ?? []).map((entry) => [entry.block, key(entry)]));
+  const all = [...before.keys(), ...after.keys()];
+  return new Set(all.filter((block) => before.get(block) !== after.get(block)));
 }
 
 /** Peers are authenticated and of one protocol version: what is looked at is what a mix-up of buckets would show. */

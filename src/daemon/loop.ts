@@ -173,6 +173,11 @@ export class Loop {
     this.#act();
   }
 
+  /** Carries the plan in force out again: what may be announced of it has changed. */
+  reannounce(): void {
+    this.#act();
+  }
+
   /** Announces nothing, and forgets nothing, until a turn or another unit's plan. */
   letGo(): void {
     this.#isLetGo = true;

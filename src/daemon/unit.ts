@@ -559,6 +559,7 @@ export class Unit {
       history: { bytes: history.bytes, lost: history.lost },
       sourceLosses: sources?.lost() ?? [],
       names: names?.state(),
+      joint: this.#joint,
       probes: sources?.probes(),
       recordLost: recorder?.lost ?? 0,
       logLost: this.#parts.logLost?.() ?? 0,

@@ -6,6 +6,8 @@ import { exitCodes, UseError } from './exit.ts';
 
 export interface AskOptions {
   readonly socket: string;
+  /** Of several units the one whose own view is wanted. */
+  readonly unit?: string;
   readonly json?: boolean;
 }
 
@@ -24,7 +26,8 @@ export function askCommand(
         .env('HEADGATE_SOCKET')
         .default('/run/headgate/control.sock'),
     )
-    .option('--json', 'one JSON value on stdout, nothing else');
+    .option('--json', 'one JSON value on stdout, nothing else')
+    .option('--unit <name>', 'of several units: that one alone, in place of the whole');
 }
 
 export interface ActOptions extends AskOptions {
@@ -53,7 +56,8 @@ export async function ask<View>(
 ): Promise<View> {
   const client = await openControlClient(options.socket);
   try {
-    const answer = await client.ask(command, args);
+    const { unit } = options;
+    const answer = await client.ask(command, unit === undefined ? args : { ...args, unit });
     // A cast: the unit's views are typed in src/control/views.ts, and the protocol's version was compared.
     if (answer.ok) return answer.value as View;
     const { code, message } = answer.error;

@@ -96,7 +96,7 @@ const overlap = (a: ReturnType<typeof prefixOf>, b: ReturnType<typeof prefixOf>)
   a.family === b.family && (covers(a, b) || covers(b, a));
 
 function meetingComplaints(
-  { rails, timeScale }: ParsedSettings,
+  { rails, timeScale, routers }: ParsedSettings,
   { servers, tls, credentials, nkey, lease, silent, hold }: ClusterSettings,
 ): Complaint[] {
   const complaints: Complaint[] = [];
@@ -125,6 +125,16 @@ function meetingComplaints(
     complaints.push({
       path: ['cluster', 'hold'],
       message: `expected less: twice silent and hold together must be shorter than rails.hold (${railsHold / 1000}s), or one lost unit would send all to plain BGP`,
+    });
+  // The routers of a unit that died or stands still must have forgotten it when the others take its blocks over.
+  const kept = routers.flatMap(({ bgp }) =>
+    bgp ? [bgp.holdTime ?? 90_000, bgp.gracefulRestart ?? 120_000] : [],
+  );
+  const longest = Math.max(0, ...kept);
+  if (2 * silent + hold < longest)
+    complaints.push({
+      path: ['cluster', 'hold'],
+      message: `expected more: with twice silent no less than ${longest / 1000}s, for which routers keep what a dead unit announced (bgp.hold_time, bgp.graceful_restart)`,
     });
   return complaints;
 }

@@ -2,6 +2,7 @@ import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Sample } from '../../metrics/index.ts';
 import type { ProbeSamples } from '../../probe/index.ts';
 import type { SessionStatus } from '../../speaker/index.ts';
+import type { Joint } from '../joint.ts';
 import type { Loop } from '../loop.ts';
 import type { NameState } from '../names.ts';
 import type { Outbound } from '../outbound.ts';
@@ -29,6 +30,8 @@ export interface Scrape {
   readonly names: NameState | undefined;
   /** Absent where nothing is probed. */
   readonly probes: Pick<ProbeSamples, 'links' | 'checks' | 'sent'> | undefined;
+  /** Absent for a unit that is alone. */
+  readonly joint: Joint | undefined;
   /** Lines that the recorder could not write. */
   readonly recordLost: number;
   readonly logLost: number;

@@ -98,6 +98,7 @@ t.test(
         replicas: 3,
         clock: systemClock,
         onPlan: (plan) => plans.get(name)?.push(plan),
+        onDoubt: () => {},
         onCommand: async (body) => ({ unit: name, asked: body }),
         onEvent: () => {},
       });
@@ -132,7 +133,7 @@ t.test(
           link: `l${Math.sin(i)}`,
         })),
       };
-      const written = await leader()?.publishPlan(body);
+      const written = await leader()?.publishPlan(body, names);
       t.ok(written?.ok);
       const marks = () => [...clusters.values()].map((cluster) => JSON.stringify(cluster.plan()));
       await until('the plan everywhere', () => new Set(marks()).size === 1);
@@ -143,7 +144,7 @@ t.test(
 
     await t.test('a follower may not publish', async (t) => {
       const follower = [...clusters.values()].find((cluster) => !cluster.isLeader());
-      t.match(await follower?.publishPlan({}), { ok: false, error: { code: 'superseded' } });
+      t.match(await follower?.publishPlan({}, []), { ok: false, error: { code: 'superseded' } });
     });
 
     await t.test('any unit can ask any other', async (t) => {
@@ -162,7 +163,8 @@ t.test(
       await until('a new leader', () => leaders().length === 1);
       await until(
         'its plan is published',
-        async () => (await leader()?.publishPlan({ after: 'takeover' }))?.ok === true,
+        async () =>
+          (await leader()?.publishPlan({ after: 'takeover' }, [...clusters.keys()]))?.ok === true,
       );
       await until('its plan', () =>
         [...clusters.values()].every((cluster) => (cluster.plan()?.fence ?? 0) > before),
@@ -198,6 +200,7 @@ t.test('nothing unauthenticated is accepted outside loopback', (t) => {
     replicas: 1,
     clock: systemClock,
     onPlan: () => {},
+    onDoubt: () => {},
     onCommand: async () => ({}),
     onEvent: () => {},
   };

@@ -1,16 +1,48 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { openClusterOver } from '../../../src/cluster/index.ts';
 import { whole } from '../../../src/core/base/slices.ts';
 import { asn, bitps, linkId, ms, routerId } from '../../../src/core/base/units.ts';
 import { initialState } from '../../../src/core/decide/index.ts';
+import { systemClock } from '../../../src/daemon/clock.ts';
 import { policyOf } from '../../../src/daemon/configure.ts';
 import { readings, type Scrape } from '../../../src/daemon/families.ts';
+import { Joint } from '../../../src/daemon/joint.ts';
 import { Loop } from '../../../src/daemon/loop.ts';
 import { observe } from '../../../src/daemon/observe.ts';
 import { makeRegistry, openMetricsListener } from '../../../src/metrics/index.ts';
-import { settingsOf, twoLinks } from '../../support/settings.ts';
+import { settingsOf, threeUnits, twoLinks } from '../../support/settings.ts';
 import { snapshotOf } from '../../support/snapshot.ts';
+
+/** One of several units whose NATS never answers. */
+const joint = new Joint({
+  cluster: openClusterOver(
+    {
+      network: 'test',
+      unit: 'west',
+      units: ['west', 'east'],
+      leaseMs: 5000,
+      silentMs: 15_000,
+      holdMs: 600_000,
+      clock: systemClock,
+      onPlan: () => undefined,
+      onDoubt: () => undefined,
+      onCommand: async () => ({}),
+      onEvent: () => undefined,
+    },
+    () => new Promise(() => undefined),
+  ),
+  settings: settingsOf(threeUnits),
+  wall: systemClock.wall,
+  log: {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: () => undefined,
+    error: () => undefined,
+  },
+});
+t.teardown(() => joint.cluster.stop());
 
 const settings = settingsOf(twoLinks);
 const buckets = [
@@ -123,6 +155,7 @@ function scrape(): Scrape {
     },
     configured: new Map([['br2 rolled_back', 2]]),
     sourceLosses: [{ source: 'snmp', reason: 'timeout', count: 2 }],
+    joint,
     names: {
       counts: { answered: 5 },
       resolvers: 2,

@@ -63,6 +63,7 @@ t.test('the times fit together', (t) => {
   const timed = (more: string) => complaints(threeUnits.replace('units: [', `${more}, units: [`));
   t.match(timed('hold: 60m'), /cluster.hold: expected less/);
   t.match(timed('silent: 1s'), /cluster.silent: expected no less than lease/);
+  t.match(timed('hold: 30s'), /cluster.hold: expected more/);
   t.match(timed('lease: 100ms'), /at least 500ms/);
   t.end();
 });
