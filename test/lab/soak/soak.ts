@@ -229,10 +229,8 @@ function editSettings(text: string, topology: Topology, disk: string, hasNats: b
     const unit = 'soak';
     for (const owned of [...settings.wires, ...settings.routers]) owned.unit = unit;
     settings.cluster = {
-      network: unit,
-      unit,
-      units: [{ name: unit }],
-      servers: [`nats://${natsAddress}`],
+      ...{ network: unit, unit, units: [{ name: unit }], servers: [`nats://${natsAddress}`] },
+      ...{ lease: '1s', silent: '3s', hold: '20s' },
     };
   }
   settings.record = { path: `${disk}/record.jsonl`, max_size: '8M' };
