@@ -29,7 +29,9 @@ export interface ControlError {
     | 'bad_argument'
     | 'refused'
     | 'not_found'
-    | 'failed';
+    | 'failed'
+    /** The unit cannot answer anything yet. */
+    | 'starting';
   readonly message: string;
 }
 

@@ -44,6 +44,7 @@ export interface ControlServerOptions {
   readonly onAct?: (act: Act) => void;
   /** Told of every other command. */
   readonly onRead?: (read: Pick<Act, 'command' | 'caller'>) => void;
+  /** Empty until the unit can answer. */
   readonly answers: ReadonlyMap<string, Answer>;
   /** An answer threw: an error of ours or of the machine, for the log. */
   readonly onFailure: (command: string, error: unknown) => void;
@@ -187,6 +188,9 @@ async function answerOne(
 ): Promise<Result<unknown, ControlError>> {
   const { answers } = options;
   const find = answers.get(command);
+  if (answers.size === 0) {
+    return err({ code: 'starting', message: 'the unit is starting: ask again in a moment' });
+  }
   if (!find) {
     const known = [...answers.keys()].sort().join(', ');
     return err({

@@ -160,7 +160,7 @@ async function connect(
 
 async function untilEstablished(unit: Unit, lab: Lab, deadline: number): Promise<void> {
   for (;;) {
-    const { routers } = await unit.status();
+    const routers = await routersOf(unit);
     const ready = routers.filter((router) => router.phase === 'established');
     if (ready.length === lab.topology.routers.length) return;
     if (Date.now() > deadline) {
@@ -168,6 +168,16 @@ async function untilEstablished(unit: Unit, lab: Lab, deadline: number): Promise
       throw new HeadgateError('unit_not_ready', `no BGP session in time: ${phases}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** None while the unit cannot answer yet. */
+async function routersOf(unit: Unit): Promise<StatusView['routers']> {
+  try {
+    return (await unit.status()).routers;
+  } catch (error) {
+    if (error instanceof HeadgateError && error.code === 'starting') return [];
+    throw error;
   }
 }
 

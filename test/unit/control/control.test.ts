@@ -163,3 +163,23 @@ t.test('any line is a request or an error', (t) => {
   );
   t.end();
 });
+
+t.test('a unit that is starting says so, whatever it is asked', async (t) => {
+  const path = newPath();
+  const filling = new Map<string, Answer>();
+  const server = await openControlServer({
+    socket: path,
+    answers: filling,
+    onFailure: () => undefined,
+    chown: () => undefined,
+  });
+  const client = await openControlClient(path);
+  t.match(await client.ask('status'), {
+    ok: false,
+    error: { code: 'starting', message: /ask again/ },
+  });
+  filling.set('status', () => ok('well'));
+  t.same(await client.ask('status'), ok('well'));
+  client.close();
+  await server.close();
+});
