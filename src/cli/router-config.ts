@@ -88,6 +88,7 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
     ...bmpOf(settings, address),
     ...(router.bgp?.md5 !== undefined ? { md5: router.bgp.md5 } : {}),
     addPath: router.bgp?.addPath ?? true,
+    ...(router.bgp?.prepend === 'path' ? { takesOwnAs: true } : {}),
   };
 }
 

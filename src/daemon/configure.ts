@@ -121,6 +121,7 @@ export function steeredLinksOf(
         neighbor: link.asn,
         isEligible: isEligible(link.name),
         isRequired: router.bgp?.required ?? true,
+        ...(router.bgp?.prepend === 'path' ? { prependsInPath: true } : {}),
       },
     ];
   });

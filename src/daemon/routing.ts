@@ -114,7 +114,9 @@ export function* carriedOn(
     yield* eachSliced(routes, ({ announcement, state, reason }) => {
       const known = carried.get(announcement.prefix) ?? [];
       const isTold = state === 'sent' || reason === waitsForInterval;
-      const isCarried = isTold && accepts?.(router, announcement.prefix) !== false;
+      const isKept = accepts?.(router, announcement.prefix);
+      // Its own AS in the path may be a loop to it: it must say that it kept the route.
+      const isCarried = isTold && (announcement.prepend > 0 ? isKept === true : isKept !== false);
       carried.set(announcement.prefix, isCarried ? [...known, ...own] : known);
     });
   }

@@ -39,6 +39,8 @@ export interface SteeredLink {
   readonly neighbor: Asn;
   /** False while the link is not to be used for announcements (down, or excluded by policy). */
   readonly isEligible: boolean;
+  /** Its router has no other link, and takes prepends in the path itself [false]. */
+  readonly prependsInPath?: boolean;
   /** False: blocks are announced elsewhere although this link's router does not carry them [true]. */
   readonly isRequired?: boolean;
 }

@@ -107,8 +107,8 @@ export interface SteeringInput {
 }
 
 /**
- * The whole desired outbound state for a plan: every block to every router that has an eligible link, alike
- * but for the communities that bias it. The order of the input does not matter.
+ * The whole desired outbound state for a plan: every block to every router that has an eligible link, alike but for how
+ * prepends are asked for. The order of the input does not matter.
  */
 export const announcementsFor = (input: SteeringInput): Desired =>
   whole(announcementsSliced(input));
@@ -124,7 +124,27 @@ export function* announcementsSliced(input: SteeringInput): Sliced<Desired> {
   const blocks = [...input.blocks].sort((a, b) => (a.block < b.block ? -1 : 1));
   yield;
   const announcements = (yield* mapSliced(blocks, (plan) => announcementsOf(plan, steered))).flat();
-  return new Map(routersOf(eligible).map((router) => [router, announcements]));
+  const desired = new Map<RouterId, readonly Announcement[]>();
+  for (const router of routersOf(eligible)) {
+    const own = eligible.filter((link) => link.router === router);
+    const [link] = own;
+    const isInPath = own.length === 1 && link?.prependsInPath === true;
+    desired.set(
+      router,
+      isInPath ? yield* mapSliced(announcements, (one) => inPath(one, link.number)) : announcements,
+    );
+  }
+  return desired;
+}
+
+/** The same with the prepends towards a link in the path itself, in place of the word for them. */
+function inPath(announcement: Announcement, link: number): Announcement {
+  const isPrepend = ([, towards, value]: LargeCommunity) =>
+    towards === link && value >= 1 && value <= maxPrependByCommunity;
+  const word = announcement.largeCommunities.find(isPrepend);
+  if (!word) return announcement;
+  const largeCommunities = announcement.largeCommunities.filter((one) => one !== word);
+  return { ...announcement, largeCommunities, prepend: word[2] };
 }
 
 const routersOf = (links: readonly SteeredLink[]): readonly RouterId[] =>

@@ -5,6 +5,7 @@ import { clusterComplaints, unitsOfLink } from './cluster-check.ts';
 import type { Complaint } from './complaint.ts';
 import { driverComplaints } from './driver-check.ts';
 import { outboundOrder } from './outbound.ts';
+import { prependComplaints } from './prepend-check.ts';
 import type { LinkSettings, ParsedSettings } from './schema.ts';
 import { nearest } from './section.ts';
 
@@ -18,6 +19,7 @@ export function crossCheck(
     ...settings.links.flatMap((link, i) => linkComplaints(settings, link, i)),
     ...routerComplaints(settings),
     ...driverComplaints(settings),
+    ...prependComplaints(settings),
     ...outboundComplaints(settings),
     ...blockComplaints(settings, blocks),
     ...policyComplaints(settings, blocks),

@@ -163,6 +163,11 @@ const bgp = section({
    * the others; false goes on without it.
    */
   required: z.boolean().default(true),
+  /**
+   * How prepends are asked for: by a community that the router's policy carries out, or by our AS in the path itself, of a
+   * router with one link that accepts its own AS there and says by BMP that it kept the route.
+   */
+  prepend: z.enum(['community', 'path']).default('community'),
   announce_delay: duration.exactOptional(),
   mrai: duration.exactOptional(),
   max_prefixes: whole(1, 10_000_000).exactOptional(),

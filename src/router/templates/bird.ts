@@ -124,6 +124,7 @@ function renderSession(policy: RouterPolicy): string {
     `  neighbor ${policy.unit.address} as ${policy.unit.asn};`,
     ...(isInternal(policy) ? [] : ['  multihop;']),
     ...(policy.md5 ? [`  password "${policy.md5}";`] : []),
+    ...(policy.takesOwnAs ? [`  allow local as ${maxPrependByCommunity};`] : []),
     '  graceful restart on;',
     '  long lived graceful restart off;',
     ...([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0).map(channel),

@@ -113,6 +113,7 @@ function renderSession(policy: RouterPolicy): string[] {
       ` ${neighbor} route-map HEADGATE-OUT out`,
       ` ${neighbor} maximum-prefix ${policy.maxPrefixes} restart 5`,
       ...(policy.addPath ? [` ${neighbor} addpath-tx-all-paths`] : []),
+      ...(policy.takesOwnAs ? [` ${neighbor} allowas-in ${maxPrependByCommunity}`] : []),
       ' exit-address-family',
     ]),
     'exit',

@@ -88,6 +88,7 @@ function renderSession(policy: RouterPolicy): string[] {
       `  ${neighbor} route-map HEADGATE-IN in`,
       `  ${neighbor} maximum-prefix ${policy.maxPrefixes} restart 5`,
       ...(policy.addPath ? [`  ${neighbor} advertise additional-paths all`] : []),
+      ...(policy.takesOwnAs ? [`  ${neighbor} allowas-in ${maxPrependByCommunity}`] : []),
       ' exit-address-family',
     ]),
     ...renderDetours(policy),

@@ -135,6 +135,7 @@ function renderNeighbor(policy: RouterPolicy, neighbor: Neighbor): string[] {
       `   route-policy ${neighbor.policyIn} in`,
       `   route-policy ${neighbor.policyOut} out`,
       `   maximum-prefix ${neighbor.maxPrefixes} 80 restart 5`,
+      ...(policy.takesOwnAs ? [`   allowas-in ${maxPrependByCommunity}`] : []),
       '  !',
     ]),
     ' !',

@@ -101,6 +101,9 @@ function renderSession(policy: RouterPolicy): string[] {
     `${group} neighbor ${policy.unit.address} description headgate`,
     ...(policy.md5 ? [`${group} authentication-key "${policy.md5}"`] : []),
     `${group} import HEADGATE-IN`,
+    ...(policy.takesOwnAs
+      ? [`set routing-options autonomous-system ${policy.asn} loops ${maxPrependByCommunity + 1}`]
+      : []),
     ...families.flatMap((family) => {
       const name = family === 4 ? 'inet' : 'inet6';
       const limit = `${group} family ${name} unicast prefix-limit maximum ${policy.maxPrefixes}`;

@@ -29,6 +29,8 @@ export interface RouterPolicy {
   /** Our BMP station, where there is one. */
   readonly bmp?: { readonly address: string; readonly port: number };
   readonly addPath: boolean;
+  /** Prepends come in the path itself: the router must take its own AS there. */
+  readonly takesOwnAs?: boolean;
 }
 
 export interface PolicyLink {

@@ -68,5 +68,15 @@ t.test('a block is carried by the links of the routers that were really told', (
     undefined,
     'nothing was announced at all',
   );
+  // With our AS in its path a route may be a loop to the router: only its word that it kept it counts.
+  const inPath = { ...route('sent'), announcement: { ...route('sent').announcement, prepend: 2 } };
+  for (const [word, links] of [
+    [true, ['north']],
+    [false, []],
+    [undefined, []],
+  ] as const) {
+    const announced = new Map([[routerId('br1'), [inPath]]]);
+    t.same(whole(carriedOn(settings, announced, () => word)).get(prefix), links, `said: ${word}`);
+  }
   t.end();
 });

@@ -84,6 +84,41 @@ t.test('a link that is not eligible is neither biased against nor waited for', a
   });
 });
 
+t.test(
+  'a router with one link may hear its prepends in the path; all else stays alike',
+  async (t) => {
+    const some = links.map((one) => (one.number === 3 ? { ...one, prependsInPath: true } : one));
+    const told = (preferred: string, rung: number, router: string) => {
+      const desired = announcementsFor({ ...world, links: some, blocks: [plan(preferred, rung)] });
+      return desired.get(routerId(router))?.[0];
+    };
+    t.match(told('north', 2, 'br1'), {
+      prepend: 0,
+      largeCommunities: [
+        [our, 0, 1],
+        [our, 2, 2],
+        [our, 3, 2],
+      ],
+    });
+    t.match(told('north', 2, 'br2'), {
+      prepend: 2,
+      largeCommunities: [
+        [our, 0, 1],
+        [our, 2, 2],
+      ],
+    });
+    t.match(told('west', 2, 'br2'), { prepend: 0 }, 'nothing is asked of its own link');
+    t.match(told('north', 4, 'br2'), {
+      prepend: 0,
+      largeCommunities: [
+        [our, 0, 1],
+        [our, 2, 99],
+        [our, 3, 99],
+      ],
+    });
+  },
+);
+
 t.test('providers’ own communities, and MED where one neighbour has two links', async (t) => {
   const twins = [...links, { ...link('west2', 4, 'br2'), neighbor: asn(65003) }];
   const ladder: Ladder = [

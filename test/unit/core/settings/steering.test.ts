@@ -48,3 +48,24 @@ t.test('one source of VRPs', async (t) => {
   t.match(mistakes('rpki: { require_roa: true }\n'), [/rpki: expected caches.* or vrps/]);
   t.match(mistakes('rpki: { caches: ["127.0.0.1:8282"], vrps: /x }\n'), [/one of them/]);
 });
+
+t.test(
+  'prepends in the path are for a router with one link, by iBGP, that tells by BMP',
+  async (t) => {
+    const inPath = (text: string) => text.replace('bgp: {} }]', 'bgp: { prepend: path } }]');
+    const oneLink = (text: string) => text.replace(/^ {2}- \{ name: (s|south),.*\n/gm, '');
+    const bmp = 'bmp: { listen: "10.0.0.9:11019" }\n';
+    const wrong = (text: string) => {
+      const loaded = loadSettings(text, 'x.yaml');
+      return loaded.ok ? '' : loaded.error.map((error) => `${error.path}: ${error.message}`).join();
+    };
+    t.match(wrong(inPath(twoLinks) + bmp), /bgp\.prepend: br1 has 2 links/);
+    t.match(wrong(oneLink(inPath(twoLinks))), /without bmp nobody says/);
+    const other = oneLink(inPath(twoLinks)).replace(
+      'address: 10.0.0.1,',
+      'address: 10.0.0.1, asn: 64999,',
+    );
+    t.match(wrong(other + bmp), /is of another AS/);
+    t.equal(wrong(oneLink(inPath(twoLinks)) + bmp), '');
+  },
+);

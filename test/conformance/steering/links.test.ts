@@ -1,11 +1,13 @@
 /**
- * One provider, two links: the rung `med`, with real routers at both ends and the policy of `headgate router-config`.
+ * A provider with real links to a real border router, which has the policy of `headgate router-config`: by two links the
+ * rung `med`, by one of them alone prepends in the path itself.
  *
  *     hgmed: unit .9 (AS 64512, our speaker), the provider's BIRD with an end at .3 (link a) and one at .5 (link b)
  *       | 10.79.0.0/24
  *     hgmed-far: border router .2, and .4 for link b (AS 64512), which announces the aggregate by itself
  */
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,13 +63,24 @@ const policy: RouterPolicy = {
 interface Kind {
   readonly name: string;
   readonly programs: readonly string[];
-  readonly start: (folder: string) => readonly ChildProcess[];
+  readonly start: (folder: string, policy: RouterPolicy) => readonly ChildProcess[];
 }
+
+/** The same router with the first link alone, and prepends in the path. */
+const single: RouterPolicy = {
+  ...policy,
+  links: policy.links.slice(0, 1),
+  takesOwnAs: true,
+};
+
+/** Something for each link of a policy. */
+const perLink = ({ links }: RouterPolicy, text: (name: string, address: string) => string) =>
+  links.map(({ name, neighbors: [address = ''] }) => text(name, address)).join('');
 
 const bird: Kind = {
   name: 'BIRD',
   programs: ['/usr/sbin/bird'],
-  start: (folder) => {
+  start: (folder, policy) => {
     const session = (name: string, address: string) => `
 protocol bgp ${name} {
   local as 64512; neighbor ${address} as 65001; passive on;
@@ -79,7 +92,7 @@ protocol bgp ${name} {
 protocol device { }
 protocol direct { ipv4; }
 protocol static { ipv4; route 198.51.100.0/22 via ${inside}; }
-${renderPolicy('bird', policy)}${session('a', farA)}${session('b', farB)}
+${renderPolicy('bird', policy)}${perLink(policy, session)}
 `,
     );
     const argv = ['bird', '-f', '-c', join(folder, 'bird.conf'), '-s', join(folder, 'ctl')];
@@ -90,7 +103,7 @@ ${renderPolicy('bird', policy)}${session('a', farA)}${session('b', farB)}
 const frr: Kind = {
   name: 'FRR',
   programs: ['/usr/lib/frr/bgpd'],
-  start: (folder) => {
+  start: (folder, policy) => {
     const session = (name: string, address: string) => ` neighbor ${address} remote-as 65001
  neighbor ${address} passive
  address-family ipv4 unicast
@@ -111,7 +124,7 @@ const frr: Kind = {
 exit
 ${renderPolicy('frr', policy)}router bgp 64512
  neighbor ${unit} passive
-${session('a', farA)}${session('b', farB)}exit
+${perLink(policy, session)}exit
 `,
     );
     // Without zebra: nothing is forwarded here.
@@ -136,19 +149,61 @@ else if (
     const missing = ['/usr/sbin/bird', ...kind.programs].filter((path) => !existsSync(path));
     const lacks = missing.length > 0 ? `${missing.join(', ')} is not installed` : false;
     t.test(`${kind.name}: a provider with two links`, { skip: lacks }, (t) => story(t, kind));
+    t.test(`${kind.name}: prepends in the path`, { skip: lacks }, (t) => inPath(t, kind));
   }
 } else process.exit();
 
-async function story(t: Test, kind: Kind): Promise<void> {
+interface Scene {
+  readonly speaker: Speaker;
+  /** What the provider's router says of a prefix. */
+  readonly show: (prefix: string) => Promise<string>;
+}
+
+async function open(t: Test, kind: Kind, policy: RouterPolicy): Promise<Scene> {
   const folder = mkdtempSync(join(tmpdir(), 'hgmed-'));
-  const children = [...kind.start(folder), startProvider(folder)];
-  t.teardown(() => {
+  const children = [...kind.start(folder, policy), startProvider(folder)];
+  t.teardown(async () => {
+    const gone = children.map((child) => once(child, 'exit'));
     for (const child of children) child.kill('SIGKILL');
+    await Promise.all(gone);
     rmSync(folder, { recursive: true, force: true });
   });
-  const speaker = await speak(t);
+  const provider = join(folder, 'provider.ctl');
   const show = (prefix: string) =>
-    run(['birdc', '-s', join(folder, 'provider.ctl'), `show route ${prefix} all`]).catch(() => '');
+    run(['birdc', '-s', provider, `show route ${prefix} all`]).catch(() => '');
+  return { speaker: await speak(t), show };
+}
+
+/** The path gets our AS as often more as is asked for, although the router hears its own AS from us. */
+async function inPath(t: Test, kind: Kind): Promise<void> {
+  const { speaker, show } = await open(t, kind, single);
+  const elsewhere = linkId('elsewhere');
+  const both = links.map((link, i): SteeredLink => {
+    if (i === 0) return { ...link, prependsInPath: true };
+    return { ...link, id: elsewhere, router: routerId('br2') };
+  });
+  const pathOf = async () => /BGP\.as_path: (.*)/.exec(await show(block))?.[1];
+  for (const rung of [0, 2, 3]) {
+    const desired = announcementsFor({
+      asn: our,
+      links: both,
+      networks: [network],
+      mayAnnounce: () => false,
+      blocks: [{ block, link: elsewhere, rung, reason: 'the test says so' }],
+    });
+    // There is no second router here: nothing is to wait for it.
+    const announced = (desired.get(br1) ?? []).map(({ requires: _, ...one }) => one);
+    t.equal(announced[0]?.prepend, rung);
+    speaker.setDesired(new Map([[br1, announced]]));
+    const wanted = new Array<number>(1 + rung).fill(our).join(' ');
+    await waitFor(`the provider hears ${wanted}`, deadlineMs, async () => {
+      return (await pathOf()) === wanted;
+    });
+  }
+}
+
+async function story(t: Test, kind: Kind): Promise<void> {
+  const { speaker, show } = await open(t, kind, policy);
   const paths = async (prefix: string) => (await show(prefix)).match(/BGP\.as_path:/g)?.length ?? 0;
   /** The link of the path that the provider chose, and by what it chose. */
   const chosen = async (): Promise<string> =>
