@@ -152,8 +152,7 @@ TEST_CASE("what was written is read again as it was") {
 
 TEST_CASE("every capture, whole and damaged, goes through the pipeline without a finding") {
   INFO("seed ", seed());
-  const char* given = std::getenv("HEADGATE_CAPTURES");
-  const std::filesystem::path folder = given != nullptr ? given : "../../shared/captures";
+  const std::filesystem::path folder = captures_folder();
   if (!std::filesystem::exists(folder)) {
     MESSAGE("skipped: no captures at ", folder.string(), " (set HEADGATE_CAPTURES)");
     return;

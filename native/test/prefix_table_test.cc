@@ -1,5 +1,11 @@
 #include "core/prefix_table.h"
 
+#include <arpa/inet.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <string>
+
 #include "support.h"
 
 namespace headgate::test {
@@ -63,6 +69,49 @@ TEST_CASE("prefix table agrees with a linear scan, IPv4") {
 TEST_CASE("prefix table agrees with a linear scan, IPv6") {
   INFO("seed ", seed());
   agrees_with_linear<Address6>(2);
+}
+
+TEST_CASE("the whole table of the Internet agrees with a linear scan") {
+  INFO("seed ", seed());
+  const std::filesystem::path file = captures_folder() / "data/bart-fulltable-prefixes.txt.gz";
+  if (!std::filesystem::exists(file)) {
+    MESSAGE("skipped: no ", file.string(), " (set HEADGATE_CAPTURES)");
+    return;
+  }
+  std::vector<PrefixEntry<uint32_t>> v4;
+  std::vector<PrefixEntry<Address6>> v6;
+  gzFile lines = gzopen(file.c_str(), "rb");
+  char line[64];
+  while (gzgets(lines, line, sizeof line) != nullptr) {
+    const std::string text(line);
+    const size_t slash = text.find('/');
+    const std::string address = text.substr(0, slash);
+    const auto length = static_cast<uint8_t>(std::stoi(text.substr(slash + 1)));
+    const auto value = static_cast<uint32_t>(v4.size() + v6.size());
+    uint8_t bytes[16];
+    if (inet_pton(AF_INET, address.c_str(), bytes) == 1) v4.push_back({load_be32(bytes), length, value});
+    else if (inet_pton(AF_INET6, address.c_str(), bytes) == 1) v6.push_back({load_address6(bytes), length, value});
+  }
+  gzclose(lines);
+  REQUIRE(v4.size() > 900'000);
+  REQUIRE(v6.size() > 150'000);
+  const PrefixTable table(v4, v6);
+  Random random(5);
+  const unsigned probes = is_long() ? 5000 : 100;
+  for (unsigned i = 0; i < probes; i++) {
+    // Within a prefix, at its edges and beyond them, and anywhere.
+    const auto& four = v4[random.below(static_cast<uint32_t>(v4.size()))];
+    const auto& six = v6[random.below(static_cast<uint32_t>(v6.size()))];
+    const uint32_t size4 = four.length == 0 ? 0 : 1u << (32 - four.length);
+    const uint32_t address4 = random.one_in(8)   ? static_cast<uint32_t>(random.next())
+                              : random.one_in(2) ? four.address + size4 - random.below(2)
+                                                 : four.address + random.below(size4);
+    const Address6 size6 = Address6{1} << (128 - six.length);
+    const Address6 address6 = random.one_in(2) ? six.address + size6 - random.below(2)
+                                               : six.address + random.next() % static_cast<uint64_t>(size6 >> 64 << 64 != 0 ? ~0ull : size6);
+    REQUIRE(table.lookup4(address4) == linear(v4, address4));
+    REQUIRE(table.lookup6(address6) == linear(v6, address6));
+  }
 }
 
 TEST_CASE("an empty prefix table has no prefix anywhere") {

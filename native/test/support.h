@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -18,6 +19,12 @@ namespace headgate::test {
 inline bool is_long() {
   const char* value = std::getenv("HEADGATE_LONG");
   return value != nullptr && std::string(value) == "1";
+}
+
+// Real captures and routing data, by path; a test that needs them skips where they are not.
+inline std::filesystem::path captures_folder() {
+  const char* given = std::getenv("HEADGATE_CAPTURES");
+  return given != nullptr ? given : "../../shared/captures";
 }
 
 // HEADGATE_SEED repeats a failed run.
