@@ -1,5 +1,10 @@
 import { formatPrefix } from '../../core/base/prefix.ts';
-import { withholdValue, worseMed, worseMedValue } from '../../core/bgp/steering.ts';
+import {
+  maxPrependByCommunity,
+  withholdValue,
+  worseMed,
+  worseMedValue,
+} from '../../core/bgp/steering.ts';
 import { renderFrrBmp } from './bmp.ts';
 import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
 import { families, prepends, renderDetourMaps, word } from './route-maps.ts';
