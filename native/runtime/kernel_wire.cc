@@ -137,9 +137,18 @@ void KernelWire::inspect() {
   for (const uint32_t direction : {kInbound, kOutbound}) {
     PortFacts now;
     const std::string& name = direction == kInbound ? options_.outside : options_.inside;
-    is_up = is_up && !read_port(name, &now).has_value() && now.is_up && now.index == facts_[direction].index;
+    const bool is_there = !read_port(name, &now).has_value() && now.is_up;
+    if (is_there && now.index != facts_[direction].index) adopt(direction, name, now);
+    is_up = is_up && is_there && now.index == facts_[direction].index;
   }
   state_.store(is_up ? WireState::Forwarding : WireState::Down, std::memory_order_relaxed);
+}
+
+// A port that was made anew is ours again once the program has been installed on it.
+void KernelWire::adopt(uint32_t direction, const std::string& name, const PortFacts& now) {
+  if (gate_->state()->exit[1 - direction] != static_cast<uint32_t>(now.index)) return;
+  claims_[direction].release();
+  if (!claims_[direction].take(name, now).has_value()) facts_[direction] = now;
 }
 
 }  // namespace headgate

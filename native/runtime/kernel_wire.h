@@ -39,6 +39,7 @@ class KernelWire final : public Wire {
   // One copy as the packet `at` of the batch; false when it is none.
   bool take(const hg_copy& copy, uint32_t bytes, uint32_t at);
   void inspect();
+  void adopt(uint32_t direction, const std::string& name, const PortFacts& now);
   void adapt();
 
   const Gate* gate_;
