@@ -103,6 +103,7 @@ Napi::Object rtt_of(Napi::Env env, const Replay& replay, bool inbound, bool outb
   }
   Napi::Object rtt = Napi::Object::New(env);
   rtt.Set("samples", number(env, sum->samples));
+  rtt.Set("min", Napi::Number::New(env, sum->quantile(0)));
   rtt.Set("p50", Napi::Number::New(env, sum->quantile(0.50)));
   rtt.Set("p95", Napi::Number::New(env, sum->quantile(0.95)));
   rtt.Set("p99", Napi::Number::New(env, sum->quantile(0.99)));

@@ -25,7 +25,8 @@ export type CaptureEnd = 'clean' | 'truncated' | 'damaged' | 'not_capture' | 'un
 
 export interface ReplayRtt {
   readonly samples: number;
-  /** Quantiles in microseconds; 0 without samples. */
+  /** Least and quantiles in microseconds; 0 without samples. */
+  readonly min: number;
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;

@@ -28,6 +28,13 @@ export interface Truth {
   readonly pre_retrans_frames: readonly number[];
   readonly post_retrans_frames: readonly number[];
   readonly kernel_retrans_segs: { readonly client: number; readonly server: number };
+  /** The kernels' TCP_INFO of each connection. */
+  readonly client: { readonly conns: readonly TcpInfo[] };
+  readonly server: { readonly conns: readonly TcpInfo[] };
+}
+
+export interface TcpInfo {
+  readonly min_rtt_us: number;
 }
 
 export interface Capture {

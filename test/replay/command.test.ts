@@ -32,7 +32,7 @@ t.test('the JSON has every promised key', { skip: noCaptures }, async (t) => {
       duplicates: 0,
       keep_alives: 0,
     },
-    rtt_us: { samples: Number, p50: Number, p95: Number, p99: Number },
+    rtt_us: { samples: Number, min: Number, p50: Number, p95: Number, p99: Number },
     blocks: [
       {
         prefix: '10.1.0.0/24',

@@ -24,29 +24,38 @@ const shapes = [
   { v6: true, loss: 0.02, delay: 0.02, jitter: 0.01, conns: 10 },
 ] as const;
 
-t.test('generated captures: recall and precision', { skip, timeout: 900_000 }, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-generated-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const firstSeed = Math.floor(Math.random() * 1e6);
-  t.comment(`seeds from ${firstSeed}`);
-  for (const [i, shape] of shapes.entries()) {
-    const options = JSON.stringify({ ...shape, snap: 128, seed: firstSeed + i });
-    const generator = `${capturesFolder}/tools/lossy_gen.py`;
-    execFileSync('python3', [generator, `shape-${i}`, options], { cwd: folder });
-  }
-  for (const side of ['pre', 'post'] as const) {
-    let visible = 0;
-    let found = 0;
-    let right = 0;
+t.test(
+  'generated captures: recall, precision and which side of us',
+  { skip, timeout: 900_000 },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'headgate-generated-'));
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    const firstSeed = Math.floor(Math.random() * 1e6);
+    t.comment(`seeds from ${firstSeed}`);
     for (const [i, shape] of shapes.entries()) {
-      const score = await scoreCapture(folder, `shape-${i}`, side, folder);
-      t.comment(`${JSON.stringify(shape)} ${side}: ${JSON.stringify(score)}`);
-      visible += score.truth - score.unseen;
-      found += score.found;
-      right += score.right;
+      const options = JSON.stringify({ ...shape, snap: 128, seed: firstSeed + i });
+      const generator = `${capturesFolder}/tools/lossy_gen.py`;
+      execFileSync('python3', [generator, `shape-${i}`, options], { cwd: folder });
     }
-    t.ok(visible > 100, `${side}: ${visible} to find`);
-    t.ok(right >= wanted * visible, `${side}: recall ${right / visible}`);
-    t.ok(right >= wanted * found, `${side}: precision ${right / found}`);
-  }
-});
+    for (const side of ['pre', 'post'] as const) {
+      let visible = 0;
+      let found = 0;
+      let right = 0;
+      let before = 0;
+      let said = 0;
+      for (const [i, shape] of shapes.entries()) {
+        const score = await scoreCapture(folder, `shape-${i}`, side, folder);
+        t.comment(`${JSON.stringify(shape)} ${side}: ${JSON.stringify(score)}`);
+        visible += score.truth - score.unseen;
+        found += score.found;
+        right += score.right;
+        before += score.before.truth;
+        said += score.before.said;
+      }
+      t.ok(visible > 100, `${side}: ${visible} to find`);
+      t.ok(right >= wanted * visible, `${side}: recall ${right / visible}`);
+      t.ok(right >= wanted * found, `${side}: precision ${right / found}`);
+      t.ok(Math.abs(said - before) <= 0.05 * before, `${side}: lost before ${said} of ${before}`);
+    }
+  },
+);

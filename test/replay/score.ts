@@ -13,6 +13,8 @@ export interface Score {
   readonly unseen: number;
   readonly found: number;
   readonly right: number;
+  /** Of the true ones that were found, those whose first copy never reached the tap: by truth, and as we say. */
+  readonly before: { readonly truth: number; readonly said: number };
 }
 
 export async function scoreCapture(
@@ -27,11 +29,22 @@ export async function scoreCapture(
   const found = new Set(counts?.retransmissions.map(({ frame }) => frame));
   const frames = side === 'pre' ? truth.pre_retrans_frames : truth.post_retrans_frames;
   const hidden = hiddenFrames(path);
+  const again = seenAgain(path);
+  const lostBefore = new Set(
+    counts?.retransmissions
+      .filter((each) => each.class === 'lost_before')
+      .map(({ frame }) => frame),
+  );
+  const known = frames.filter((frame) => found.has(frame));
   return {
     truth: frames.length,
     unseen: frames.filter((frame) => hidden.has(frame) && !found.has(frame)).length,
     found: found.size,
-    right: frames.filter((frame) => found.has(frame)).length,
+    right: known.length,
+    before: {
+      truth: known.filter((frame) => !again.has(frame)).length,
+      said: known.filter((frame) => lostBefore.has(frame)).length,
+    },
   };
 }
 
@@ -48,4 +61,28 @@ function hiddenFrames(path: string): Set<number> {
     last.set(side, bytes);
   }
   return hidden;
+}
+
+/** Frames of which every byte had passed before, by remembering all of them. */
+function seenAgain(path: string): Set<number> {
+  const seen = new Map<string, (readonly [number, number])[]>();
+  const again = new Set<number>();
+  for (const { frame, side, seq, end } of readTcpFrames(readFileSync(path))) {
+    if (seq === end) continue;
+    const parts = seen.get(side) ?? [];
+    seen.set(side, parts);
+    let reached = seq;
+    // Whatever part begins at or before what was reached and ends behind it, until none does.
+    for (let isFurther = true; isFurther && ((end - reached) | 0) > 0; ) {
+      isFurther = false;
+      for (const [from, to] of parts) {
+        if (((reached - from) | 0) < 0 || ((to - reached) | 0) <= 0) continue;
+        reached = to;
+        isFurther = true;
+      }
+    }
+    if (((end - reached) | 0) <= 0) again.add(frame);
+    parts.push([seq, end]);
+  }
+  return again;
 }

@@ -2,6 +2,7 @@ import type { ReplayResult, ReplayRtt } from '../../engine/replay.ts';
 
 interface RttReport {
   readonly samples: number;
+  readonly min: number;
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
@@ -115,8 +116,9 @@ export function toReport(
   };
 }
 
-const toRtt = ({ samples, p50, p95, p99 }: ReplayRtt): RttReport => ({
+const toRtt = ({ samples, min, p50, p95, p99 }: ReplayRtt): RttReport => ({
   samples,
+  min: Math.round(min),
   p50: Math.round(p50),
   p95: Math.round(p95),
   p99: Math.round(p99),
