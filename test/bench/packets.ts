@@ -214,8 +214,37 @@ function measurePeers(): void {
     if (bound !== undefined)
       goals.push(atLeast(`faster than ${name}`, ns / unitNs, bound, 'times'));
   }
-  for (const name of ['pcap', 'cap'])
-    notes.push(`skipped: npm ${name} is no dependency of this checkout`);
+  measurePackages(part);
+}
+
+/** The npm packages that hand JavaScript one object per packet: installed for this run only, since we need none. */
+function measurePackages(part: { readonly file: string; readonly truth: Truth }): void {
+  for (const name of ['pcap', 'cap']) {
+    if (options.isQuick) {
+      notes.push(`skipped: npm ${name}, whose build takes longer than a quick run`);
+      continue;
+    }
+    try {
+      const install = [
+        'install',
+        '--no-audit',
+        '--no-fund',
+        '--loglevel=error',
+        '--prefix',
+        folder,
+      ];
+      execFileSync('npm', [...install, name], { stdio: 'ignore', timeout: 180_000 });
+    } catch {
+      notes.push(`skipped: npm ${name} does not install (it wants the registry and libpcap-dev)`);
+      continue;
+    }
+    const program = join(root, 'dist/test/bench/packets/npm-peer.js');
+    const command = ['node', program, name, part.file, folder];
+    const found = Number(execFileSync('node', command.slice(1), { encoding: 'utf8' }));
+    if (found !== part.truth.retransmitted)
+      notes.push(`npm ${name}: ${found} retransmissions, truth ${part.truth.retransmitted}`);
+    rows.push(row(`npm ${name}`, [(cpuSeconds(command) * 1e9) / part.truth.packets], 'ns/packet'));
+  }
 }
 
 /** From start to JSON, beside tcpdump that only reads and writes. */
