@@ -87,6 +87,7 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
     maxDetours,
     ...bmpOf(settings, address),
     ...(router.bgp?.md5 !== undefined ? { md5: router.bgp.md5 } : {}),
+    ...(router.bgpCustomers ? { hasCustomers: true } : {}),
     addPath: router.bgp?.addPath ?? true,
     ...(router.bgp?.prepend === 'path' ? { takesOwnAs: true } : {}),
   };

@@ -22,6 +22,7 @@ import { measureRates } from './destination-rates.ts';
 import { DetourCarriers } from './detour-carriers.ts';
 import { EgressLinks } from './egress-links.ts';
 import { type UselessReason, waysOut } from './egress-routes.ts';
+import type { ExportCheck } from './export-check.ts';
 import type { Log } from './log.ts';
 import type { FlowStretch } from './samples.ts';
 
@@ -58,6 +59,8 @@ export interface DestinationsParts {
   readonly configured?: ConfiguredRouters | undefined;
   readonly clock: Pick<Clock, 'now' | 'after'>;
   readonly log: Log;
+  /** Absent where no router with BGP customers can be asked. */
+  readonly exports?: ExportCheck | undefined;
 }
 
 export class Destinations {
@@ -83,7 +86,7 @@ export class Destinations {
   constructor(
     settings: Settings,
     outbound: OutboundSettings,
-    { speaker, configured, clock, log }: DestinationsParts,
+    { speaker, configured, clock, log, exports }: DestinationsParts,
     initial: Pick<Memory, 'detours' | 'disproved'>,
   ) {
     this.#settings = settings;
@@ -93,7 +96,7 @@ export class Destinations {
     this.#overrides = initial.detours ?? [];
     this.#disproved = initial.disproved ?? [];
     this.#counted = new CountedDestinations(speaker.rib);
-    this.#carriers = new DetourCarriers(settings, outbound, speaker, configured, clock);
+    this.#carriers = new DetourCarriers(settings, outbound, speaker, configured, clock, exports);
     speaker.onChange((change) => {
       if (change.kind === 'received') this.#isChanged = true;
     });
@@ -232,6 +235,12 @@ export class Destinations {
     for (const { plan, adviseOnly } of this.#routers) {
       this.#say(plan, isCarriedOut && adviseOnly === undefined);
     }
+    this.#tell();
+    this.#carriers.checkExports();
+  }
+
+  /** What routers may be told has changed. */
+  retell(): void {
     this.#tell();
   }
 

@@ -1,6 +1,6 @@
 /** How detours reach the routers: by a session of their own, by a driver, or on marked packets; and what became of them. */
 import { covers, formatPrefix, prefixOf } from '../core/base/prefix.ts';
-import type { LinkId, PrefixText, RouterId } from '../core/base/units.ts';
+import { type LinkId, type PrefixText, prefixText, type RouterId } from '../core/base/units.ts';
 import type { Detour } from '../core/bgp/detour.ts';
 import type { Override } from '../core/decide/egress/index.ts';
 import type { Settings } from '../core/settings/index.ts';
@@ -9,8 +9,11 @@ import type { Clock } from './clock.ts';
 import type { ConfiguredRouters } from './configured.ts';
 import { DetourOrder, detourKey } from './detour-order.ts';
 import { insideOf } from './egress-routes.ts';
+import type { ExportCheck } from './export-check.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
+const unread =
+  'it has BGP customers, from whom NO_EXPORT would hide the prefix; with their addresses and a driver it is asked what it exports';
 export type Carrier = 'session' | 'driver' | 'marks';
 
 export class DetourCarriers {
@@ -19,6 +22,7 @@ export class DetourCarriers {
   readonly #speaker: Speaker;
   readonly #configured: ConfiguredRouters | undefined;
   readonly #order: DetourOrder;
+  readonly #exports: ExportCheck | undefined;
 
   constructor(
     settings: Settings,
@@ -26,11 +30,13 @@ export class DetourCarriers {
     speaker: Speaker,
     configured: ConfiguredRouters | undefined,
     clock: Pick<Clock, 'now' | 'after'>,
+    exports?: ExportCheck,
   ) {
     this.#settings = settings;
     this.#outbound = outbound;
     this.#speaker = speaker;
     this.#configured = configured;
+    this.#exports = exports;
     this.#order = new DetourOrder(
       {
         tell: (router, detours) => this.#tellOne(router, detours),
@@ -111,6 +117,15 @@ export class DetourCarriers {
     });
   }
 
+  /** Asks the routers with BGP customers whether they export detours as they should. */
+  checkExports(): void {
+    for (const router of this.scopes.flat()) {
+      if (!this.#exports?.has(router)) continue;
+      const sent = [...this.#sentTo(router)].map((key) => prefixText(key.split(' ')[0] ?? ''));
+      void this.#exports.look(router, sent);
+    }
+  }
+
   routerOf(link: LinkId): RouterId | undefined {
     return this.#settings.links.find(({ name }) => name === link)?.router;
   }
@@ -122,7 +137,8 @@ export class DetourCarriers {
     return told && covers(told, prefix) ? formatPrefix(told) : destination;
   }
 
-  #tellOne(router: RouterId, detours: readonly Detour[]): void {
+  #tellOne(router: RouterId, wanted: readonly Detour[]): void {
+    const detours = this.#exports?.allowed(router, wanted) ?? wanted;
     const carrier = this.#carriedBy(router);
     if (carrier === 'session') this.#speaker.setDetours(router, detours);
     if (carrier === 'driver')
@@ -161,8 +177,10 @@ export class DetourCarriers {
 
   #adviseOnly(name: RouterId, isAcross: boolean): string | undefined {
     const router = this.#settings.routers.find((entry) => entry.name === name);
-    if (router?.bgpCustomers)
-      return 'it has BGP customers, from whom NO_EXPORT would hide the prefix';
+    if (router?.bgpCustomers) {
+      const refusal = this.#exports?.has(name) ? this.#exports.refusal(name) : unread;
+      if (refusal !== undefined) return refusal;
+    }
     const session = this.#speaker.sessions().find((entry) => entry.router === name);
     const carrier = this.#carriedBy(name);
     if (carrier === undefined)

@@ -14,6 +14,7 @@ import {
   recallDetours,
 } from './destinations.ts';
 import { PassiveTimes } from './passive-times.ts';
+import { openExportCheck } from './router-access.ts';
 import { SessionRoutes } from './session-routes.ts';
 
 type World = Pick<Components, 'speaker' | 'engine' | 'sources' | 'configured'>;
@@ -122,8 +123,9 @@ export function openOutbound(
   const { speaker, engine, configured } = world;
   if (!outbound || !speaker) return undefined;
   const before = recallDetours(memory, settings, now);
-  const parts = { speaker, configured, clock, log };
-  const destinations = new Destinations(settings, outbound, parts, {
+  const exports = openExportCheck(settings, { clock, log }, () => destinations.retell());
+  const parts = { speaker, configured, clock, log, exports };
+  const destinations: Destinations = new Destinations(settings, outbound, parts, {
     detours: before.detours,
     disproved: memory?.disproved ?? [],
   });

@@ -3,6 +3,7 @@
  * router takes a change that undoes itself unless confirmed.
  */
 import { HeadgateError } from '../core/base/error.ts';
+import type { PrefixText } from '../core/base/units.ts';
 import { emptyIntent, type RouterIntent } from './intent.ts';
 import { diffSections, type SectionDiff } from './section.ts';
 import type { UndoTimer } from './undo-timer.ts';
@@ -22,6 +23,12 @@ export interface RouterDialect {
   undo(): Promise<void>;
   /** For the router's own shell: takes back all that an intent in force put there. */
   clearScript(intent: RouterIntent): string;
+}
+
+/** What a router tells its neighbours, asked of the router itself. */
+export interface RouterReader {
+  /** Of the neighbours given, by address, those that it tells of a prefix. Rejects with a `HeadgateError`. */
+  advertisedTo(prefix: PrefixText, neighbors: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 export interface RouterDriver {

@@ -1,19 +1,20 @@
 /** Drivers that configure border routers, as the rest of headgate opens them. */
-import { birdDialect } from './bird/dialect.ts';
+import { birdDialect, birdReader } from './bird/dialect.ts';
 import {
   createDriver,
   type DriverOptions,
   type RouterDialect,
   type RouterDriver,
+  type RouterReader,
   together,
 } from './driver.ts';
-import { frrDialect } from './frr/dialect.ts';
+import { frrDialect, frrReader } from './frr/dialect.ts';
 import type { LinkGateway } from './intent.ts';
 import { sessionsDialect } from './sessions.ts';
 import type { RouterShell } from './shell.ts';
 import { createUndoTimer } from './undo-timer.ts';
 
-export type { Applied, RouterDriver } from './driver.ts';
+export type { Applied, RouterDriver, RouterReader } from './driver.ts';
 export {
   type DestinationRoute,
   emptyIntent,
@@ -52,6 +53,13 @@ export function openRouter(access: RouterAccess): RouterDriver {
     ...(daemon ? [drive('daemon', daemonDialect(daemon, shell, folder))] : []),
     ...(gateways ? [drive('sessions', sessionsDialect({ shell, gateways, folder }))] : []),
   ]);
+}
+
+/** Asks a router's daemon. */
+export function openReader(daemon: DaemonAccess, shell: RouterShell): RouterReader {
+  return daemon.kind === 'bird'
+    ? birdReader({ ...daemon, shell })
+    : frrReader({ ...daemon, shell });
 }
 
 function daemonDialect(access: DaemonAccess, shell: RouterShell, folder: string): RouterDialect {

@@ -13,7 +13,7 @@ export function driverComplaints(settings: ParsedSettings): Complaint[] {
 
 function complaintsOf(
   settings: ParsedSettings,
-  { name, bgp, driver }: RouterSettings,
+  { name, bgp, driver, bgpCustomers }: RouterSettings,
 ): ReadonlyArray<readonly [key: string, message: string]> {
   if (!driver) return [];
   const found: Array<readonly [string, string]> = [];
@@ -35,6 +35,13 @@ function complaintsOf(
       'blocks',
       `${speaker.name} hears the blocks by a session; all routers must hear them in one way, since a block is held back while one does not`,
     ]);
+  if (Array.isArray(bgpCustomers)) {
+    const bare = settings.links.find((link) => link.router === name && !link.neighbor);
+    if (driver.kind === 'linux')
+      found.push(['kind', 'what it exports is asked of bird or frr; name which of them it runs']);
+    if (bare)
+      found.push(['', `what is not to leak is asked by neighbor; link ${bare.name} has none`]);
+  }
   if (driver.outbound === undefined) return found;
   if (!settings.outbound)
     found.push(['outbound', 'nothing is steered outbound; add outbound: {} to the settings']);

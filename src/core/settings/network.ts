@@ -197,8 +197,15 @@ export const router = section({
   asn: asn.exactOptional(),
   /** By which our other routers reach what it knows, where they take detours by its links; its address unless set. */
   inside: list(address, 'addresses', 2).exactOptional(),
-  /** It has BGP customers of its own, from whom NO_EXPORT would hide a detour's prefix: detours are only advised. */
-  bgp_customers: z.boolean().default(false),
+  /**
+   * It has BGP customers of its own, from whom NO_EXPORT would hide a detour's prefix: detours are only advised. With their
+   * addresses, and a driver that can read, they are carried out where its export policy by marker is seen to work.
+   */
+  bgp_customers: z
+    .union([z.boolean(), list(address, 'addresses', 256)], {
+      error: 'expected true, false or the addresses of its customers',
+    })
+    .default(false),
   /** Present: the unit holds a BGP session with this router. */
   bgp: bgp.exactOptional(),
   /** Present: its interface counters are read. */

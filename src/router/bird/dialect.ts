@@ -5,7 +5,7 @@
  */
 import { HeadgateError } from '../../core/base/error.ts';
 import type { Result } from '../../core/base/result.ts';
-import type { RouterDialect } from '../driver.ts';
+import type { RouterDialect, RouterReader } from '../driver.ts';
 import { familyOf, type RouterIntent } from '../intent.ts';
 import { readSection, replaceSection, type SectionError } from '../section.ts';
 import type { RouterShell } from '../shell.ts';
@@ -58,6 +58,36 @@ export function birdDialect(options: BirdOptions): RouterDialect {
     clearScript: () =>
       `sed -i '/^# headgate begin/,/^# headgate end/{//!d}' ${file} && ${birdcAt.join(' ')} configure\n`,
   };
+}
+
+export function birdReader(options: Pick<BirdOptions, 'shell' | 'socket'>): RouterReader {
+  const birdcAt = ['birdc', ...(options.socket === undefined ? [] : ['-s', options.socket])];
+  const birdc = (command: string) => options.shell.run([...birdcAt, ...command.split(' ')]);
+  return {
+    async advertisedTo(prefix, neighbors) {
+      const names = protocolsOf(await birdc('show protocols all'));
+      const told = new Set<string>();
+      for (const address of neighbors) {
+        const name = names.get(address);
+        if (name === undefined) continue;
+        const routes = await birdc(`show route export ${name} for ${prefix}`);
+        if (routes.includes(`${prefix} `)) told.add(address);
+      }
+      return told;
+    },
+  };
+}
+
+/** Names of BGP sessions by their neighbour's address, as `show protocols all` has them. */
+function protocolsOf(said: string): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  let name = '';
+  for (const line of said.split('\n')) {
+    name = /^(\S+) +BGP /.exec(line)?.[1] ?? name;
+    const address = /^ +Neighbor address: (\S+)/.exec(line)?.[1];
+    if (address !== undefined) names.set(address, name);
+  }
+  return names;
 }
 
 async function firstMissing(

@@ -3,7 +3,7 @@
  * before the commands forward are given; the configuration is saved only when confirmed.
  */
 import { HeadgateError } from '../../core/base/error.ts';
-import type { RouterDialect } from '../driver.ts';
+import type { RouterDialect, RouterReader } from '../driver.ts';
 import { familyOf, type RouterIntent } from '../intent.ts';
 import type { RouterShell } from '../shell.ts';
 import { createUndoTimer, defaultFolder } from '../undo-timer.ts';
@@ -68,9 +68,26 @@ export function frrDialect(options: FrrOptions): RouterDialect {
 const script = (commands: readonly string[]): string =>
   ['configure terminal', ...commands, 'end', ''].join('\n');
 
+export function frrReader(options: Pick<FrrOptions, 'shell' | 'vtysh'>): RouterReader {
+  const vtysh = options.vtysh ?? ['vtysh'];
+  return {
+    async advertisedTo(prefix, neighbors) {
+      const command = `show bgp ipv${familyOf(prefix)} unicast ${prefix} json`;
+      const said = await options.shell.run([...vtysh, '-c', command]);
+      // FRR's own JSON; what is not there is not told.
+      const { paths = [], ...entry } = JSON.parse(said || '{}') as BgpEntry;
+      const told = [entry, ...paths].flatMap(({ advertisedTo = {} }) => Object.keys(advertisedTo));
+      return new Set(neighbors.filter((address) => told.includes(address)));
+    },
+  };
+}
+
 /** The parts of FRR's JSON that are looked at. */
 interface BgpEntry {
+  /** Neighbours by address, here or with each path. */
+  readonly advertisedTo?: Readonly<Record<string, unknown>>;
   readonly paths?: ReadonlyArray<{
+    readonly advertisedTo?: Readonly<Record<string, unknown>>;
     readonly bestpath?: { readonly overall?: boolean };
     readonly largeCommunity?: { readonly list?: readonly string[] };
   }>;

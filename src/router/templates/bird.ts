@@ -136,6 +136,15 @@ ${options.join('\n')}
 `;
 }
 
+/** NO_EXPORT would hide detours from customers; towards providers `headgate_to_LINK` lets nothing foreign pass. */
+const customersFilter = `
+# For the export to customers, before your own rules: what the unit says of a prefix is none of their business.
+function headgate_to_customer()
+{
+  bgp_large_community.delete([(HEADGATE_ASN, *, *)]);
+}
+`;
+
 /** The session by which the unit tells the router one of its own paths with a higher local preference. */
 function renderDetours(policy: RouterPolicy): string[] {
   const { egressAddress } = policy.unit;
@@ -151,10 +160,10 @@ function renderDetours(policy: RouterPolicy): string[] {
 filter headgate_detours_in
 {
   if headgate_is_ours() then reject;
-  if (HEADGATE_ASN, 0, 1) ~ bgp_large_community && (65535, 65281) ~ bgp_community then accept;
+  if (HEADGATE_ASN, 0, 1) ~ bgp_large_community && (65535, 65281) ~ bgp_community then ${policy.hasCustomers ? '{ bgp_community.delete((65535, 65281)); accept; }' : 'accept;'}
   reject;
 }
-
+${policy.hasCustomers ? customersFilter : ''}
 protocol bgp headgate_detours
 {
   ${policy.localAddress ? `local ${policy.localAddress} as` : 'local as'} HEADGATE_ASN;

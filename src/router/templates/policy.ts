@@ -25,6 +25,8 @@ export interface RouterPolicy {
   readonly maxPrefixes: number;
   /** The same for detours. */
   readonly maxDetours: number;
+  /** It has BGP customers: detours lose NO_EXPORT here, and our marker keeps them from everybody else. */
+  readonly hasCustomers?: boolean;
   readonly md5?: string;
   /** Our BMP station, where there is one. */
   readonly bmp?: { readonly address: string; readonly port: number };

@@ -28,8 +28,17 @@ export function renderDetourMaps(policy: RouterPolicy, close: readonly string[])
     'route-map HEADGATE-DETOURS-IN permit 100',
     ' match large-community HEADGATE-MARKED',
     ' match community HEADGATE-NO-EXPORT',
+    ...(policy.hasCustomers ? [' set comm-list HEADGATE-NO-EXPORT delete'] : []),
     ...close,
     'route-map HEADGATE-NOTHING deny 10',
     ...close,
+    ...(policy.hasCustomers
+      ? [
+          '! For the export to customers: what the unit says of a prefix is none of their business.',
+          'route-map HEADGATE-TO-CUSTOMERS permit 10',
+          ' set large-comm-list HEADGATE-ANY delete',
+          ...close,
+        ]
+      : []),
   ];
 }
