@@ -8,6 +8,7 @@ import {
   assignmentValue,
   loadCost,
 } from '../../../../src/core/decide/assign/index.ts';
+import { seeded } from '../../../../src/core/simulate/random.ts';
 import { makeProblem } from '../../../bench/decide/problem.ts';
 
 // Others may be using the machine.
@@ -109,6 +110,17 @@ t.test('the order of the blocks does not matter', async (t) => {
     ),
     { numRuns: 20 },
   );
+});
+
+t.test('demands that differ by 1 % leave nearly every block where it was', async (t) => {
+  const problem = makeProblem({ blocks: 1000, links: 4, isPlain: false, seed: 6 });
+  const before = assign(problem).link;
+  for (let seed = 1; seed <= 10; seed++) {
+    const random = seeded(seed);
+    const demand = problem.demand.map((own) => own * (0.99 + 0.02 * random()));
+    const changed = assign({ ...problem, demand }).link.filter((l, b) => l !== before[b]).length;
+    t.ok(changed <= 100, `${changed} of 1000 change, seed ${seed}`);
+  }
 });
 
 t.test('the cost of load is convex and free below its first step', async (t) => {
