@@ -1,8 +1,8 @@
 import type { Sliced } from '../core/base/slices.ts';
 import type { Clock } from './clock.ts';
 
-/** Longest time, ms, that a step holds the event loop at once. The speaker's turns may come on top of it. */
-const sliceMs = 5;
+/** Longest time, ms, that a step holds the event loop at once. The speaker's turns may come on top of it, and what V8 clears. */
+const sliceMs = 3;
 
 /** A piece of work in slices: what must not come apart has no `yield` in it. */
 export type Step = () => Sliced<void>;

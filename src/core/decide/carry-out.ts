@@ -18,15 +18,16 @@ import {
 } from './state.ts';
 
 /** Blocks that must not be announced by us now, whatever their dwell: somebody else's, or not carried everywhere. */
-export function release(
+export function* release(
   observation: Observation,
   policy: Policy,
   state: State,
   network: Network,
-): { state: State; moves: DecidedMove[] } {
+): Sliced<{ state: State; moves: DecidedMove[] }> {
   const routing = new Map<string, BlockRouting>();
-  for (const block of observation.blocks)
+  yield* eachSliced(observation.blocks, (block) => {
     if (block.routing) routing.set(block.block, block.routing);
+  });
   const up = network.links.filter((_, i) => network.isUp[i]);
   const isMissing = (entry: BlockPlan): boolean => {
     const changed = state.blocks[entry.block]?.changes.at(-1);
@@ -37,10 +38,12 @@ export function release(
     return isSettled && carried !== undefined && up.some((link) => !carried.includes(link));
   };
   const isForeign = (entry: BlockPlan) => routing.get(entry.block)?.isForeign === true;
-  const foreign = state.plan.blocks.filter(isForeign);
-  const missing = state.plan.blocks.filter(
-    (entry) => entry.link !== undefined && !isForeign(entry) && isMissing(entry),
-  );
+  const foreign: BlockPlan[] = [];
+  const missing: BlockPlan[] = [];
+  yield* eachSliced(state.plan.blocks, (entry) => {
+    if (isForeign(entry)) foreign.push(entry);
+    else if (entry.link !== undefined && isMissing(entry)) missing.push(entry);
+  });
   const named = observation.blocks.filter((block) => block.routing?.isForeign);
   if (named.length + foreign.length + missing.length === 0) return { state, moves: [] };
   const until = ms(observation.at + policy.rails.holdMs);

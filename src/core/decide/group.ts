@@ -1,6 +1,7 @@
 import { eachSliced, mapSliced, type Sliced } from '../base/slices.ts';
 import type { LinkId, PrefixText } from '../base/units.ts';
 import type { BlockObservation, BlockRouting, Observation } from '../model/observation.ts';
+import type { BlockPlan } from '../model/plan.ts';
 import { sharesToArray } from './effects.ts';
 import type { Network } from './network.ts';
 import type { GroupPolicy, Policy, Quality, Weights } from './policy.ts';
@@ -40,9 +41,10 @@ export function* formGroups(
   state: State,
   network: Network,
 ): Sliced<Group[]> {
-  const observed = new Map(observation.blocks.map((block) => [block.block as string, block]));
-  yield;
-  const planned = new Map(state.plan.blocks.map((block) => [block.block as string, block]));
+  const observed = new Map<string, BlockObservation>();
+  yield* eachSliced(observation.blocks, (block) => observed.set(block.block, block));
+  const planned = new Map<string, BlockPlan>();
+  yield* eachSliced(state.plan.blocks, (block) => planned.set(block.block, block));
   const pending = new Map(state.pending.map((entry) => [entry.block as string, entry]));
   const pins = new Map(policy.pins.map((pin) => [pin.block as string, pin.link]));
   const memberOf = new Map<string, GroupPolicy>();

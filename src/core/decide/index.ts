@@ -35,7 +35,7 @@ export function* decideSliced(seen: Observation, policy: Policy, before: State):
   const { state: judged, verifications } = yield* verify(observation, policy, thawed(before));
   const network = buildNetwork(observation, policy);
   yield;
-  const { state, moves: releases } = release(observation, policy, judged, network);
+  const { state, moves: releases } = yield* release(observation, policy, judged, network);
   yield;
   const context = yield* makeContext(observation, policy, state, network);
   const engaged = { ...state, isEngaged: isWorkDue(context, state.isEngaged) };

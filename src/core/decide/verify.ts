@@ -26,7 +26,9 @@ export interface Verified {
 export function* verify(observation: Observation, policy: Policy, state: State): Sliced<Verified> {
   const { at } = observation;
   const shares = yield* sharesByBlock(observation);
+  yield;
   const blocks: Record<string, BlockState> = { ...state.blocks };
+  yield;
   const verifications: Verification[] = [];
   const pending: Pending[] = [];
   let effects: Effects = state.effects;
@@ -70,6 +72,7 @@ export function* verify(observation: Observation, policy: Policy, state: State):
     state.plan.blocks.filter(({ link }) => link !== undefined).map(({ block }) => block),
   );
   const byName = [...shares].sort(([a], [b]) => (a < b ? -1 : 1));
+  yield;
   yield* eachSliced(byName, ([block, seen]) => {
     if (biased.has(block)) return;
     const known = blocks[block] ?? emptyBlockState;
