@@ -53,6 +53,8 @@ export interface Cluster {
   plan(): PlanMark | undefined;
   /** Latest report of every unit, this one included; of others only while this unit leads. */
   reports(): readonly UnitReport[];
+  /** Asks all others to report again what they measured last. */
+  callReports(): void;
   /** Sends this unit's observation to whoever leads. */
   report(body: unknown): void;
   /**

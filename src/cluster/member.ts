@@ -112,6 +112,10 @@ export class Member implements Cluster {
     return { ...Object.fromEntries(this.#counters), ...this.#reports.losses() };
   }
 
+  callReports(): void {
+    this.#publish('call', {});
+  }
+
   report(body: unknown): void {
     this.#reports.keepOwn(body);
     this.#sendReport();
@@ -282,7 +286,7 @@ export class Member implements Cluster {
     if (leads && this.#bus) {
       this.#reports.listen(this.#bus, this.#subject('report'), (bytes) => this.#decode(bytes));
       // What the others measured last, so that the first decision need not wait for their next turns.
-      this.#publish('call', {});
+      this.callReports();
     } else this.#reports.forget();
     this.#sayAlive();
     this.#options.onEvent({ kind: leads ? 'became_leader' : 'no_longer_leader' });

@@ -61,6 +61,7 @@ class Network {
   #fence = 0;
   /** When units were stopped or killed. */
   readonly fellAt = new Map<string, number>();
+  healedAt = 0;
 
   constructor(seed: number) {
     this.random = randomOf(seed);
@@ -194,8 +195,9 @@ class Network {
         if (last?.key === key) continue;
         if (last && now - last.at < dwellMs - latencyMs)
           throw new Error(`${place} flaps: ${last.key}, after ${now - last.at} ms ${key}`);
-        // A unit that comes back takes up what was decided long ago: how long it stands is not counted from now.
-        this.#steered.set(place, { key, at: last ? now : Number.NEGATIVE_INFINITY });
+        // Who was out of touch takes up what was decided long ago: how long that stands is not counted from now.
+        const isLate = !last || now - this.healedAt < 2 * times.lease;
+        this.#steered.set(place, { key, at: isLate ? Number.NEGATIVE_INFINITY : now });
         this.story.changes++;
       }
     }
@@ -283,6 +285,7 @@ async function play(seed: number): Promise<Story> {
       }
       await begun.heal();
       await more?.heal();
+      network.healedAt = network.time.now();
       story.faults.push(`${network.time.now()} healed`);
       await network.pass(Math.round(random() * 5000));
     }
