@@ -232,6 +232,10 @@ function editSettings(text: string, topology: Topology, disk: string, hasNats: b
       ...{ network: unit, unit, units: [{ name: unit }], servers: [`nats://${natsAddress}`] },
       ...{ lease: '1s', silent: '3s', hold: '20s' },
     };
+    // A unit that is cut off must not keep its plan for longer than routers do, nor than the rails hold.
+    for (const router of settings.routers)
+      router.bgp = { ...router.bgp, hold_time: '20s', graceful_restart: '20s' };
+    settings.rails.hold = '5m';
   }
   settings.record = { path: `${disk}/record.jsonl`, max_size: '8M' };
   return stringify(settings);
