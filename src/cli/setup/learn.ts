@@ -1,5 +1,6 @@
 /** What `headgate setup` finds by itself: our networks from a router's table, and who is heard on a port. */
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { HeadgateError } from '../../core/base/error.ts';
 import { asn as asAsn, routerId } from '../../core/base/units.ts';
 import { systemClock } from '../../daemon/clock.ts';
@@ -78,26 +79,33 @@ export interface Heard {
 
 const framesMax = 20_000;
 
-/** Listens at a port for a while. Throws HeadgateError `no_tcpdump`. */
-export function listenAt(port: string, seconds: number): Promise<Heard> {
+/** Listens at a port for a while, from when it really listens. Throws HeadgateError `no_tcpdump` or `not_heard`. */
+export async function listenAt(port: string, seconds: number): Promise<Heard> {
   const args = ['-i', port, '-Q', 'in', '-nn', '-e', '-q', '-t', '-c', String(framesMax)];
-  return new Promise((resolve, reject) => {
-    execFile(
-      'tcpdump',
-      args,
-      { timeout: seconds * 1000, killSignal: 'SIGINT', maxBuffer: 64 * 2 ** 20 },
-      (error, stdout) => {
-        const isAbsent = error !== null && 'code' in error && error.code === 'ENOENT';
-        if (isAbsent) {
-          const message = 'listening needs tcpdump: apt install tcpdump, or leave --listen away';
-          reject(new HeadgateError('no_tcpdump', message));
-        } else {
-          // Cut by the time limit is how it usually ends.
-          resolve(readHeard(stdout));
-        }
-      },
-    );
+  const child = spawn('tcpdump', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let heard = '';
+  let said = '';
+  let timer: NodeJS.Timeout | undefined;
+  child.stdout.on('data', (chunk) => {
+    heard += String(chunk);
   });
+  child.stderr.on('data', (chunk) => {
+    said += String(chunk);
+    // On a busy machine it takes a while to begin.
+    if (said.includes('listening on'))
+      timer ??= setTimeout(() => child.kill('SIGINT'), seconds * 1000);
+  });
+  let code: unknown;
+  try {
+    [code] = await once(child, 'close');
+  } catch (cause) {
+    const message = 'listening needs tcpdump: apt install tcpdump, or leave --listen away';
+    throw new HeadgateError('no_tcpdump', message, { cause });
+  }
+  clearTimeout(timer);
+  if (code === 0) return readHeard(heard);
+  const why = said.split('\n').findLast((line) => line.startsWith('tcpdump: ')) ?? said.trim();
+  throw new HeadgateError('not_heard', `cannot listen at ${port}: ${why}`);
 }
 
 /** tcpdump's lines: `02:… > 02:…, IPv4, length 98: 192.0.2.1.443 > 198.51.100.7.5000: tcp 0`. Pure. */

@@ -80,7 +80,7 @@ t.test(
     await answer(/there is no interface "nowhere0"\nManagement interface \[mgmt\]:/, '');
     await answer(/^A wire: .*empty ends:/m, 'core=in0,out0');
     await answer(/core=in0,out0\nA wire: /, '');
-    await answer(/^Seconds to hear on the wires .*\[10\]:/m, '2');
+    await answer(/^Seconds to hear on the wires .*\[10\]:/m, '1');
     await terminal.shows(
       /into out0 send 02:00:00:00:00:01 \(\d+\); to 198\.51\.100\.0\/24 \(\d+\)/,
     );
