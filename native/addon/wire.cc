@@ -59,6 +59,22 @@ Engine* engine_of(const Napi::CallbackInfo& info) {
   return info[0].As<Napi::External<Engine>>().Data();
 }
 
+EngineCapacity capacity_of(const Napi::Object& given) {
+  EngineCapacity capacity;
+  capacity.blocks = static_cast<uint32_t>(number_of(given, "blocks", 0));
+  capacity.destinations = static_cast<uint32_t>(number_of(given, "destinations", 0));
+  capacity.links = static_cast<uint32_t>(number_of(given, "links", 0));
+  capacity.session_slots = static_cast<uint32_t>(number_of(given, "sessionSlots", capacity.session_slots));
+  return capacity;
+}
+
+// engineBytes({ blocks, destinations, links, sessionSlots }) -> what the tables of one wire take
+Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
+  if (info.Length() < 1 || !info[0].IsObject()) return misused(info.Env(), "engineBytes(capacity)");
+  const size_t bytes = Engine::bytes_of_wire(capacity_of(info[0].As<Napi::Object>()));
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
 // engineOpen([{ name, inside, outside, driver }], { blocks, destinations, links, sessionSlots }) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -73,12 +89,7 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
     wires.push_back({text_of(wire, "name"), text_of(wire, "inside"), text_of(wire, "outside"),
                      driver_of(text_of(wire, "driver")), wire.Get("passesLinkState").ToBoolean().Value()});
   }
-  const auto given = info[1].As<Napi::Object>();
-  EngineCapacity capacity;
-  capacity.blocks = static_cast<uint32_t>(number_of(given, "blocks", 0));
-  capacity.destinations = static_cast<uint32_t>(number_of(given, "destinations", 0));
-  capacity.links = static_cast<uint32_t>(number_of(given, "links", 0));
-  capacity.session_slots = static_cast<uint32_t>(number_of(given, "sessionSlots", capacity.session_slots));
+  const EngineCapacity capacity = capacity_of(info[1].As<Napi::Object>());
   if (capacity.session_slots == 0 || (capacity.session_slots & (capacity.session_slots - 1)) != 0)
     return misused(env, "engineOpen: sessionSlots is a power of two");
   auto engine = std::make_unique<Engine>();
@@ -212,6 +223,7 @@ Napi::Value gate_status(const Napi::CallbackInfo& info) {
 
 void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("describe", Napi::Function::New<describe>(env));
+  exports.Set("engineBytes", Napi::Function::New<engine_bytes>(env));
   exports.Set("engineOpen", Napi::Function::New<engine_open>(env));
   exports.Set("engineClose", Napi::Function::New<engine_close>(env));
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));

@@ -175,20 +175,29 @@ std::optional<Failure> make_wire(EngineWire* options, Gate* gate, std::unique_pt
 
 }  // namespace
 
+namespace {
+PipelineSettings settings_of(const EngineCapacity& capacity) {
+  PipelineSettings settings;
+  settings.session_slots = capacity.session_slots;
+  settings.blocks = capacity.blocks;
+  settings.destinations = capacity.destinations;
+  settings.links = capacity.links;
+  return settings;
+}
+}  // namespace
+
 Engine::Engine() = default;
 
 Engine::~Engine() { close(); }
+
+size_t Engine::bytes_of_wire(const EngineCapacity& capacity) { return Pipeline::bytes(settings_of(capacity)); }
 
 std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity) {
   if (wires.size() > kWiresMax || capacity.links > HG_LINKS_MAX)
     return Failure{"bad_tables", "at most " + std::to_string(kWiresMax) + " wires and " +
                                      std::to_string(HG_LINKS_MAX) + " links fit"};
   capacity_ = capacity;
-  PipelineSettings settings;
-  settings.session_slots = capacity.session_slots;
-  settings.blocks = capacity.blocks;
-  settings.destinations = capacity.destinations;
-  settings.links = capacity.links;
+  PipelineSettings settings = settings_of(capacity);
   if (getrandom(&settings.hash_key, sizeof settings.hash_key, 0) != static_cast<ssize_t>(sizeof settings.hash_key))
     return Failure{"driver_unfit", "the system gave no random bytes for the session table's key"};
   for (const EngineWire& options : wires) {

@@ -45,6 +45,9 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // All wires or none.
+  // What the tables of one wire take, all of it when the wire is opened.
+  static size_t bytes_of_wire(const EngineCapacity& capacity);
+
   std::optional<Failure> open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity);
   void close();
 

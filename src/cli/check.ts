@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { HeadgateError } from '../core/base/error.ts';
 import { formatSettingsError, type Settings } from '../core/settings/index.ts';
-import { cycleTimesOf, policyOf, wiresOf } from '../daemon/configure.ts';
+import { cycleTimesOf, policyOf, tablesOf, wiresOf } from '../daemon/configure.ts';
 import { describeNames } from '../daemon/names.ts';
-import { adviseWire } from '../engine/index.ts';
+import { adviseWire, capacityOf, memoryOf } from '../engine/index.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, readSettings } from './face/settings-file.ts';
@@ -87,10 +87,17 @@ export function describe(settings: Settings): readonly string[] {
 /** What the wires find here. Settings may be checked anywhere: nothing of it is an error. */
 function lookAt(settings: Settings): readonly string[] {
   try {
+    const capacity = capacityOf({
+      tables: tablesOf(settings),
+      ...(settings.outbound && { destinationsMax: settings.outbound.counted }),
+    });
+    const { sessionSlots, blocks, destinations } = capacity;
     return wiresOf(settings).flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);
+      const mebibytes = Math.ceil(memoryOf(capacity) / 2 ** 20);
       return [
         `wire ${wire.name}: driver ${driver} (${reason})`,
+        `wire ${wire.name}: ${mebibytes} MiB taken at start, and no more later: room for ${sessionSlots} sessions, ${blocks} blocks, ${destinations} destinations`,
         ...findings.map((finding) => `wire ${wire.name}: ${finding}`),
       ];
     });

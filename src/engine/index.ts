@@ -1,4 +1,5 @@
 export { adviseWire, type WireAdvice } from './advice.ts';
+export { type Capacity, capacityOf, memoryOf } from './capacity.ts';
 export {
   defaultStaleMs,
   type InstalledStatus,

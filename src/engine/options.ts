@@ -49,7 +49,7 @@ export interface EngineTables {
 export interface EngineOptions {
   readonly wires: readonly WireOptions[];
   readonly tables: EngineTables;
-  /** Slots of the session table per wire, a power of two; 262,144 by default (256 bytes each). */
+  /** Slots of the session table per wire, a power of two; 262,144 by default (200 bytes each). */
   readonly sessionSlots?: number;
   /** How many blocks and destinations publications may ever bring at once; by default some more than the first. */
   readonly blocksMax?: number;

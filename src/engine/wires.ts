@@ -9,6 +9,7 @@ import {
   noLink,
   readBlockCells,
 } from './block-cells.ts';
+import { type Capacity, capacityOf } from './capacity.ts';
 import { layout } from './layout.ts';
 import { machine } from './machine.ts';
 import { loadNative } from './native.ts';
@@ -50,7 +51,7 @@ interface Native {
       driver: string;
       passesLinkState: boolean;
     }[],
-    capacity: { blocks: number; destinations: number; links: number; sessionSlots: number },
+    capacity: Capacity,
   ): Handle;
   enginePublish(handle: Handle, tables: Uint8Array): void;
   engineSnapshot(handle: Handle): NativeSnapshot;
@@ -60,10 +61,6 @@ interface Native {
   engineFindings(handle: Handle): readonly string[];
   engineClose(handle: Handle): void;
 }
-
-const defaultSessionSlots = 2 ** 18;
-/** Spare room beside the first tables, so that a reload with a few more needs no restart. */
-const spare = { blocks: 256, destinations: 1024, links: 2 };
 
 /**
  * Opens every wire and starts forwarding. Throws HeadgateError with a one-line message that says what to do:
@@ -95,14 +92,10 @@ class Wires implements WireEngine {
     const { tables } = options;
     this.#native = native;
     this.#wires = options.wires;
-    this.#blocks = Slots.empty(
-      options.blocksMax ?? Math.ceil(tables.blocks.length * 1.25) + spare.blocks,
-    );
-    this.#destinations = Slots.empty(
-      options.destinationsMax ??
-        Math.ceil((tables.destinations?.length ?? 0) * 1.25) + spare.destinations,
-    );
-    this.#links = Slots.empty(Math.min(layout.linksMax, tables.links.length + spare.links));
+    const capacity = capacityOf(options);
+    this.#blocks = Slots.empty(capacity.blocks);
+    this.#destinations = Slots.empty(capacity.destinations);
+    this.#links = Slots.empty(capacity.links);
     const wires = options.wires.map((wire) => ({
       name: wire.name,
       inside: wire.inside,
@@ -110,14 +103,7 @@ class Wires implements WireEngine {
       driver: wire.driver,
       passesLinkState: wire.passesLinkState ?? false,
     }));
-    this.#handle = machine(() =>
-      native.engineOpen(wires, {
-        blocks: this.#blocks.capacity,
-        destinations: this.#destinations.capacity,
-        links: this.#links.capacity,
-        sessionSlots: options.sessionSlots ?? defaultSessionSlots,
-      }),
-    );
+    this.#handle = machine(() => native.engineOpen(wires, capacity));
     try {
       this.publish(tables);
     } catch (error) {

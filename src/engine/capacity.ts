@@ -1,0 +1,32 @@
+/** How much the tables of a wire hold, and what memory that takes: all of it when the wire is opened, and no more. */
+import { layout } from './layout.ts';
+import { loadNative } from './native.ts';
+import type { EngineOptions } from './options.ts';
+
+export interface Capacity {
+  readonly blocks: number;
+  readonly destinations: number;
+  readonly links: number;
+  /** A power of two. */
+  readonly sessionSlots: number;
+}
+
+const defaultSessionSlots = 2 ** 18;
+/** Spare room beside the first tables, so that a reload with a few more needs no restart. */
+const spare = { blocks: 256, destinations: 1024, links: 2 };
+
+export function capacityOf(options: Omit<EngineOptions, 'wires'>): Capacity {
+  const { tables } = options;
+  const destinations = tables.destinations?.length ?? 0;
+  return {
+    blocks: options.blocksMax ?? Math.ceil(tables.blocks.length * 1.25) + spare.blocks,
+    destinations: options.destinationsMax ?? Math.ceil(destinations * 1.25) + spare.destinations,
+    links: Math.min(layout.linksMax, tables.links.length + spare.links),
+    sessionSlots: options.sessionSlots ?? defaultSessionSlots,
+  };
+}
+
+/** Bytes of each wire. Throws HeadgateError `native_missing`. */
+export function memoryOf(capacity: Capacity): number {
+  return loadNative<{ engineBytes(capacity: Capacity): number }>().engineBytes(capacity);
+}

@@ -1,0 +1,16 @@
+import t from 'tap';
+import { prefixText } from '../../../src/core/base/units.ts';
+import { capacityOf, memoryOf } from '../../../src/engine/capacity.ts';
+
+t.test('memory is a function of what there is room for', (t) => {
+  const blocks = Array.from({ length: 1000 }, (_, i) => prefixText(`10.${i >> 8}.${i & 255}.0/24`));
+  const few = capacityOf({ tables: { blocks: blocks.slice(0, 4), links: [] } });
+  const many = capacityOf({ tables: { blocks, links: [] } });
+  t.ok(few.blocks > 4 && many.blocks > 1000, 'with room for more');
+  t.ok(memoryOf(many) > memoryOf(few));
+  const twice = { ...few, sessionSlots: few.sessionSlots * 2 };
+  // A session takes 64 bytes and 136 that are seldom touched.
+  t.ok(memoryOf(twice) - memoryOf(few) >= few.sessionSlots * 200);
+  t.equal(memoryOf(few), memoryOf(few));
+  t.end();
+});
