@@ -64,12 +64,12 @@ function findPaths(steps: Steps, parts: Parts, price: Float64Array, next: Int32A
   for (let isBetter = true, round = 0; isBetter && round < links; round++) {
     isBetter = false;
     for (let from = 0; from < links; from++) {
-      let least = (price[from] ?? 0) - 1e-12;
+      let least = clearlyBelow(price[from] ?? 0);
       for (let to = 0; to < links; to++) {
         if (to === from) continue;
         const through = parts.cheapestCost(from, to) + (price[to] ?? 0);
         if (through >= least) continue;
-        least = through - 1e-12;
+        least = clearlyBelow(through);
         price[from] = through;
         next[from] = to;
         isBetter = true;
@@ -77,6 +77,9 @@ function findPaths(steps: Steps, parts: Parts, price: Float64Array, next: Int32A
     }
   }
 }
+
+/** Rounding must not make a path look shorter the more often it goes in a circle. */
+const clearlyBelow = (cost: number): number => cost - 1e-9 * (1 + Math.abs(cost));
 
 function pushAlong(parts: Parts, next: Int32Array, from: number, amount: number): void {
   const to = next[from] ?? -1;
