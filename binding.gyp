@@ -29,6 +29,7 @@
         'native/drivers/af_packet.cc',
         'native/drivers/pcap_file.cc',
         'native/drivers/port.cc',
+        'native/drivers/port_claim.cc',
         'native/drivers/netlink.cc',
         'native/drivers/notify_socket.cc',
         'native/drivers/peer.cc',

@@ -13,6 +13,8 @@
 #define HG_PROGRAM_TC 2u   /* the kernel forwards and copies headers */
 #define HG_PROGRAM_XDP 3u  /* the same, before the kernel makes a buffer of the frame */
 
+#define HG_PORT_SETTINGS 8u
+
 struct hg_gate {
   /* CLOCK_MONOTONIC nanoseconds of the unit's last beat; 0: nobody is there. */
   hg_u64 heartbeat_ns;
@@ -28,10 +30,13 @@ struct hg_gate {
   hg_u32 copy_share;
   /* Which of the arrays of counts the published tables use (abi/flat.h). */
   hg_u32 counts_slot;
+  /* By the port where each direction enters: what the unit found there and changed, so that the next one or releasing
+   * can put it back after a crash. The value before and 1, or 0. */
+  hg_u8 kept[2][HG_PORT_SETTINGS];
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 3u
+#define HG_GATE_VERSION 4u
 #define HG_COPY_ALL 256u
 #define HG_COPIES_BYTES (16u << 20) /* of the ring: some 0.1 s of a million packets a second */
 
@@ -81,7 +86,7 @@ struct hg_copy {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(hg_gate) == 48);
+static_assert(sizeof(hg_gate) == 64);
 static_assert(sizeof(hg_tallies) == 48 && sizeof(hg_exception_key) == 8);
 static_assert(sizeof(hg_bypassed) == 24);
 static_assert(sizeof(hg_copy) == 24 + HG_COPY_BYTES);

@@ -6,14 +6,10 @@
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstddef>
 #include <cstring>
-#include <fstream>
 
 #include "drivers/control_socket.h"
 #include "drivers/netlink.h"
@@ -40,20 +36,6 @@ std::string address_of(const std::string& name) {
   }
   freeifaddrs(list);
   return found;
-}
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  std::string text;
-  std::getline(file, text);
-  return text;
-}
-
-bool write_text(const std::string& path, const std::string& value) {
-  std::ofstream file(path);
-  file << value;
-  file.flush();
-  return file.good();
 }
 
 }  // namespace
@@ -120,89 +102,6 @@ std::optional<Failure> check_pair(const std::string& wire, const std::string& in
                                       outside + " has " + std::to_string(outside_facts->mtu) +
                                       ": what passes one must pass the other, set both alike"};
   return std::nullopt;
-}
-
-PortClaim::~PortClaim() { release(); }
-
-std::optional<Failure> PortClaim::take(const std::string& name, const PortFacts& facts, PortUse use) {
-  name_ = name;
-  lock_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const std::string key = "headgate-port-" + std::to_string(facts.index);
-  key.copy(address.sun_path + 1, sizeof address.sun_path - 2);
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + key.size());
-  if (lock_ < 0 || bind(lock_, reinterpret_cast<const sockaddr*>(&address), size) != 0)
-    return Failure{"interface_in_use",
-                   "interface " + name + " is a port of another running headgate: stop that one first"};
-
-  // A port speaks for nobody: without these our own stack would take a link-local address, send router
-  // solicitations and answer ARP requests for the management address.
-  if (use == PortUse::Silent) {
-    set_sysctl("net/ipv6/conf/" + name + "/disable_ipv6", "1");
-    set_sysctl("net/ipv4/conf/" + name + "/arp_ignore", "8");
-  }
-  set_sysctl("net/ipv4/conf/" + name + "/forwarding", "0");
-  // A virtual Ethernet merges nothing that it cannot split again; a card's LRO does.
-  if (facts.driver != "veth") {
-    switch_off("lro");
-    switch_off("gro");
-  }
-  if (!facts.has_carrier) findings_.push_back("interface " + name + " has no carrier: nothing passes until it has");
-  return std::nullopt;
-}
-
-void PortClaim::release() {
-  const ControlSocket control;
-  for (auto each = saved_.rbegin(); each != saved_.rend(); ++each) {
-    if (each->path == "gro") {
-      ethtool_value gro = {ETHTOOL_SGRO, 1};
-      control.ethtool(name_, &gro);
-    } else if (each->path == "lro") {
-      ethtool_value flags = {ETHTOOL_GFLAGS, 0};
-      control.ethtool(name_, &flags);
-      flags = {ETHTOOL_SFLAGS, flags.data | ETH_FLAG_LRO};
-      control.ethtool(name_, &flags);
-    } else {
-      write_text("/proc/sys/" + each->path, each->value);
-    }
-  }
-  saved_.clear();
-  if (lock_ >= 0) close(lock_);
-  lock_ = -1;
-}
-
-void PortClaim::set_sysctl(const std::string& path, const std::string& value) {
-  const std::string before = read_text("/proc/sys/" + path);
-  if (before.empty() || before == value) return;  // empty: this kernel has no IPv6
-  if (write_text("/proc/sys/" + path, value))
-    saved_.push_back({path, before});
-  else
-    findings_.push_back("could not set " + path + " to " + value + ": " + strerror(errno));
-}
-
-void PortClaim::switch_off(const char* offload) {
-  const ControlSocket control;
-  bool was_on = false;
-  bool is_off = false;
-  if (strcmp(offload, "gro") == 0) {
-    was_on = control.ethtool_value_of(name_, ETHTOOL_GGRO, 0) != 0;
-    ethtool_value gro = {ETHTOOL_SGRO, 0};
-    is_off = was_on && control.ethtool(name_, &gro);
-  } else {
-    ethtool_value flags = {ETHTOOL_GFLAGS, 0};
-    was_on = control.ethtool(name_, &flags) && (flags.data & ETH_FLAG_LRO) != 0;
-    flags = {ETHTOOL_SFLAGS, flags.data & ~static_cast<uint32_t>(ETH_FLAG_LRO)};
-    is_off = was_on && control.ethtool(name_, &flags);
-  }
-  if (!was_on) return;
-  if (is_off) {
-    saved_.push_back({offload, "on"});
-    findings_.push_back("interface " + name_ + ": " + offload + " switched off, restored at exit");
-  } else {
-    findings_.push_back("interface " + name_ + ": " + offload + " is on and cannot be switched off: `ethtool -K " +
-                        name_ + " " + offload + " off`");
-  }
 }
 
 }  // namespace headgate

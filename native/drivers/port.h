@@ -1,9 +1,8 @@
-// A network interface as one port of a wire: checked before use, made silent, given back as it was.
+// A network interface as one port of a wire: what the kernel knows of it, and whether it is fit.
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "drivers/failure.h"
 
@@ -35,39 +34,5 @@ bool has_address(const std::string& name);
 // Reads and checks both ports of a wire: each fit by itself, not the same, and of one MTU.
 std::optional<Failure> check_pair(const std::string& wire, const std::string& inside, const std::string& outside,
                                   PortFacts* inside_facts, PortFacts* outside_facts);
-
-// An addressed port goes on to answer for its address.
-enum class PortUse : uint8_t { Silent, Addressed };
-
-// Holds a port for as long as it lives. Silences our own stack on it (no IPv6 link-local address, no ARP answer for
-// addresses of other interfaces) and, on a real card, switches off receive offloads that cannot be undone on the
-// way out. The destructor restores what it changed.
-class PortClaim {
- public:
-  PortClaim() = default;
-  ~PortClaim();
-  PortClaim(const PortClaim&) = delete;
-  PortClaim& operator=(const PortClaim&) = delete;
-
-  std::optional<Failure> take(const std::string& name, const PortFacts& facts, PortUse use = PortUse::Silent);
-  void release();
-
-  // One line for each thing changed or found, for the log.
-  const std::vector<std::string>& findings() const { return findings_; }
-
- private:
-  struct Saved {
-    std::string path;  // below /proc/sys, or "gro" / "lro" for an offload
-    std::string value;
-  };
-
-  void set_sysctl(const std::string& path, const std::string& value);
-  void switch_off(const char* offload);
-
-  std::string name_;
-  int lock_ = -1;  // a socket bound to an abstract name: the kernel lets go of it whatever happens to us
-  std::vector<Saved> saved_;
-  std::vector<std::string> findings_;
-};
 
 }  // namespace headgate

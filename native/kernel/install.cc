@@ -17,6 +17,7 @@
 
 #include "drivers/control_socket.h"
 #include "drivers/port.h"
+#include "drivers/port_claim.h"
 #include "kernel/attach.h"
 
 namespace headgate {
@@ -177,6 +178,7 @@ std::optional<Failure> release_gate(const std::string& wire) {
     detach(interface, page->program, program_pin(directory, direction), (changed & HG_CHANGED_QDISC) != 0);
     std::array<char, IFNAMSIZ> name = {};
     if (if_indextoname(interface, name.data()) == nullptr) continue;
+    restore_port(name.data(), page->kept[direction]);
     if ((changed & HG_CHANGED_PROMISCUOUS) != 0) set_promiscuous(name.data(), false);
     if ((changed & HG_CHANGED_LOWERED) != 0) set_up(name.data(), true);
   }

@@ -191,6 +191,13 @@ static __always_inline void hand_over_long(const struct hg_work* work, const str
   bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
 }
 
+/* Whether a short copy holds all that measuring needs. */
+static __always_inline int is_short(const struct hg_work* work) {
+  const struct hg_head* head = &work->head;
+  if (head->is_unclear || head->protocol != 6) return 0;
+  return head->transport_offset + (hg_byte(work, head->transport_offset + 12) >> 4) * 4u <= HG_COPY_SHORT_BYTES;
+}
+
 /* A packet of any kind whose head has been fetched: read, decided, copied. */
 HG_STAGE carry_any(struct hg_work* work) {
   if (!work) return 0;
@@ -198,7 +205,11 @@ HG_STAGE carry_any(struct hg_work* work) {
   hg_read_head(work);
   decide(work, 0);
   const struct hg_gate* state = state_of_wire();
-  if (work->time_ns != 0 && state && is_due(work)) hand_over_long(work, state);
+  if (work->time_ns == 0 || !state || !is_due(work)) return 0;
+  if (is_short(work))
+    hand_over_short(work, state);
+  else
+    hand_over_long(work, state);
   return 0;
 }
 

@@ -25,7 +25,7 @@ std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline
   if (auto failure = check_pair(options.name, options.inside, options.outside, &facts_[kOutbound], &facts_[kInbound]))
     return failure;
   for (const uint32_t side : {kOutbound, kInbound}) {
-    if (auto failure = claims_[side].take(names_[side], facts_[side])) return failure;
+    if (auto failure = claims_[side].take(names_[side], facts_[side], kept(side))) return failure;
     if (auto failure = ports_[side].open(names_[side], facts_[side])) return failure;
   }
   // What was tapped before the first beat, a gate has forwarded already.
@@ -133,11 +133,13 @@ void ForwardingWire::inspect() {
   state_.store(is_down ? WireState::Down : WireState::Forwarding, std::memory_order_relaxed);
 }
 
+hg_u8* ForwardingWire::kept(uint32_t side) const { return gate_ != nullptr ? gate_->state()->kept[side] : nullptr; }
+
 bool ForwardingWire::reopen(uint32_t side) {
   ports_[side].close();
   claims_[side].release();
   if (check_port(names_[side], facts_[side]).has_value()) return false;
-  return !claims_[side].take(names_[side], facts_[side]).has_value() &&
+  return !claims_[side].take(names_[side], facts_[side], kept(side)).has_value() &&
          !ports_[side].open(names_[side], facts_[side]).has_value();
 }
 

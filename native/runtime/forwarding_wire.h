@@ -2,7 +2,7 @@
 #pragma once
 #include "abi/engine.h"
 #include "drivers/af_packet.h"
-#include "drivers/port.h"
+#include "drivers/port_claim.h"
 #include "runtime/heartbeat.h"
 #include "runtime/wire.h"
 
@@ -29,6 +29,7 @@ class ForwardingWire final : public Wire {
   void wait();
   void inspect();
   bool reopen(uint32_t side);
+  hg_u8* kept(uint32_t side) const;
 
   const Gate* gate_;
   Heartbeat heartbeat_;

@@ -40,8 +40,8 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pi
   if (!exit_is(kInbound, inside) || !exit_is(kOutbound, outside))
     return Failure{"driver_unfit", "wire " + options.name +
                                        " was installed on other interfaces: `headgate wire release`, then `install`"};
-  if (auto failure = claims_[kOutbound].take(options.inside, inside)) return failure;
-  if (auto failure = claims_[kInbound].take(options.outside, outside)) return failure;
+  if (auto failure = claims_[kOutbound].take(options.inside, inside, gate_->state()->kept[kOutbound])) return failure;
+  if (auto failure = claims_[kInbound].take(options.outside, outside, gate_->state()->kept[kInbound])) return failure;
   if (!copies_.open(gate_->copies(), HG_COPIES_BYTES))
     return Failure{"driver_unfit", "the ring of header copies cannot be mapped: " + std::string(strerror(errno))};
   // What an earlier unit left there is too old to be measured.
@@ -148,7 +148,7 @@ void KernelWire::inspect() {
 void KernelWire::adopt(uint32_t direction, const std::string& name, const PortFacts& now) {
   if (gate_->state()->exit[1 - direction] != static_cast<uint32_t>(now.index)) return;
   claims_[direction].release();
-  if (!claims_[direction].take(name, now).has_value()) facts_[direction] = now;
+  if (!claims_[direction].take(name, now, gate_->state()->kept[direction]).has_value()) facts_[direction] = now;
 }
 
 }  // namespace headgate

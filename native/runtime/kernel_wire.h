@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "drivers/driver.h"
-#include "drivers/port.h"
+#include "drivers/port_claim.h"
 #include "kernel/install.h"
 #include "runtime/copy_ring.h"
 #include "runtime/copy_share.h"

@@ -24,7 +24,7 @@ std::optional<Failure> MirrorWire::open(const WireOptions& options, Pipeline* pi
   if (auto failure = check_mirror_port(options.inside, facts_)) return failure;
   is_wrapped_ = has_address(options.inside);
   const PortUse use = is_wrapped_ ? PortUse::Addressed : PortUse::Silent;
-  if (auto failure = claim_.take(options.inside, facts_, use)) return failure;
+  if (auto failure = claim_.take(options.inside, facts_, nullptr, use)) return failure;
   if (auto failure = port_.open(options.inside, facts_)) return failure;
   start(kNice);
   return std::nullopt;

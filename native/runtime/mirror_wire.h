@@ -3,7 +3,7 @@
 #pragma once
 #include "abi/engine.h"
 #include "drivers/af_packet.h"
-#include "drivers/port.h"
+#include "drivers/port_claim.h"
 #include "runtime/wire.h"
 
 namespace headgate {

@@ -180,6 +180,50 @@ t.test(
   },
 );
 
+t.test(
+  'what a unit that died had changed, the next one or releasing puts back',
+  { skip: unfit },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'headgate-kept-'));
+    const border = new Border('hgwe');
+    const command = new WireCommand(folder, 'tc');
+    t.teardown(() => {
+      command.run(border, 'release');
+      border.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const setting = () =>
+      border.run(
+        'unit',
+        'sysctl',
+        '-n',
+        'net.ipv6.conf.in0.disable_ipv6',
+        'net.ipv4.conf.out0.arp_ignore',
+      );
+    const before = setting();
+    t.equal(command.run(border, 'install').code, 0);
+    const open = () =>
+      border.openUnit({ wires: [{ ...wire, driver: 'tc' }] }, { inMountNamespace: true });
+    const started = async () => {
+      const unit = await until(
+        'a unit starts',
+        () => open().catch(() => undefined),
+        (opened) => opened !== undefined,
+      );
+      t.not(setting(), before);
+      return unit;
+    };
+    (await started())?.process.kill('SIGKILL');
+    const next = await started();
+    t.equal(await next?.terminate(), 0);
+    t.equal(setting(), before, 'the next one, at its end');
+    (await started())?.process.kill('SIGKILL');
+    t.not(setting(), before);
+    t.equal(command.run(border, 'release').code, 0);
+    t.equal(setting(), before, 'releasing');
+  },
+);
+
 t.test('a port may go down, come back, disappear and be made anew', { skip: unfit }, async (t) => {
   const border = new Border('hgwe');
   t.teardown(() => border.close());
