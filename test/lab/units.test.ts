@@ -6,7 +6,7 @@
  *     west (127.0.2.1)  mid (127.0.2.2)   east (127.0.2.3)   headgate run, a wire without traffic each
  *        └───────────── NATS, JetStream ─────┘
  *
- * No traffic: blocks move by pins. What is judged is what the routers' own tables say.
+ * No traffic, so nothing moves: what is judged is that the routers' own tables stay what they are, whoever decides.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -83,16 +83,10 @@ class Place {
     return lines.join('\n');
   }
 
-  run(name: Name, pins = ''): void {
-    const file = this.settle(name, pins);
-    this.units.set(name, start([process.execPath, main, 'run', '--user', 'root', '-c', file]));
-  }
-
-  /** Writes a unit's settings; gives the file. */
-  settle(name: Name, pins: string): string {
+  run(name: Name): void {
     const file = join(this.folder, `${name}.yaml`);
-    writeFileSync(file, settingsOf(this.folder, name, pins));
-    return file;
+    writeFileSync(file, settingsOf(this.folder, name));
+    this.units.set(name, start([process.execPath, main, 'run', '--user', 'root', '-c', file]));
   }
 
   async ask<View>(name: Name, command: string, args = {}): Promise<View | undefined> {
@@ -164,7 +158,7 @@ protocol bgp unit {
 `;
 }
 
-function settingsOf(folder: string, name: Name, pins: string): string {
+function settingsOf(folder: string, name: Name): string {
   const each = (line: (name: Name, i: number) => string) => names.map(line).join('\n');
   return `asn: 64512
 mode: control
@@ -180,7 +174,6 @@ ${each((unit, i) => `  - { name: br${i}, unit: ${unit}, address: 127.0.1.${i + 1
 time_scale: 100
 cycle: { interval: 1s, average: 2s }
 rails: { dwell: 2s, settle: 1s, hold: 60s, share_per_round: 100%, max_age: 20s }
-${pins}
 cluster:
   { network: lab, unit: ${name}, units: [{ name: west }, { name: mid }, { name: east }],
     servers: ["nats://127.0.0.1:4222"], lease: ${leaseMs}ms, silent: 3s, hold: 20s }
@@ -189,13 +182,11 @@ history: { path: ${folder}/${name}.db }
 `;
 }
 
-const pin = (link: string) => `pins: [{ block: 198.51.100.0/24, link: ${link} }]`;
-
 t.test('three units, three routers', { skip, timeout: 170_000 }, async (t) => {
   const place = new Place();
   t.teardown(() => place.close());
   place.open();
-  for (const name of names) place.run(name, pin('l1'));
+  for (const name of names) place.run(name);
 
   const equal = () => {
     const tables = names.map((_, i) => place.table(i));
@@ -203,18 +194,11 @@ t.test('three units, three routers', { skip, timeout: 170_000 }, async (t) => {
       new Set(tables).size === 1 && tables[0] !== undefined && tables[0].includes('198.51.101.0/24')
     );
   };
-  const moved = (i: number) => {
-    const [first = ''] = place.table(0).split('198.51.101.0/24');
-    // The words keep the block from, or make it longer on, every link but the pinned one.
-    return equal() && !first.includes(`(64512, ${i + 1}, `) && first.split('(64512, ').length > 3;
-  };
   await waitFor('one of them leads', 40_000, async () => {
     const leaders = await place.leaders();
     return leaders.size === 1 && !leaders.has(null);
   });
-  await waitFor('all routers hear one plan, with the pinned block moved', 40_000, async () =>
-    moved(1),
-  );
+  await waitFor('all routers hear one plan', 40_000, equal);
   t.pass('one plan at three routers');
 
   const [leader] = await place.leaders();
@@ -238,7 +222,7 @@ t.test('three units, three routers', { skip, timeout: 170_000 }, async (t) => {
   // Not a bound on this machine's load: twice the lease, and what a busy machine takes to say so.
   t.ok(takeoverMs < 2 * leaseMs + 3000, 'within two lease times');
 
-  place.run(gone, pin('l1'));
+  place.run(gone);
   await waitFor('it is back and follows', 30_000, async () => {
     const view = await place.ask<StatusView>(gone, 'status');
     const same = await place.ask<StatusView>(other, 'status');
@@ -249,7 +233,11 @@ t.test('three units, three routers', { skip, timeout: 170_000 }, async (t) => {
       equal()
     );
   });
-  t.ok(moved(1), 'and the routers carry what they carried');
+  t.same(
+    names.map((_, i) => place.table(i)),
+    before,
+    'and the routers carry what they carried',
+  );
 
   await t.test('orders and questions at any unit', async (t) => {
     const units = await place.ask<readonly { readonly name: string; readonly state: string }[]>(
