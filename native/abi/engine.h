@@ -75,6 +75,12 @@ struct hg_pipeline_counts {
   hg_u64 networks_refused;
   hg_u64 marked;
   hg_u64 cleared;
+  hg_u64 sessions_kept;     /* on a link that the tables no longer give them */
+  hg_u64 sessions_remarked; /* since their link went down */
+  hg_u64 exceptions;        /* sessions written down now */
+  hg_u64 exceptions_max;
+  hg_u64 exceptions_lost; /* that had to go for others while they spoke */
+  hg_u64 sessions_marked[HG_LINKS_MAX]; /* begun, by link */
 };
 
 struct hg_resolver {
@@ -129,7 +135,7 @@ static_assert(sizeof(hg_rtt_counts) == 160);
 static_assert(sizeof(hg_link_counts) == 480);
 static_assert(sizeof(hg_passed) == 24);
 static_assert(sizeof(hg_wire_counts) == 248);
-static_assert(sizeof(hg_pipeline_counts) == 200);
+static_assert(sizeof(hg_pipeline_counts) == 240 + 8 * HG_LINKS_MAX);
 static_assert(sizeof(hg_resolver) == 24);
 #endif
 #endif

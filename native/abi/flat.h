@@ -12,7 +12,8 @@
 /* Arrays in the map of maps. Counts change hands only with the tables that index them: a publication names its own. */
 #define HG_SLOT_TABLES 0u
 #define HG_SLOT_COUNTS 1u /* and the one behind it, by hg_flat_head::counts_slot */
-#define HG_SLOTS 3u
+#define HG_SLOT_MARKS 3u  /* published alone: its first page is their table; in force while it names the tables in force */
+#define HG_SLOTS 4u
 
 /* Pages of the tables that have a fixed place; roots and ranges follow. */
 #define HG_PAGE_HEAD 0u
@@ -47,10 +48,6 @@ struct hg_flat_index {
   hg_u64 common; /* the shared bits, as a number */
 };
 
-/* A destination's range says its link too: no second lookup. */
-#define HG_DESTINATION_BITS 24u
-#define HG_DESTINATIONS_MAX ((1u << HG_DESTINATION_BITS) - 1u)
-
 struct hg_flat_head {
   hg_u64 generation;
   hg_u32 counts_slot;
@@ -64,8 +61,7 @@ struct hg_flat_head {
   hg_u8 macs;
   hg_u8 by_vlan;
   hg_u8 by_dscp;
-  hg_u8 has_exceptions;
-  hg_u8 reserved[2];
+  hg_u8 reserved[3];
   struct hg_flat_index block[2]; /* IPv4, IPv6 */
   struct hg_flat_index destination[2];
   hg_u64 mac[HG_LINKS_MAX];
@@ -84,6 +80,7 @@ struct hg_destination_count {
   hg_u64 l2_bytes;
 };
 
+#define HG_BUCKETS_PER_PAGE (HG_PAGE_BYTES / 2u)
 #define HG_ROOTS_PER_PAGE (HG_PAGE_BYTES / 8u)
 #define HG_RANGES4_PER_PAGE (HG_PAGE_BYTES / 8u)
 #define HG_RANGES6_PER_PAGE (HG_PAGE_BYTES / 32u)
@@ -93,6 +90,8 @@ struct hg_destination_count {
 union hg_page {
   hg_u8 bytes[HG_PAGE_BYTES];
   struct hg_flat_head head;
+  struct hg_mark_table marks;
+  struct hg_bucket bucket[HG_BUCKETS_PER_PAGE];
   struct hg_flat_root root[HG_ROOTS_PER_PAGE];
   struct hg_range4 range4[HG_RANGES4_PER_PAGE];
   struct hg_range6 range6[HG_RANGES6_PER_PAGE];

@@ -30,13 +30,15 @@ struct hg_gate {
   hg_u32 copy_share;
   /* Which of the arrays of counts the published tables use (abi/flat.h). */
   hg_u32 counts_slot;
+  /* Name of the tables for which marks were published alone (hg_mark_table::tables); 0: for none. */
+  hg_u64 marks_for;
   /* By the port where each direction enters: what the unit found there and changed, so that the next one or releasing
    * can put it back after a crash. The value before and 1, or 0. */
   hg_u8 kept[2][HG_PORT_SETTINGS];
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 4u
+#define HG_GATE_VERSION 5u
 #define HG_COPY_ALL 256u
 #define HG_COPIES_BYTES (16u << 20) /* of the ring: some 0.1 s of a million packets a second */
 
@@ -59,13 +61,17 @@ struct hg_tallies {
   hg_u64 marked;
   hg_u64 cleared; /* of them, those that lost a mark that was not theirs to set */
   hg_u64 unmarked; /* forwarded as they were because the kernel could not change them */
+  hg_u64 kept;     /* sessions written down because they stay on a link that the tables no longer give them */
+  hg_u64 remarked; /* sessions that got another link because theirs is down */
+  hg_u64 sessions[HG_LINKS_MAX]; /* begun, by the link that they were marked for */
 };
 
-/* Sessions that keep the link that they began with although the tables now say another: by hash of the tuple. */
+/* Sessions that keep the link that they began with although the tables now say another: by hash of the tuple. The
+ * value is a link or HG_LINK_PLAIN. */
 #define HG_EXCEPTIONS_MAX 65536u
 struct hg_exception_key {
   hg_u32 hash;
-  hg_u32 ports; /* as they stand in the packet, the source's first */
+  hg_u32 ports; /* as they stand in the packet, the source's first; 0 as for the hash */
 };
 
 /* Enough for tags, IPv6 with an extension header and a TCP header full of options. */
@@ -86,8 +92,8 @@ struct hg_copy {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(hg_gate) == 64);
-static_assert(sizeof(hg_tallies) == 48 && sizeof(hg_exception_key) == 8);
+static_assert(sizeof(hg_gate) == 72);
+static_assert(sizeof(hg_tallies) == 64 + 8 * HG_LINKS_MAX && sizeof(hg_exception_key) == 8);
 static_assert(sizeof(hg_bypassed) == 24);
 static_assert(sizeof(hg_copy) == 24 + HG_COPY_BYTES);
 #endif

@@ -4,6 +4,7 @@
 #include "abi/engine.h"
 #include "abi/tables.h"
 #include "addon/wire.h"
+#include "core/mark.h"
 #include "core/parse.h"
 #include "drivers/driver.h"
 #include "runtime/engine.h"
@@ -36,11 +37,16 @@ std::vector<Record> records() {
       {"prefix_record",
        sizeof(hg_prefix_record),
        {HG_FIELD(hg_prefix_record, address), HG_FIELD(hg_prefix_record, network), HG_FIELD(hg_prefix_record, length),
-        HG_FIELD(hg_prefix_record, link), HG_FIELD(hg_prefix_record, index)}},
+        HG_FIELD(hg_prefix_record, way), HG_FIELD(hg_prefix_record, index)}},
       {"link_rule",
        sizeof(hg_link_rule),
        {HG_FIELD(hg_link_rule, kind), HG_FIELD(hg_link_rule, link), HG_FIELD(hg_link_rule, wire),
         HG_FIELD(hg_link_rule, dscp), HG_FIELD(hg_link_rule, vlan), HG_FIELD(hg_link_rule, mac)}},
+      {"marks_header",
+       sizeof(hg_marks_header),
+       {HG_FIELD(hg_marks_header, magic), HG_FIELD(hg_marks_header, version), HG_FIELD(hg_marks_header, generation), HG_FIELD(hg_marks_header, links),
+        HG_FIELD(hg_marks_header, ways), HG_FIELD(hg_marks_header, key), HG_FIELD(hg_marks_header, down),
+        HG_FIELD(hg_marks_header, otherwise)}},
       {"link_mark",
        sizeof(hg_link_mark),
        {HG_FIELD(hg_link_mark, vlan), HG_FIELD(hg_link_mark, dscp)}},
@@ -83,7 +89,10 @@ std::vector<Record> records() {
         HG_FIELD(hg_pipeline_counts, sessions_begun), HG_FIELD(hg_pipeline_counts, sessions_refused),
         HG_FIELD(hg_pipeline_counts, sessions_occupied), HG_FIELD(hg_pipeline_counts, session_slots),
         HG_FIELD(hg_pipeline_counts, resyncs), HG_FIELD(hg_pipeline_counts, resolvers_refused), HG_FIELD(hg_pipeline_counts, networks_refused),
-        HG_FIELD(hg_pipeline_counts, marked), HG_FIELD(hg_pipeline_counts, cleared)}},
+        HG_FIELD(hg_pipeline_counts, marked), HG_FIELD(hg_pipeline_counts, cleared),
+        HG_FIELD(hg_pipeline_counts, sessions_kept), HG_FIELD(hg_pipeline_counts, sessions_remarked),
+        HG_FIELD(hg_pipeline_counts, exceptions), HG_FIELD(hg_pipeline_counts, exceptions_max),
+        HG_FIELD(hg_pipeline_counts, exceptions_lost), HG_FIELD(hg_pipeline_counts, sessions_marked)}},
       {"resolver",
        sizeof(hg_resolver),
        {HG_FIELD(hg_resolver, address), HG_FIELD(hg_resolver, queries), HG_FIELD(hg_resolver, family)}},
@@ -133,6 +142,8 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   Napi::Object described = Napi::Object::New(env);
   described.Set("version", HG_ABI_VERSION);
   described.Set("linksMax", HG_LINKS_MAX);
+  described.Set("waysMax", HG_WAYS_MAX);
+  described.Set("buckets", HG_BUCKETS);
   described.Set("losses", names(kLosses, [](uint32_t i) { return kLossNames[i]; }));
   described.Set("unparsed", names(kUnparsedReasons, [](uint32_t i) { return name_of(static_cast<Unparsed>(i)); }));
   described.Set("rttBoundsUs", bounds);

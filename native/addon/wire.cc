@@ -3,6 +3,8 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -112,6 +114,53 @@ Napi::Value engine_publish(const Napi::CallbackInfo& info) {
   const auto bytes = info[1].As<Napi::Uint8Array>();
   if (const auto failure = engine->publish({bytes.Data(), bytes.ByteLength()})) return fail(info.Env(), *failure);
   return info.Env().Undefined();
+}
+
+// Publishes on a thread of its own: many prefixes take a second to lay out, and the kernel some 30 ms to take up anything.
+class PublishWorker : public Napi::AsyncWorker {
+ public:
+  using Publish = std::optional<Failure> (Engine::*)(std::span<const uint8_t>);
+
+  PublishWorker(const Napi::CallbackInfo& info, Engine* engine, Publish publish)
+      : Napi::AsyncWorker(info.Env()),
+        deferred_(Napi::Promise::Deferred::New(info.Env())),
+        engine_(engine),
+        publish_(publish),
+        handle_(Napi::Persistent(info[0])),
+        bytes_(Napi::Persistent(info[1].As<Napi::Uint8Array>())),
+        given_{bytes_.Value().Data(), bytes_.Value().ByteLength()} {}
+
+  Napi::Promise promise() { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override { failure_ = (engine_->*publish_)(given_); }
+  void OnOK() override {
+    if (!failure_) return deferred_.Resolve(Env().Undefined());
+    Napi::Error error = Napi::Error::New(Env(), failure_->message);
+    error.Set("code", failure_->code);
+    deferred_.Reject(error.Value());
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  Engine* engine_;
+  Publish publish_;
+  Napi::Reference<Napi::Value> handle_;  // keeps the engine
+  Napi::Reference<Napi::Uint8Array> bytes_;
+  std::span<const uint8_t> given_;
+  std::optional<Failure> failure_;
+};
+
+// enginePublishLater(handle, bytes), enginePublishMarks(handle, bytes) -> Promise; laid out as abi/tables.h says
+template <PublishWorker::Publish publish>
+Napi::Value engine_publish_later(const Napi::CallbackInfo& info) {
+  Engine* const engine = engine_of(info);
+  if (engine == nullptr || info.Length() < 2 || !info[1].IsTypedArray())
+    return misused(info.Env(), "enginePublishLater(handle, bytes)");
+  auto* const worker = new PublishWorker(info, engine, publish);
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
 }
 
 // engineSnapshot(handle) -> { blocks, destinations, links, wires, pipeline, resolvers }: records of abi/engine.h
@@ -227,6 +276,8 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineOpen", Napi::Function::New<engine_open>(env));
   exports.Set("engineClose", Napi::Function::New<engine_close>(env));
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
+  exports.Set("enginePublishLater", Napi::Function::New<engine_publish_later<&Engine::publish>>(env));
+  exports.Set("enginePublishMarks", Napi::Function::New<engine_publish_later<&Engine::publish_marks>>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));
   exports.Set("engineHeaviest", Napi::Function::New<engine_heaviest>(env));

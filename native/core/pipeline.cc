@@ -14,7 +14,7 @@
 namespace headgate {
 namespace {
 
-constexpr uint16_t kDnsPort = 53;
+constexpr uint16_t kDnsPort = 53, kQuicPort = 443;
 
 // A pipeline without tables forwards and counts all the same.
 const Tables kNoTables;
@@ -70,7 +70,8 @@ struct Pipeline::Work {
   uint32_t column;       // of its link and direction
   uint32_t block;        // of our end of the packet
   uint32_t other_block;  // when both ends are ours: that of the destination
-  uint32_t destination;  // outbound only
+  uint32_t destination;  // outbound only: its index
+  uint8_t way;
   uint8_t link;
   uint8_t chosen;  // link by the published tables: what the mark says
   bool is_common;  // a CommonPacket with nothing out of the way: it was not parsed
@@ -80,7 +81,8 @@ struct Pipeline::Work {
 };
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, counts, traffic, tcp, rtt, block_rtt, destination, rests, end;
+  size_t sessions, recent, resolvers, networks, heavy, counts, traffic, tcp, rtt, block_rtt, destination, rests, exceptions,
+      end;
 };
 
 Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
@@ -105,6 +107,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.destination = take((settings.destinations + 1ull) * sizeof(DestinationTraffic));
   // Last, since it is seldom touched: see dense_bytes.
   at.rests = take(SessionTable::rest_bytes(settings.session_slots));
+  at.exceptions = take(ExceptionTable::bytes());
   at.end = offset;
   return at;
 }
@@ -120,7 +123,8 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
       recent_(static_cast<uint8_t*>(memory) + layout(settings).recent),
       resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots),
       networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots),
-      heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]) {
+      heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]),
+      exceptions_(static_cast<uint8_t*>(memory) + layout(settings).exceptions) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
@@ -134,14 +138,18 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
 void Pipeline::process(Packet* packets, size_t n) {
   const Tables& tables = *tables_.load(std::memory_order_acquire);
   in_use_.store(tables.generation, std::memory_order_release);
+  const Marks* const latest = marks_.load(std::memory_order_acquire);
+  const bool has_latest = latest != nullptr && latest->table.tables == tables.marks.table.tables;
+  const Marks& marks = has_latest ? *latest : tables.marks;
+  if (latest != nullptr) marks_in_use_.store(latest->generation, std::memory_order_release);
   for (size_t at = 0; at < n; at += kBatch) {
     const size_t left = n - at;
-    process_batch(packets + at, static_cast<unsigned>(left < kBatch ? left : kBatch), tables);
+    process_batch(packets + at, static_cast<unsigned>(left < kBatch ? left : kBatch), tables, marks);
   }
 }
 
 // Each stage runs over the whole batch, so that one packet's cache miss is the others' work.
-void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) {
+void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, const Marks& marks) {
   Work work[kBatch];
   Parsed parsed[kBatch];  // of those that are not common; apart, since it is seldom touched
   // Which packets may be marked is as random as the traffic's direction: listed without a branch, they cost
@@ -150,15 +158,15 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
   unsigned markable_count = 0;
   for (unsigned i = 0; i < n; i++) {
     if (i + 2 < n) __builtin_prefetch(packets[i + 2].data);
-    read(packets[i], work[i], parsed[i], tables);
+    read(packets[i], work[i], parsed[i], tables, marks.table.enabled != 0);
     markable[markable_count] = static_cast<uint8_t>(i);
     markable_count += work[i].may_mark;
   }
   for (unsigned m = 0; m < markable_count; m++) {
     const unsigned i = markable[m];
     // Where it is going to leave by is where it is counted, whatever its next hop says.
-    work[i].chosen = choose(packets[i], work[i], tables);
-    work[i].link = work[i].chosen != HG_LINK_UNKNOWN ? work[i].chosen : work[i].link;
+    work[i].chosen = choose(packets[i], work[i], marks);
+    work[i].link = work[i].chosen < HG_LINKS_MAX ? work[i].chosen : work[i].link;
   }
   Found found;
   const size_t row = links() * 2ull;
@@ -192,7 +200,7 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables) 
   count_round_trips(packets, work, found);
   for (unsigned each = 0; each < found.sessions; each++) note_session(packets[found.session[each]], work[found.session[each]]);
   for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(packets[i], work[i]);
-  for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], tables);
+  for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], marks.table);
 }
 
 HG_STAGE void Pipeline::count_round_trips(const Packet* packets, const Work* work, const Found& found) {
@@ -224,7 +232,7 @@ void Pipeline::prefetch_network(const Packet& packet, const Work& work) {
   networks_.prefetch(packet.data + work.places.network_offset, work.places.network, is_inbound, settings_.hash_key);
 }
 
-HG_STAGE void Pipeline::read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables) {
+HG_STAGE void Pipeline::read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables, bool is_marking) {
   packet.verdict = Verdict::Forward;
   work.is_common = is_common(packet);
   if (work.is_common) {
@@ -238,13 +246,13 @@ HG_STAGE void Pipeline::read(Packet& packet, Work& work, Parsed& parsed, const T
       sessions_.prefetch(work.tag.hash);
       work.places = places;
       const uint16_t vlan = packet.has_vlan ? packet.vlan_tci & 0x0fff : kNoVlan;
-      return attribute_packet(packet, work, tables, 4, vlan, at.tos());
+      return attribute_packet(packet, work, tables, is_marking, 4, vlan, at.tos());
     }
   }
-  read_any(packet, work, parsed, tables);
+  read_any(packet, work, parsed, tables, is_marking);
 }
 
-HG_RARE void Pipeline::read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables) {
+HG_RARE void Pipeline::read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables, bool is_marking) {
   parse(packet, parsed);
   work.is_tracked = parsed.has_tcp;
   if (work.is_tracked) {
@@ -256,15 +264,16 @@ HG_RARE void Pipeline::read_any(Packet& packet, Work& work, Parsed& parsed, cons
   const bool has_ports = parsed.has_ports && parsed.fragment == Fragment::Whole;
   work.places = {has_addresses ? parsed.network : uint8_t{0}, parsed.protocol, parsed.network_offset,
                  has_ports ? parsed.transport_offset : kNowhere, parsed.first_tag_offset};
-  attribute_packet(packet, work, tables, parsed.network, parsed.vlan, parsed.tos);
+  attribute_packet(packet, work, tables, is_marking, parsed.network, parsed.vlan, parsed.tos);
 }
 
 // Block, destination and link of a packet whose `places` are known. `outermost` is the network of a header that may
 // be cut, too.
-HG_STAGE void Pipeline::attribute_packet(Packet& packet, Work& work, const Tables& tables, uint8_t outermost, uint16_t vlan,
-                                         uint8_t tos) {
+HG_STAGE void Pipeline::attribute_packet(Packet& packet, Work& work, const Tables& tables, bool is_marking,
+                                         uint8_t outermost, uint16_t vlan, uint8_t tos) {
   const uint8_t network = work.places.network;
   work.block = work.other_block = work.destination = HG_NONE;
+  work.way = HG_WAY_NONE;
   if (network != 0) {
     const uint8_t* ip = packet.data + work.places.network_offset;
     const uint8_t* source = ip + (network == 4 ? 12 : 8);
@@ -281,13 +290,17 @@ HG_STAGE void Pipeline::attribute_packet(Packet& packet, Work& work, const Table
       const ptrdiff_t step = (destination - source) * (packet.direction == Direction::Inbound);
       work.block = tables.blocks.lookup(network, source + step);
     }
-    if (!tables.destinations.empty() && packet.direction == Direction::Outbound)
-      work.destination = tables.destinations.lookup(network, destination);
+    if (!tables.destinations.empty() && packet.direction == Direction::Outbound) {
+      // Of HG_NONE both parts say none.
+      const uint32_t value = tables.destinations.lookup(network, destination);
+      work.destination = value & HG_DESTINATIONS_MAX;
+      work.way = value >> HG_DESTINATION_BITS & HG_WAY_NONE;
+    }
   }
   const WireRules& rules = tables.wires[packet.wire < kWiresMax ? packet.wire : 0];
   work.link = attribute(rules, packet, outermost, vlan, tos);
   // Bits, since each is a branch that nobody can predict where traffic goes both ways.
-  work.may_mark = (tables.marks.enabled != 0) & rules.may_mark & (packet.direction == Direction::Outbound);
+  work.may_mark = is_marking & rules.may_mark & (packet.direction == Direction::Outbound);
 }
 
 // A CommonPacket: one packet on the wire, TCP, and nothing that could not be read.
@@ -451,37 +464,67 @@ void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tra
   if (tracked.is_resync) add(counts_->resyncs, 1);
 }
 
-// The link that the published tables give an outbound packet's session; HG_LINK_UNKNOWN leaves it alone.
-HG_STAGE uint8_t Pipeline::choose(const Packet& packet, const Work& work, const Tables& tables) {
-  const Places& at = work.places;
-  if (at.network == 0) return HG_LINK_UNKNOWN;
-  const uint8_t* ip = packet.data + at.network_offset;
-  const uint32_t ports = at.ports_offset != kNowhere ? load<uint32_t>(packet.data + at.ports_offset) : 0;
-  uint32_t source[4], destination[4], hash;
-  if (at.network == 4) {
-    std::memcpy(source, ip + 12, 4);
-    std::memcpy(destination, ip + 16, 4);
-    hash = hg_tuple_hash(source, destination, 1, ports, at.protocol);
-  } else {
-    std::memcpy(source, ip + 8, 16);
-    std::memcpy(destination, ip + 24, 16);
-    hash = hg_tuple_hash(source, destination, 4, ports, at.protocol);
-  }
-  const uint8_t planned = work.destination < tables.destination_link.size()
-                              ? tables.destination_link[work.destination]
-                              : static_cast<uint8_t>(HG_LINK_UNKNOWN);
-  return hg_choose_link(&tables.marks, planned, hash);
+// Whether this packet, the first or not, is the sign of a session that is just beginning.
+inline bool begins_session(const Packet& packet, uint8_t protocol, uint16_t ports_offset) {
+  if (ports_offset == kNowhere) return false;
+  const uint8_t* at = packet.data + ports_offset;
+  const uint32_t readable = packet.captured - ports_offset;
+  if (protocol == kProtocolTcp) return readable >= 14 && hg_tcp_begins(at[13]);
+  if (protocol != kProtocolUdp || readable < 13) return false;
+  const bool is_quic = load_be16(at) == kQuicPort || load_be16(at + 2) == kQuicPort;
+  return is_quic && hg_quic_begins(at[8], load_be32(at + 9));
 }
 
-HG_STAGE void Pipeline::mark(Packet& packet, const Work& work, const Tables& tables) {
+// By which link an outbound packet's session leaves; HG_LINK_PLAIN and HG_LINK_UNKNOWN leave that to the router.
+HG_STAGE uint8_t Pipeline::choose(const Packet& packet, const Work& work, const Marks& marks) {
+  if (work.places.network == 0) return HG_LINK_UNKNOWN;
+  const uint8_t way = work.way != HG_WAY_NONE ? work.way : marks.table.otherwise;
+  if (way == HG_WAY_NONE) return HG_LINK_UNKNOWN;
+  const bool begins = begins_session(packet, work.places.protocol, work.places.ports_offset);
+  const uint8_t own = way < HG_LINKS_MAX ? way : choose_between(packet, work, marks, way - HG_LINKS_MAX, begins);
+  const uint8_t link = hg_is_down(&marks.table, own) ? HG_LINK_PLAIN : own;
+  if (begins && link < HG_LINKS_MAX) add(counts_->sessions_marked[link], 1);
+  return link;
+}
+
+uint8_t Pipeline::choose_between(const Packet& packet, const Work& work, const Marks& marks, uint8_t way, bool begins) {
+  const Places& at = work.places;
+  const uint8_t* ip = packet.data + at.network_offset;
+  const uint32_t ports = at.ports_offset != kNowhere ? load<uint32_t>(packet.data + at.ports_offset) : 0;
+  const uint32_t words = at.network == 4 ? 1 : 4;
+  uint32_t source[4], destination[4];
+  std::memcpy(source, ip + (words == 1 ? 12 : 8), words * 4);
+  std::memcpy(destination, ip + (words == 1 ? 16 : 24), words * 4);
+  const uint32_t hash = hg_tuple_hash(marks.table.key, source, destination, words, ports, at.protocol);
+  const hg_bucket bucket = marks.buckets[way * HG_BUCKETS + (hash & (HG_BUCKETS - 1))];
+  if (bucket.before == HG_LINK_UNKNOWN) return bucket.now;
+
+  const hg_exception_key key = {hash, ports};
+  const auto now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
+  const uint64_t since = marks.table.since_ns[way];
+  const int64_t age_ns = since == 0 ? INT64_MAX : static_cast<int64_t>(packet.time_ns - since);
+  const hg_choice choice =
+      hg_choose(&marks.table, bucket, at.protocol, begins, age_ns, exceptions_.find(key, now_ms));
+  if (choice.is_exception) {
+    if (exceptions_.put(key, choice.link, now_ms, kIdleMs)) add(counts_->exceptions_lost, 1);
+    __atomic_store_n(&counts_->exceptions, exceptions_.used(), __ATOMIC_RELAXED);
+    if (new_exceptions_ != nullptr && new_exceptions_->count < kBatch)
+      new_exceptions_->items[new_exceptions_->count++] = {key, choice.link};
+  }
+  add(counts_->sessions_kept, choice.is_kept);
+  add(counts_->sessions_remarked, choice.is_remarked);
+  return choice.link;
+}
+
+HG_STAGE void Pipeline::mark(Packet& packet, const Work& work, const hg_mark_table& table) {
   const Places& at = work.places;
   if (at.network == 0) return;
   const hg_mark none = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
-  const hg_mark chosen = work.chosen < HG_LINKS_MAX ? tables.marks.marks[work.chosen] : none;
+  const hg_mark chosen = work.chosen < HG_LINKS_MAX ? table.marks[work.chosen] : none;
   bool is_changed = false;
   if (chosen.dscp != HG_DSCP_NONE) {
     is_changed = set_dscp(packet, at.network, at.network_offset, chosen.dscp);
-  } else if (tables.marks.reserved_dscp != 0 && tables.marks.reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
+  } else if (table.reserved_dscp != 0 && table.reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
     is_changed = set_dscp(packet, at.network, at.network_offset, 0);
     if (is_changed) add(counts_->cleared, 1);
   }

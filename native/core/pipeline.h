@@ -12,6 +12,7 @@
 
 #include "../abi/records.h"
 #include "attribute.h"
+#include "exceptions.h"
 #include "heavy_table.h"
 #include "histogram.h"
 #include "mark.h"
@@ -26,13 +27,28 @@
 
 namespace headgate {
 
+// By which link what is outbound leaves (mark.h). `table.enabled` 0: nothing is marked.
+struct Marks {
+  uint64_t generation = 0;
+  hg_mark_table table{};
+  std::vector<hg_bucket> buckets;  // HG_BUCKETS of each way
+
+  Marks() {
+    table.otherwise = HG_WAY_NONE;
+    for (auto& mark : table.marks) mark = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
+  }
+};
+
+// A destination's way and index in one value of a prefix table: without a way HG_WAY_NONE, not counted HG_DESTINATIONS_MAX.
+inline uint32_t destination_value(uint32_t way, uint32_t index) { return way << HG_DESTINATION_BITS | index; }
+
 // All that decides about a packet. Immutable once published; replaced whole.
 struct Tables {
   uint64_t generation = 0;
   PrefixTable blocks;        // own address -> block index, below PipelineSettings::blocks
-  PrefixTable destinations;  // foreign address -> destination index, below PipelineSettings::destinations
-  std::vector<uint8_t> destination_link;  // by destination index: link of the plan, or HG_LINK_UNKNOWN
-  hg_mark_table marks{};                  // `enabled` 0: nothing is marked
+  PrefixTable destinations;  // foreign address -> destination_value, its index below PipelineSettings::destinations
+  uint32_t ways = 0;         // with buckets, that marks must have for them
+  Marks marks;
   WireRules wires[kWiresMax];
 };
 
@@ -62,6 +78,21 @@ struct PipelineCounts {
   uint64_t networks_refused;    // sessions with networks for which the table had no slot
   uint64_t marked;
   uint64_t cleared;             // reserved DSCP taken off packets of hosts that may not set it
+  uint64_t sessions_kept;       // that stay on a link which the tables no longer give them
+  uint64_t sessions_remarked;   // whose link went down
+  uint64_t exceptions;          // sessions of either kind that are written down
+  uint64_t exceptions_lost;     // that had to go for others while they spoke
+  uint64_t sessions_marked[HG_LINKS_MAX];  // begun, by link
+};
+
+// Exceptions as they are made, for who keeps them elsewhere too.
+struct NewExceptions {
+  struct One {
+    hg_exception_key key;
+    uint8_t link;
+  };
+  size_t count = 0;  // the consumer sets it back to 0
+  One items[kBatch];
 };
 
 struct DestinationTraffic {
@@ -97,11 +128,21 @@ class Pipeline {
   // has reached the new generation (or no worker is running).
   void publish(const Tables* tables) { tables_.store(tables, std::memory_order_release); }
   uint64_t generation_in_use() const { return in_use_.load(std::memory_order_acquire); }
+  // Other marks for the tables that they name (hg_mark_table::tables), and for no others: in force from the next batch
+  // on. The previous ones may be freed as tables may.
+  void publish(const Marks* marks) { marks_.store(marks, std::memory_order_release); }
+  uint64_t marks_in_use() const { return marks_in_use_.load(std::memory_order_acquire); }
 
   // Sets `verdict` of every packet and rewrites those that are marked. Any `n`.
   void process(Packet* packets, size_t n);
 
   void set_events(TcpEvents* events) { events_ = events; }
+  void set_new_exceptions(NewExceptions* list) { new_exceptions_ = list; }
+  // A session that an earlier unit had written down; before the first process().
+  void keep(const hg_exception_key& key, uint8_t link) {
+    exceptions_.put(key, link, 0, 0);
+    counts_->exceptions = exceptions_.used();
+  }
 
   const PipelineSettings& settings() const { return settings_; }
   const PipelineCounts& counts() const { return *counts_; }
@@ -143,11 +184,11 @@ class Pipeline {
     return static_cast<size_t>(row) * links() * 2 + link_index(link, direction);
   }
 
-  void process_batch(Packet* packets, unsigned n, const Tables& tables);
-  void read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables);
-  void read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables);
-  void attribute_packet(Packet& packet, Work& work, const Tables& tables, uint8_t outermost, uint16_t vlan,
-                        uint8_t tos);
+  void process_batch(Packet* packets, unsigned n, const Tables& tables, const Marks& marks);
+  void read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables, bool is_marking);
+  void read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables, bool is_marking);
+  void attribute_packet(Packet& packet, Work& work, const Tables& tables, bool is_marking, uint8_t outermost,
+                        uint16_t vlan, uint8_t tos);
   void count(const Packet& packet, const Work& work, const Parsed& parsed, Sums& sums);
   void count_common(const Packet& packet, const Work& work, Sums& sums);
   void add_traffic(const Work& work, const Amount& amount);
@@ -161,17 +202,21 @@ class Pipeline {
   void record(const Packet& packet, const Work& work, const Tracked& tracked);
   void note_heavy(const Packet& packet, const Work& work);
   void count_round_trips(const Packet* packets, const Work* work, const Found& found);
-  static uint8_t choose(const Packet& packet, const Work& work, const Tables& tables);
-  void mark(Packet& packet, const Work& work, const Tables& tables);
+  uint8_t choose(const Packet& packet, const Work& work, const Marks& marks);
+  uint8_t choose_between(const Packet& packet, const Work& work, const Marks& marks, uint8_t way, bool begins);
+  void mark(Packet& packet, const Work& work, const hg_mark_table& table);
 
   const PipelineSettings settings_;
   std::atomic<const Tables*> tables_;
   std::atomic<uint64_t> in_use_{0};
+  std::atomic<const Marks*> marks_{nullptr};
+  std::atomic<uint64_t> marks_in_use_{0};
   SessionTable sessions_;
   RecentSegments recent_;
   ResolverTable resolvers_;
   NetworkTable networks_;
   HeavyTable heavy_;
+  ExceptionTable exceptions_;
   PipelineCounts* counts_;
   TrafficCell* traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]
   hg_tcp_counts* tcp_;
@@ -179,6 +224,7 @@ class Pipeline {
   BlockRtt* block_rtt_;
   DestinationTraffic* destination_;
   TcpEvents* events_ = nullptr;
+  NewExceptions* new_exceptions_ = nullptr;
 };
 
 }  // namespace headgate

@@ -140,7 +140,7 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
   const struct hg_head* head = &work->head;
   work->block = HG_NONE;
   work->to = HG_NONE;
-  work->planned = HG_LINK_UNKNOWN;
+  work->way = HG_WAY_NONE;
   work->hash = 0;
   work->dscp = HG_DSCP_NONE;
   work->vlan = HG_VLAN_NONE;
@@ -164,20 +164,13 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
     found = hg_lookup6(tables, &flat->destination[1], &work->destination);
   if (found != HG_NONE) {
     work->to = found & HG_DESTINATIONS_MAX;
-    work->planned = (hg_u8)(found >> HG_DESTINATION_BITS);
+    work->way = (hg_u8)(found >> HG_DESTINATION_BITS & HG_WAY_NONE);
   }
   work->is_markable = flat->may_mark;
 }
 
-/* The hash by which the mark table chooses; ports only of whole packets, so that fragments stay together. */
-HG_INLINE void hg_hash(struct hg_work* work) {
-  const struct hg_head* head = &work->head;
-  const hg_u32 ports = head->has_ports && head->is_fragment == 0 ? hg_long(work, head->transport_offset) : 0;
-  work->hash = hg_tuple_hash(work->source.word, work->destination.word, head->network == 4 ? 1 : 4, ports, head->protocol);
-}
-
-/* The mark of a markable packet. `chosen`: what hg_choose_link() or an exception says. Where a packet is going to
- * leave by is where it is counted, whatever its next hop says. */
+/* The mark of a markable packet. `chosen`: by which link it leaves. Where a packet is going to leave by is where it is
+ * counted, whatever its next hop says. */
 HG_INLINE void hg_settle(const struct hg_mark_table* marks, hg_u8 chosen, struct hg_work* work) {
   const hg_u8 dscp = work->head.tos >> 2;
   hg_u8 wanted = HG_DSCP_NONE;

@@ -74,9 +74,9 @@ unsigned shared_bits(const RangeTable<Address>& table) {
   return shared;
 }
 
-// Writes roots and ranges from page `*at` on and moves it behind them. `to_value` turns a range's value into ours.
-template <typename Address, typename ToValue>
-hg_flat_index write_index(const RangeTable<Address>& table, ToValue to_value, hg_page* pages, uint32_t* at) {
+// Writes roots and ranges from page `*at` on and moves it behind them.
+template <typename Address>
+hg_flat_index write_index(const RangeTable<Address>& table, hg_page* pages, uint32_t* at) {
   constexpr unsigned bits = sizeof(Address) * 8;
   hg_flat_index index = {};
   const size_t ranges = table.ranges();
@@ -89,7 +89,7 @@ hg_flat_index write_index(const RangeTable<Address>& table, ToValue to_value, hg
   Address common = 0;
   size_t n = 0;
   table.each([&](Address start, uint32_t value) {
-    put(pages, index.range_page, n++, start, to_value(value));
+    put(pages, index.range_page, n++, start, value);
     if (value != HG_NONE && index.ranges == 0) {
       index.ranges = static_cast<uint32_t>(ranges);
       common = start;
@@ -118,6 +118,16 @@ hg_flat_index write_index(const RangeTable<Address>& table, ToValue to_value, hg
   return index;
 }
 
+uint32_t bucket_pages(const Marks& marks) { return pages_for(marks.buckets.size(), HG_BUCKETS_PER_PAGE); }
+
+// `first` is the number of the page at `buckets`.
+void write_marks(const Marks& marks, hg_mark_table* table, hg_page* buckets, uint32_t first) {
+  *table = marks.table;
+  table->bucket_page = first;
+  for (size_t i = 0; i < marks.buckets.size(); i++)
+    buckets[i / HG_BUCKETS_PER_PAGE].bucket[i % HG_BUCKETS_PER_PAGE] = marks.buckets[i];
+}
+
 void write_rules(const WireRules& rules, hg_flat_head* head, hg_page* pages) {
   head->may_mark = rules.may_mark;
   head->wire_link = rules.link;
@@ -138,7 +148,7 @@ uint32_t CountLayout::cell_pages() const { return pages_for((blocks + 1ull) * co
 uint32_t CountLayout::cpu_pages() const { return cell_pages() + pages_for(destinations, HG_DESTINATIONS_PER_PAGE); }
 
 size_t flat_pages(const Tables& tables) {
-  return HG_PAGE_RANGES + size_t{pages_of(tables.blocks.v4())} + pages_of(tables.blocks.v6()) +
+  return HG_PAGE_RANGES + size_t{bucket_pages(tables.marks)} + pages_of(tables.blocks.v4()) + pages_of(tables.blocks.v6()) +
          pages_of(tables.destinations.v4()) + pages_of(tables.destinations.v6());
 }
 
@@ -152,19 +162,18 @@ void write_flat(const Tables& tables, uint32_t wire, const CountLayout& counts, 
   head->cpu_pages = counts.cpu_pages();
   head->cell_pages = counts.cell_pages();
   write_rules(tables.wires[wire], head, pages);
-  head->marks = tables.marks;
 
   uint32_t at = HG_PAGE_RANGES;
-  const auto same = [](uint32_t value) { return value; };
-  const auto with_link = [&tables](uint32_t value) {
-    if (value >= HG_DESTINATIONS_MAX) return HG_NONE;
-    const uint8_t link = value < tables.destination_link.size() ? tables.destination_link[value] : HG_LINK_UNKNOWN;
-    return static_cast<uint32_t>(link) << HG_DESTINATION_BITS | value;
-  };
-  head->block[0] = write_index(tables.blocks.v4(), same, pages, &at);
-  head->block[1] = write_index(tables.blocks.v6(), same, pages, &at);
-  head->destination[0] = write_index(tables.destinations.v4(), with_link, pages, &at);
-  head->destination[1] = write_index(tables.destinations.v6(), with_link, pages, &at);
+  write_marks(tables.marks, &head->marks, pages + at, at);
+  at += bucket_pages(tables.marks);
+  head->block[0] = write_index(tables.blocks.v4(), pages, &at);
+  head->block[1] = write_index(tables.blocks.v6(), pages, &at);
+  head->destination[0] = write_index(tables.destinations.v4(), pages, &at);
+  head->destination[1] = write_index(tables.destinations.v6(), pages, &at);
 }
+
+size_t flat_pages(const Marks& marks) { return 1 + size_t{bucket_pages(marks)}; }
+
+void write_flat(const Marks& marks, hg_page* pages) { write_marks(marks, &pages->marks, pages + 1, 1); }
 
 }  // namespace headgate

@@ -69,11 +69,12 @@ struct hg_work {
   struct hg_head head;
   struct hg_address source;
   struct hg_address destination;
-  hg_u32 hash;  /* of the outbound tuple; 0 when it was not needed */
+  hg_u32 hash;  /* of the outbound tuple and its ports; 0 when they were not needed */
+  hg_u32 ports;
   hg_u32 block;
   hg_u32 to; /* index of the destination, or HG_NONE */
   hg_u8 link;
-  hg_u8 planned; /* the link that the plan gives the destination */
+  hg_u8 way; /* of the destination */
   hg_u8 is_markable;
   /* What the mark changes; HG_DSCP_NONE and HG_VLAN_NONE leave it. */
   hg_u8 dscp;

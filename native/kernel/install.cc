@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -27,6 +28,9 @@ namespace {
 constexpr const char* kFileSystem = "/run/headgate-wire";
 constexpr const char* kGroup = "headgate";
 constexpr long kFileSystemMagic = 0xcafe4a11;
+// More than the map ever has in one bucket of its own.
+constexpr uint32_t kExceptionsAtOnce = 4096;
+
 constexpr std::array<const char*, 6> kMaps = {"gate", "bypassed", "copies", "tallies", "published", "exceptions"};
 // Of versions before, which releasing takes off too.
 constexpr std::array<const char*, 1> kFormerMaps = {"copies_lost"};
@@ -248,8 +252,28 @@ hg_tallies Gate::tallies() const {
     sum.marked += part.marked;
     sum.cleared += part.cleared;
     sum.unmarked += part.unmarked;
+    sum.kept += part.kept;
+    sum.remarked += part.remarked;
+    for (uint32_t link = 0; link < HG_LINKS_MAX; link++) sum.sessions[link] += part.sessions[link];
   }
   return sum;
+}
+
+size_t Gate::each_exception(const std::function<void(const hg_exception_key&, uint8_t)>& visit) const {
+  std::vector<hg_exception_key> keys(kExceptionsAtOnce);
+  std::vector<uint32_t> links(kExceptionsAtOnce);
+  uint32_t from = 0, to = 0;
+  size_t all = 0;
+  for (int error = 0; error == 0;) {
+    uint32_t count = kExceptionsAtOnce;
+    error = bpf_map_lookup_batch(exceptions_, all == 0 ? nullptr : &from, &to, keys.data(), links.data(), &count, nullptr);
+    if (error != 0 && errno != ENOENT) break;
+    for (uint32_t i = 0; visit && i < count; i++) visit(keys[i], static_cast<uint8_t>(links[i]));
+    all += count;
+    if (count == 0) break;
+    from = to;
+  }
+  return all;
 }
 
 }  // namespace headgate

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -50,6 +51,8 @@ class Gate {
   // The map of tables and counts (abi/flat.h), and that of sessions that keep their link; owned by the gate.
   int published() const { return published_; }
   int exceptions() const { return exceptions_; }
+  // Those sessions as they are now, in no order; their number.
+  size_t each_exception(const std::function<void(const hg_exception_key&, uint8_t link)>& visit) const;
 
  private:
   hg_gate* page_ = nullptr;

@@ -83,6 +83,16 @@ std::optional<Failure> Publication::publish(const Tables& tables) {
   return std::nullopt;
 }
 
+std::optional<Failure> Publication::publish(const Marks& marks) {
+  Pages pages("hg_marks", flat_pages(marks));
+  if (pages.at == nullptr) return refused("marks", pages.bytes);
+  write_flat(marks, pages.at);
+  const uint32_t slot = HG_SLOT_MARKS;
+  if (bpf_map_update_elem(gate_->published(), &slot, &pages.fd, BPF_ANY) != 0) return refused("marks", pages.bytes);
+  std::atomic_ref(gate_->state()->marks_for).store(marks.table.tables, std::memory_order_relaxed);
+  return std::nullopt;
+}
+
 hg_traffic Publication::traffic(uint32_t block, uint32_t link, Direction direction) const {
   const uint32_t column = link < layout_.links ? link : layout_.links;
   const uint32_t cell = block * layout_.columns() + column;

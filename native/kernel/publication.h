@@ -27,6 +27,9 @@ class Publication {
   // In force from the kernel's next packet on; waits until no packet is on its way by the old ones (some 30 ms).
   std::optional<Failure> publish(const Tables& tables);
 
+  // The same of marks alone, for the tables that they name.
+  std::optional<Failure> publish(const Marks& marks);
+
   // Counted since open(), all processors together. `link` may be HG_LINK_UNKNOWN.
   hg_traffic traffic(uint32_t block, uint32_t link, Direction direction) const;
   hg_destination_count destination(uint32_t index) const;

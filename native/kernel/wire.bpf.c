@@ -77,6 +77,22 @@ struct {
   __type(value, struct hg_work);
 } scratch SEC(".maps");
 
+static __always_inline __u8 hg_exception_find(const struct hg_exception_key* key) {
+  const __u32* link = bpf_map_lookup_elem(&exceptions, key);
+  return link ? (__u8)*link : HG_LINK_UNKNOWN;
+}
+
+static __always_inline void hg_exception_put(const struct hg_exception_key* key, __u32 link) {
+  bpf_map_update_elem(&exceptions, key, &link, BPF_ANY);
+}
+
+/* Reading the clock costs as much as a look-up: once at most. */
+static __always_inline __u64 hg_now_ns(const struct hg_work* work) {
+  return work->time_ns != 0 ? work->time_ns : bpf_ktime_get_ns();
+}
+
+#include "choose.h"
+
 static __always_inline struct hg_gate* state_of_wire(void) {
   const __u32 only = 0;
   return bpf_map_lookup_elem(&gate, &only);
@@ -108,15 +124,20 @@ static __always_inline struct hg_tallies* tally(void) {
 
 static __always_inline void* array_at(__u32 slot) { return bpf_map_lookup_elem(&published, &slot); }
 
-/* A session that keeps its link, else what the tables say. */
-static __always_inline __u8 choose(const struct hg_flat_head* flat, const struct hg_mark_table* marks,
-                                   const struct hg_work* work) {
-  if (flat->has_exceptions && work->head.has_ports) {
-    const struct hg_exception_key key = {work->hash, hg_long(work, work->head.transport_offset)};
-    const __u32* link = bpf_map_lookup_elem(&exceptions, &key);
-    if (link) return (__u8)*link;
+/* By the marks that were published with the tables, or alone for these tables and later. */
+static __always_inline void choose_mark(void* tables, const struct hg_mark_table* marks, struct hg_work* work) {
+  struct hg_tallies* sum = tally();
+  const struct hg_gate* state = state_of_wire();
+  if (!sum || !state) return;
+  if (*(volatile const __u64*)&state->marks_for == marks->tables) {
+    void* alone = array_at(HG_SLOT_MARKS);
+    const union hg_page* page = alone ? hg_page_at(alone, 0) : 0;
+    if (page && page->marks.tables == marks->tables) {
+      tables = alone;
+      marks = &page->marks;
+    }
   }
-  return hg_choose_link(marks, work->planned, work->hash);
+  hg_settle(marks, hg_choose_link(tables, marks, sum, work), work);
 }
 
 /* Counts the packet and says what is to be marked. */
@@ -129,10 +150,7 @@ static __always_inline void decide(struct hg_work* work, const int is_common) {
   if (!first) return;
   const struct hg_flat_head* flat = &first->head;
   hg_consult(tables, flat, work, is_common);
-  if (work->is_markable && flat->marks.enabled) {
-    if (flat->has_exceptions || work->planned == HG_LINK_UNKNOWN) hg_hash(work);
-    hg_settle(&flat->marks, choose(flat, &flat->marks, work), work);
-  }
+  if (work->is_markable && flat->marks.enabled) choose_mark(tables, &flat->marks, work);
   void* counts = array_at(flat->counts_slot);
   if (counts) hg_account(counts, flat, bpf_get_smp_processor_id(), work);
 }

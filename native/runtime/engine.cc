@@ -119,12 +119,17 @@ struct Engine::Member {
   hg_tallies tallies() const {
     if (!gate.is_open()) return {};
     const hg_tallies now = gate.tallies();
-    return {now.copies_due - before.copies_due,
+    hg_tallies since = {now.copies_due - before.copies_due,
             now.copies_lost - before.copies_lost,
             now.copies_left_out - before.copies_left_out,
             now.marked - before.marked,
             now.cleared - before.cleared,
-            now.unmarked - before.unmarked};
+            now.unmarked - before.unmarked,
+            now.kept - before.kept,
+                        now.remarked - before.remarked,
+                        {}};
+    for (uint32_t link = 0; link < HG_LINKS_MAX; link++) since.sessions[link] = now.sessions[link] - before.sessions[link];
+    return since;
   }
 
   // As the kernel sees it: a packet loop that hangs is bypassed, whatever it believes.
@@ -227,8 +232,10 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const 
 }
 
 void Engine::close() {
+  const std::lock_guard lock(publishing_);
   while (!members_.empty()) members_.pop_back();
   tables_.clear();
+  marks_.clear();
 }
 
 std::optional<Failure> Engine::publish(std::span<const uint8_t> bytes) {
@@ -236,16 +243,49 @@ std::optional<Failure> Engine::publish(std::span<const uint8_t> bytes) {
   const TableLimits limits = {capacity_.blocks, capacity_.destinations, capacity_.links};
   std::unique_ptr<Tables> tables = decode_tables(bytes.data(), bytes.size(), limits, error);
   if (tables == nullptr) return Failure{"bad_tables", error};
-  tables->generation = ++generation_;
+  const std::lock_guard lock(publishing_);
+  // What was closed meanwhile has nothing to publish to.
+  if (members_.empty()) return std::nullopt;
+  tables->generation = generation_ + 1;
+  tables->marks.table.tables = clock_ns(CLOCK_MONOTONIC);
   for (const auto& member : members_) {
     if (!member->publication.is_open()) continue;
     if (auto failure = member->publication.publish(*tables)) return failure;
   }
   for (const auto& member : members_) member->pipeline->publish(tables.get());
   tables_.push_back(std::move(tables));
+  generation_++;
   const uint64_t in_use = generation_in_use();
   std::erase_if(tables_, [&](const auto& old) { return old->generation < in_use; });
   return std::nullopt;
+}
+
+std::optional<Failure> Engine::publish_marks(std::span<const uint8_t> bytes) {
+  std::string error;
+  std::unique_ptr<Marks> marks = decode_marks(bytes, capacity_.links, error);
+  if (marks == nullptr) return Failure{"bad_tables", error};
+  const std::lock_guard lock(publishing_);
+  if (members_.empty() || marks->generation != generation_) return std::nullopt;
+  if (marks->table.ways < tables_.back()->ways) return Failure{"bad_tables", "marks: a way of a destination is missing"};
+  marks->generation = ++marks_generation_;
+  marks->table.tables = tables_.back()->marks.table.tables;
+  // The packet loops first: what a failed link needs is there at once.
+  for (const auto& member : members_) member->pipeline->publish(marks.get());
+  std::optional<Failure> failure;
+  for (const auto& member : members_) {
+    if (failure || !member->publication.is_open()) continue;
+    failure = member->publication.publish(*marks);
+  }
+  marks_.push_back(std::move(marks));
+  const uint64_t in_use = marks_in_use();
+  std::erase_if(marks_, [&](const auto& old) { return old->generation < in_use; });
+  return failure;
+}
+
+uint64_t Engine::marks_in_use() const {
+  uint64_t oldest = marks_generation_;
+  for (const auto& member : members_) oldest = std::min(oldest, member->pipeline->marks_in_use());
+  return oldest;
 }
 
 uint64_t Engine::generation_in_use() const {
@@ -321,6 +361,13 @@ hg_pipeline_counts Engine::pipeline_counts() const {
     const bool is_marked_here = !member->is_counted_by_kernel();
     sum.marked += tallies.marked + (is_marked_here ? read(counts.marked) : 0);
     sum.cleared += tallies.cleared + (is_marked_here ? read(counts.cleared) : 0);
+    sum.sessions_kept += tallies.kept + (is_marked_here ? read(counts.sessions_kept) : 0);
+    sum.sessions_remarked += tallies.remarked + (is_marked_here ? read(counts.sessions_remarked) : 0);
+    sum.exceptions += is_marked_here ? read(counts.exceptions) : member->wire->exceptions();
+    sum.exceptions_max += HG_EXCEPTIONS_MAX;
+    sum.exceptions_lost += is_marked_here ? read(counts.exceptions_lost) : 0;
+    for (uint32_t link = 0; link < HG_LINKS_MAX; link++)
+      sum.sessions_marked[link] += tallies.sessions[link] + (is_marked_here ? read(counts.sessions_marked[link]) : 0);
   }
   return sum;
 }

@@ -1,8 +1,10 @@
 // All wires of a unit: opened together, published to together, read together, closed in reverse order.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,7 +55,10 @@ class Engine {
 
   // Tables as TypeScript laid them out (abi/tables.h): checked, built, then in force on all wires from their next
   // batch on. `bad_tables` names what is wrong with them; the old ones stay in force.
+  // Any thread may call these, one after the other: with many prefixes, or where the kernel marks, they take long.
   std::optional<Failure> publish(std::span<const uint8_t> tables);
+  // Other marks for the destinations in force; nothing when those are others than the marks were made for.
+  std::optional<Failure> publish_marks(std::span<const uint8_t> marks);
 
   // Counts of all wires together, cumulative since open.
   std::vector<hg_block_cell> block_cells() const;
@@ -74,11 +79,15 @@ class Engine {
   struct Member;
 
   uint64_t generation_in_use() const;
+  uint64_t marks_in_use() const;
 
   EngineCapacity capacity_;
-  uint64_t generation_ = 0;  // of the tables in force: ours, whatever the header says
+  std::mutex publishing_;
+  std::atomic<uint64_t> generation_{0};  // of the tables in force: ours, whatever the header says
+  uint64_t marks_generation_ = 0;
   // Published tables: the last is in force, those before it may be in use by a packet loop. Outlives the members.
   std::vector<std::unique_ptr<Tables>> tables_;
+  std::vector<std::unique_ptr<Marks>> marks_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

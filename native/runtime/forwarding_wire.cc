@@ -1,5 +1,6 @@
 #include "runtime/forwarding_wire.h"
 
+#include <bpf/bpf.h>
 #include <poll.h>
 
 #include <memory>
@@ -27,6 +28,11 @@ std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline
   for (const uint32_t side : {kOutbound, kInbound}) {
     if (auto failure = claims_[side].take(names_[side], facts_[side], kept(side))) return failure;
     if (auto failure = ports_[side].open(names_[side], facts_[side])) return failure;
+  }
+  if (gate_ != nullptr) {
+    // Sessions keep their links from one unit to the next, and while there is none.
+    gate_->each_exception([pipeline](const hg_exception_key& key, uint8_t link) { pipeline->keep(key, link); });
+    pipeline_->set_new_exceptions(&new_exceptions_);
   }
   // What was tapped before the first beat, a gate has forwarded already.
   beat();
@@ -76,6 +82,7 @@ bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
   bool is_ours = still_ours(direction);
   if (is_ours) {
     pipeline_->process(batch->packets.data(), batch->size);
+    if (new_exceptions_.count != 0) tell_exceptions();
     is_ours = still_ours(direction);
   }
   if (is_ours)
@@ -91,6 +98,15 @@ bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
 bool ForwardingWire::still_ours(uint32_t direction) {
   if (heartbeat_.is_late()) beat();
   return discard_until_ns_[direction] == 0;
+}
+
+// The kernel keeps them too, for when it forwards.
+void ForwardingWire::tell_exceptions() {
+  for (size_t i = 0; i < new_exceptions_.count; i++) {
+    const uint32_t link = new_exceptions_.items[i].link;
+    bpf_map_update_elem(gate_->exceptions(), &new_exceptions_.items[i].key, &link, BPF_ANY);
+  }
+  new_exceptions_.count = 0;
 }
 
 void ForwardingWire::beat() {

@@ -30,6 +30,7 @@ class ForwardingWire final : public Wire {
   void inspect();
   bool reopen(uint32_t side);
   hg_u8* kept(uint32_t side) const;
+  void tell_exceptions();
 
   const Gate* gate_;
   Heartbeat heartbeat_;
@@ -42,6 +43,7 @@ class ForwardingWire final : public Wire {
   std::array<AfPacketPort, 2> ports_;
   std::array<Passed, 2> passed_;
   Count discarded_;
+  NewExceptions new_exceptions_;
   std::atomic<WireState> state_{WireState::Forwarding};
   uint64_t inspected_ns_ = 0;
 };

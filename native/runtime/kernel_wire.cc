@@ -20,6 +20,8 @@ constexpr double kBehind = 0.1;
 // Some milliseconds of work: then the heartbeat, the share and the end are looked at again.
 constexpr uint32_t kBatchesMax = 1024;
 constexpr uint64_t kInspectNs = 200'000'000;
+// How often the sessions that the kernel has written down are counted.
+constexpr uint64_t kCountNs = 1'000'000'000;
 
 }  // namespace
 
@@ -47,6 +49,7 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pi
   // What an earlier unit left there is too old to be measured.
   copies_.skip();
   for (const uint32_t direction : {kInbound, kOutbound}) before_[direction] = gate_->bypassed(direction);
+  exceptions_.store(gate_->each_exception({}), std::memory_order_relaxed);
   adapt();
   start(kNice);
   return std::nullopt;
@@ -133,6 +136,10 @@ void KernelWire::inspect() {
   inspected_ns_ = clock_ns(CLOCK_MONOTONIC);
   copy_tables(inspected_ns_);
   pass_links(gate_, inspected_ns_);
+  if (inspected_ns_ - counted_ns_ > kCountNs) {
+    counted_ns_ = inspected_ns_;
+    exceptions_.store(gate_->each_exception({}), std::memory_order_relaxed);
+  }
   bool is_up = true;
   for (const uint32_t direction : {kInbound, kOutbound}) {
     PortFacts now;

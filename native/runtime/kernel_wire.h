@@ -26,6 +26,7 @@ class KernelWire final : public Wire {
   // What the kernel has forwarded since the wire was opened.
   std::array<hg_passed, 2> passed() const override;
   std::vector<std::string> findings() const override;
+  uint64_t exceptions() const override { return exceptions_.load(std::memory_order_relaxed); }
 
  private:
   // The pipeline reads and may write; the ring's bytes are gone as soon as the next record is asked for.
@@ -53,6 +54,8 @@ class KernelWire final : public Wire {
   std::array<Scratch, kBatch> scratch_;
   std::atomic<WireState> state_{WireState::Forwarding};
   uint64_t inspected_ns_ = 0;
+  std::atomic<uint64_t> exceptions_{0};
+  uint64_t counted_ns_ = 0;
 };
 
 }  // namespace headgate

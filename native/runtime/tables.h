@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "abi/tables.h"
@@ -21,6 +22,9 @@ struct TableLimits {
 // Takes about 0.2 us per prefix; called on the control thread, never on a packet thread.
 std::unique_ptr<Tables> decode_tables(const uint8_t* bytes, size_t size, const TableLimits& limits,
                                       std::string& error);
+
+// The same of marks that are published alone, for an engine of so many links.
+std::unique_ptr<Marks> decode_marks(std::span<const uint8_t> bytes, uint32_t links, std::string& error);
 
 // What a buffer holds, to open a pipeline for it: indices may go up to what it uses.
 bool measure_tables(const uint8_t* bytes, size_t size, TableLimits& limits, std::string& error);

@@ -48,6 +48,9 @@ class Wire {
   // Frames that the kernel's gate had forwarded while the loop was silent, thrown away here: not losses.
   virtual uint64_t discarded() const { return 0; }
 
+  // Sessions that the kernel has written down as exceptions, about a second old.
+  virtual uint64_t exceptions() const { return 0; }
+
   const std::array<Losses, 2>& losses() const { return losses_; }
   // The pipeline's tables that move while packets pass: copied by the wire's thread, about a second old.
   std::vector<Resolver> resolvers() const;

@@ -8,6 +8,28 @@
 #include "core/byte_order.h"
 #include "kernel/carry.h"
 #include "kernel/common_head.h"
+
+namespace headgate::test {
+namespace {
+
+// The kernel's map of exceptions, without its bound.
+std::map<std::pair<uint32_t, uint32_t>, uint8_t> exceptions;
+
+uint8_t hg_exception_find(const hg_exception_key* key) {
+  const auto found = exceptions.find({key->hash, key->ports});
+  return found == exceptions.end() ? static_cast<uint8_t>(HG_LINK_UNKNOWN) : found->second;
+}
+void hg_exception_put(const hg_exception_key* key, uint8_t link) { exceptions[{key->hash, key->ports}] = link; }
+
+// That of the frame in hand.
+uint64_t now_ns = 0;
+uint64_t hg_now_ns(const hg_work*) { return now_ns; }
+
+#include "kernel/choose.h"
+
+}  // namespace
+}  // namespace headgate::test
+
 #include "support.h"
 
 namespace headgate::test {
@@ -109,6 +131,38 @@ std::vector<uint8_t> random_frame(Random& random) {
   return out;
 }
 
+// Ways with changed buckets, links alone, and links that are down.
+Marks random_marks(Random& random, unsigned links) {
+  Marks marks;
+  hg_mark_table& table = marks.table;
+  table.enabled = !random.one_in(4);
+  for (unsigned link = 0; link < links; link++) {
+    if (link < 2) table.marks[link].dscp = static_cast<uint8_t>(random.below(64));
+    if (link == 2) table.marks[link].vlan = static_cast<uint16_t>(1 + random.below(4094));
+    if (link < 2) table.reserved_dscp |= uint64_t{1} << table.marks[link].dscp;
+  }
+  if (random.one_in(3)) table.down = 1u << random.below(links);
+  table.key[0] = static_cast<uint32_t>(random.next());
+  table.key[1] = static_cast<uint32_t>(random.next());
+  table.ways = static_cast<uint8_t>(random.below(6));
+  const auto link_or = [&](unsigned otherwise) {
+    return static_cast<uint8_t>(random.one_in(2) ? otherwise : random.below(links));
+  };
+  for (unsigned way = 0; way < table.ways; way++) {
+    table.since_ns[way] = random.one_in(2) ? 0 : 1;
+    for (unsigned i = 0; i < HG_BUCKETS; i++)
+      marks.buckets.push_back({link_or(HG_LINK_PLAIN), link_or(random.one_in(2) ? HG_LINK_UNKNOWN : HG_LINK_WRITTEN)});
+  }
+  if (table.ways > 0 && !random.one_in(4)) table.otherwise = static_cast<uint8_t>(HG_LINKS_MAX + random.below(table.ways));
+  return marks;
+}
+
+template <typename Address>
+std::vector<PrefixEntry<Address>> with_ways(Random& random, std::vector<PrefixEntry<Address>> entries) {
+  for (auto& entry : entries) entry.value = destination_value(random.one_in(3) ? HG_WAY_NONE : random.below(4), entry.value);
+  return entries;
+}
+
 // The frame as the kernel reads it: whatever the buffer held before stands behind what was read.
 hg_work work_of(const Packet& packet, Random& random) {
   hg_work work;
@@ -145,7 +199,6 @@ TEST_CASE("the kernel's form of a prefix table finds what the table finds") {
     tables.blocks = PrefixTable(random_prefixes<uint32_t>(random, count, 1000), random_prefixes<Address6>(random, count, 1000));
     tables.destinations =
         PrefixTable(random_prefixes<uint32_t>(random, count / 2, 500), random_prefixes<Address6>(random, count, 500));
-    for (unsigned i = 0; i < 500; i++) tables.destination_link.push_back(static_cast<uint8_t>(random.below(33)));
     const Flat flat(tables, {1000, 4, 500, 1});
     const hg_flat_head& head = flat.head();
     for (unsigned i = 0; i < 2000; i++) {
@@ -154,10 +207,8 @@ TEST_CASE("the kernel's form of a prefix table finds what the table finds") {
       const hg_address at = in_packet(v6);
       REQUIRE(hg_lookup4(&flat.array, &head.block[0], v4) == tables.blocks.lookup4(v4));
       REQUIRE(hg_lookup6(&flat.array, &head.block[1], &at) == tables.blocks.lookup6(v6));
-      const uint32_t destination = hg_lookup4(&flat.array, &head.destination[0], v4);
-      REQUIRE((destination == HG_NONE ? HG_NONE : destination & HG_DESTINATIONS_MAX) == tables.destinations.lookup4(v4));
-      if (destination != HG_NONE)
-        REQUIRE((destination >> HG_DESTINATION_BITS) == tables.destination_link[destination & HG_DESTINATIONS_MAX]);
+      REQUIRE(hg_lookup4(&flat.array, &head.destination[0], v4) == tables.destinations.lookup4(v4));
+      REQUIRE(hg_lookup6(&flat.array, &head.destination[1], &at) == tables.destinations.lookup6(v6));
     }
   }
 }
@@ -234,18 +285,11 @@ TEST_CASE("the kernel counts and marks as the pipeline does") {
     settings.session_slots = 4096;
     Tables tables;
     tables.blocks = PrefixTable(random_prefixes<uint32_t>(random, 300, 300), random_prefixes<Address6>(random, 300, 300));
-    tables.destinations =
-        PrefixTable(random_prefixes<uint32_t>(random, 200, 100), random_prefixes<Address6>(random, 100, 100));
-    for (unsigned i = 0; i < 100; i++)
-      tables.destination_link.push_back(static_cast<uint8_t>(random.one_in(3) ? HG_LINK_UNKNOWN : random.below(4)));
-    std::fill(std::begin(tables.marks.marks), std::end(tables.marks.marks), hg_mark{HG_VLAN_NONE, HG_DSCP_NONE, 0});
-    tables.marks.enabled = !random.one_in(4);
-    for (unsigned link = 0; link < 4; link++) {
-      if (link < 2) tables.marks.marks[link].dscp = static_cast<uint8_t>(random.below(64));
-      if (link == 2) tables.marks.marks[link].vlan = static_cast<uint16_t>(1 + random.below(4094));
-      if (link < 2) tables.marks.reserved_dscp |= uint64_t{1} << tables.marks.marks[link].dscp;
-    }
-    for (auto& link : tables.marks.spread) link = static_cast<uint8_t>(random.one_in(2) ? HG_LINK_UNKNOWN : random.below(4));
+    tables.destinations = PrefixTable(with_ways(random, random_prefixes<uint32_t>(random, 200, 100)),
+                                      with_ways(random, random_prefixes<Address6>(random, 100, 100)));
+    exceptions.clear();
+    tables.marks = random_marks(random, 4);
+    const hg_mark_table& marks = tables.marks.table;
     WireRules& rules = tables.wires[0];
     rules.may_mark = !random.one_in(4);
     rules.macs = static_cast<uint8_t>(random.below(3));
@@ -282,9 +326,11 @@ TEST_CASE("the kernel counts and marks as the pipeline does") {
       } else {
         hg_consult(&flat.array, &flat.head(), &work, 0);
       }
-      if (work.is_markable && tables.marks.enabled) {
-        hg_hash(&work);
-        hg_settle(&flat.head().marks, hg_choose_link(&tables.marks, work.planned, work.hash), &work);
+      hg_tallies sum = {};
+      now_ns = packet.time_ns;
+      if (work.is_markable && marks.enabled) {
+        const hg_mark_table& flat_marks = flat.head().marks;
+        hg_settle(&flat_marks, hg_choose_link(&flat.array, &flat_marks, &sum, &work), &work);
       }
       hg_account(&counted, &flat.head(), 0, &work);
 

@@ -171,8 +171,9 @@ TEST_CASE("every capture, whole and damaged, goes through the pipeline without a
     INFO(path.string());
     Owned owned(settings);
     Tables tables;
-    tables.marks.enabled = 1;
-    tables.marks.marks[0] = {101, HG_DSCP_NONE, 0};
+    tables.marks.table.enabled = 1;
+    tables.marks.table.marks[0] = {101, HG_DSCP_NONE, 0};
+    tables.marks.table.otherwise = 0;
     tables.wires[0].may_mark = true;
     owned.pipeline.publish(&tables);
     PcapFile file;

@@ -28,8 +28,6 @@ struct Unit {
   }
   Unit() : owned(settings()) {
     tables.blocks = PrefixTable({{kOurs, 24, 3}}, {});
-    std::fill(std::begin(tables.marks.spread), std::end(tables.marks.spread), static_cast<uint8_t>(HG_LINK_UNKNOWN));
-    for (auto& mark : tables.marks.marks) mark = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
     pipeline.publish(&tables);
   }
   // The packet as it leaves.
@@ -86,12 +84,11 @@ TEST_CASE("a DSCP mark changes the TOS octet and a right checksum, nothing else"
   Random random(30);
   for (unsigned round = 0; round < 2000; round++) {
     Unit unit;
-    unit.tables.marks.enabled = 1;
+    unit.tables.marks.table.enabled = 1;
     unit.tables.wires[0].may_mark = true;
     const auto dscp = static_cast<uint8_t>(random.below(64));
-    unit.tables.marks.marks[1].dscp = dscp;
-    unit.tables.destinations = PrefixTable({{0xc6336400, 24, 0}}, {});
-    unit.tables.destination_link = {1, 0xff};
+    unit.tables.marks.table.marks[1].dscp = dscp;
+    unit.tables.destinations = PrefixTable({{0xc6336400, 24, destination_value(1, 0)}}, {});
     TcpShape shape = outbound_shape();
     shape.ip_id = static_cast<uint16_t>(random.next());
     shape.tos = static_cast<uint8_t>(random.next());
@@ -130,10 +127,10 @@ TEST_CASE("incremental checksums equal those made anew, for every change of ever
 
 TEST_CASE("a VLAN mark replaces the outermost VID, keeps its priority, or puts a tag in front") {
   Unit unit;
-  unit.tables.marks.enabled = 1;
+  unit.tables.marks.table.enabled = 1;
   unit.tables.wires[0].may_mark = true;
-  unit.tables.marks.marks[0].vlan = 101;
-  for (auto& entry : unit.tables.marks.spread) entry = 0;
+  unit.tables.marks.table.marks[0].vlan = 101;
+  unit.tables.marks.table.otherwise = 0;
   const auto ip = ipv4_tcp(outbound_shape());
   {
     Frame frame(ethernet(ip, {0xb005, 0x0007}), 1);
@@ -155,9 +152,9 @@ TEST_CASE("a VLAN mark replaces the outermost VID, keeps its priority, or puts a
 
 TEST_CASE("inbound packets and wires of place link leave as they came") {
   Unit unit;
-  unit.tables.marks.enabled = 1;
-  unit.tables.marks.marks[0].dscp = 10;
-  for (auto& entry : unit.tables.marks.spread) entry = 0;
+  unit.tables.marks.table.enabled = 1;
+  unit.tables.marks.table.marks[0].dscp = 10;
+  unit.tables.marks.table.otherwise = 0;
   const auto before = ethernet(ipv4_tcp(outbound_shape()));
   Frame on_link(before, 1);
   CHECK(unit.pass(on_link, Direction::Outbound) == before);
@@ -170,9 +167,9 @@ TEST_CASE("inbound packets and wires of place link leave as they came") {
 
 TEST_CASE("a host may not set a DSCP that means a link") {
   Unit unit;
-  unit.tables.marks.enabled = 1;
+  unit.tables.marks.table.enabled = 1;
   unit.tables.wires[0].may_mark = true;
-  unit.tables.marks.reserved_dscp = 1ull << 10;
+  unit.tables.marks.table.reserved_dscp = 1ull << 10;
   TcpShape shape = outbound_shape();
   shape.tos = 10 << 2 | 1;
   Frame frame(ethernet(ipv4_tcp(shape)), 1);
@@ -184,11 +181,11 @@ TEST_CASE("a host may not set a DSCP that means a link") {
 
 TEST_CASE("a packet whose IP header is cut short is not marked, though a mark is due") {
   Unit unit;
-  unit.tables.marks.enabled = 1;
+  unit.tables.marks.table.enabled = 1;
   unit.tables.wires[0].may_mark = true;
-  unit.tables.marks.reserved_dscp = 1ull;
-  unit.tables.marks.marks[0] = {101, 10, 0};
-  for (auto& entry : unit.tables.marks.spread) entry = 0;
+  unit.tables.marks.table.reserved_dscp = 1ull;
+  unit.tables.marks.table.marks[0] = {101, 10, 0};
+  unit.tables.marks.table.otherwise = 0;
   const auto whole = ethernet(ipv4_tcp(outbound_shape()));
   for (size_t length = 14; length < 34; length++) {
     const std::vector<uint8_t> cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
@@ -270,23 +267,14 @@ TEST_CASE("the short way of the commonest packets leaves the same sessions and c
 
 TEST_CASE("an outbound packet is counted for the link that its mark names") {
   Unit unit;
-  unit.tables.marks.enabled = 1;
+  unit.tables.marks.table.enabled = 1;
   unit.tables.wires[0].may_mark = true;
-  unit.tables.marks.marks[1].dscp = 12;
-  for (auto& entry : unit.tables.marks.spread) entry = 1;
+  unit.tables.marks.table.marks[1].dscp = 12;
+  unit.tables.marks.table.otherwise = 1;
   Frame frame(ethernet(ipv4_tcp(outbound_shape())), 1);
   unit.pass(frame, Direction::Outbound);
   CHECK(unit.pipeline.traffic(3, 1, Direction::Outbound).packets == 1);
   CHECK(unit.pipeline.traffic(3, HG_LINK_UNKNOWN, Direction::Outbound).packets == 0);
-}
-
-TEST_CASE("all fragments of a packet leave by one link") {
-  hg_mark_table table{};
-  for (unsigned i = 0; i < HG_SPREAD_BUCKETS; i++) table.spread[i] = static_cast<uint8_t>(i % 7);
-  const uint32_t source = 0x0500000a, destination = 0x016433c6;
-  const uint32_t hash = hg_tuple_hash(&source, &destination, 1, 0, kProtocolUdp);
-  CHECK(hg_choose_link(&table, HG_LINK_UNKNOWN, hash) == table.spread[hash & 255]);
-  CHECK(hg_choose_link(&table, 4, hash) == 4);
 }
 
 TEST_CASE("tables are in force from the next batch on, and say so") {
@@ -306,7 +294,7 @@ TEST_CASE("tables are in force from the next batch on, and say so") {
 
 TEST_CASE("a packet cut at any length is counted, forwarded unchanged and never read past") {
   Unit unit;
-  unit.tables.marks.enabled = 1;
+  unit.tables.marks.table.enabled = 1;
   TcpShape shape = outbound_shape();
   shape.has_timestamps = true;
   shape.payload = 0;

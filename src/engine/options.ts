@@ -37,13 +37,32 @@ export interface LinkRule {
   readonly mark?: Mark;
 }
 
+/** Shares of links, above 0; relative to each other. */
+export type Weights = Readonly<Record<LinkId, number>>;
+
 /** What the wires count and mark by. Published whole, in force from one packet to the next. */
 export interface EngineTables {
   /** Our own blocks, canonical text, disjoint or nested (the longest counts). */
   readonly blocks: readonly PrefixText[];
   readonly links: readonly LinkRule[];
-  /** Foreign prefix → link by which new outbound sessions to it leave; without a link it is only counted. */
-  readonly destinations?: ReadonlyArray<{ readonly prefix: PrefixText; readonly link?: LinkId }>;
+  /**
+   * Foreign prefixes by which outbound sessions are counted and, by the longest, marked: for one link, or for several by
+   * weight. A session keeps its link while that is not down, whatever is published later. Without either of them sessions
+   * go as `otherwise` says.
+   */
+  readonly destinations?: readonly Destination[];
+  /** Of sessions to anywhere else; without it they bear no mark and the router chooses. */
+  readonly otherwise?: Weights;
+  /** Links by which nothing leaves now: their sessions go by the others of their weights. */
+  readonly down?: readonly LinkId[];
+  /** Two networks with different texts spread sessions differently, so that one does not repeat the choice of the other. */
+  readonly hashKey?: string;
+}
+
+export interface Destination {
+  readonly prefix: PrefixText;
+  readonly link?: LinkId;
+  readonly weights?: Weights;
 }
 
 export interface EngineOptions {
@@ -62,6 +81,11 @@ export interface WireEngine {
    * Throws HeadgateError `bad_tables`; the old ones stay in force then.
    */
   publish(tables: EngineTables): void;
+  /**
+   * Other weights or failed links for the tables in force, which stay: takes a millisecond, and the sessions of a link
+   * that is down leave by another from the next packet on. Rejects as `publish` throws.
+   */
+  readjust(marks: Pick<EngineTables, 'otherwise' | 'down'>): Promise<void>;
   snapshot(): EngineSnapshot;
   /** The same, decoded in slices: the counters are of the moment of the first. */
   snapshotSliced(): Sliced<EngineSnapshot>;

@@ -210,6 +210,14 @@ export function readPipeline(buffer: ArrayBuffer) {
     },
     marked: record.u64(fields.marked),
     cleared: record.u64(fields.cleared),
+    sessionsKept: record.u64(fields.sessions_kept),
+    sessionsRemarked: record.u64(fields.sessions_remarked),
+    exceptions: record.u64(fields.exceptions),
+    exceptionsMax: record.u64(fields.exceptions_max),
+    exceptionsLost: record.u64(fields.exceptions_lost),
+    sessionsMarked: Array.from({ length: layout.linksMax }, (_, i) =>
+      record.u64(fields.sessions_marked, i),
+    ),
   };
 }
 

@@ -4,7 +4,8 @@ import type { Direction } from '../core/model/link.ts';
 import type { EngineTables } from './index.ts';
 import { loadNative } from './native.ts';
 import type { TrafficCount } from './snapshot.ts';
-import { encodeTables } from './tables.ts';
+import { aimsOf, encodeTables } from './tables.ts';
+import { Ways } from './ways.ts';
 
 export interface ReplayOptions {
   readonly path: string;
@@ -139,12 +140,19 @@ export function startReplay(options: ReplayOptions): Replay {
   const links = tables?.links.map(({ link }) => link) ?? [];
   const destinations = new Map(tables?.destinations?.map(({ prefix }, i) => [prefix, i]));
   const blocks = new Map(tables?.blocks.map((block, i) => [block, i]));
+  const ways = new Ways();
+  if (tables) ways.aim(aimsOf(tables), 0n);
   const encoded = tables && {
-    tables: encodeTables(tables, [{ name: 'replay', place: 'inside' }], {
-      block: (block) => blocks.get(block) ?? -1,
-      destination: (prefix) => destinations.get(prefix) ?? -1,
-      link: (link) => links.indexOf(link),
-    }),
+    tables: encodeTables(
+      tables,
+      [{ name: 'replay', place: 'inside' }],
+      {
+        block: (block) => blocks.get(block) ?? -1,
+        destination: (prefix) => destinations.get(prefix) ?? -1,
+        link: (link) => links.indexOf(link),
+      },
+      ways,
+    ),
   };
   const started = loadNative<NativeExports>().replayStart({ ...rest, ...encoded });
   return {

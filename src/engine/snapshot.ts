@@ -131,6 +131,24 @@ export interface HeavySession {
   readonly l2Bytes: number;
 }
 
+/** What became of outbound packets and their sessions. */
+export interface MarkCounts {
+  /** Packets that got a mark, and those that lost one that was not theirs to set. */
+  readonly set: number;
+  readonly cleared: number;
+  /** Sessions begun, by the link that they were marked for: TCP, and UDP where it is QUIC. */
+  readonly sessions: ReadonlyArray<{ readonly link: LinkId; readonly sessions: number }>;
+  /** Sessions that stayed on a link which publications have given to others, and those whose link went down. */
+  readonly kept: number;
+  readonly remarked: number;
+  /** Sessions written down for either now, how many fit, and those that had to go for others while they spoke. */
+  readonly exceptions: number;
+  readonly exceptionsMax: number;
+  readonly exceptionsLost: number;
+  /** How often destinations forgot where their sessions were because there were too many ways. */
+  readonly waysForgotten: number;
+}
+
 /** Cumulative counters at one instant. Differences of two snapshots are samples. */
 export interface EngineSnapshot {
   /** Monotonic clock of the machine, milliseconds. */
@@ -148,8 +166,7 @@ export interface EngineSnapshot {
   readonly unmeasured: Readonly<Record<string, number>>;
   /** Foreign sources of DNS queries to our name servers. */
   readonly resolvers: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
-  /** Outbound packets that got a mark, and those that lost one that was not theirs to set. */
-  readonly marks: { readonly set: number; readonly cleared: number };
+  readonly marks: MarkCounts;
   /** TCP sessions ever begun, those in the table (with some that ended lately), and its slots. */
   readonly sessions: {
     readonly begun: number;

@@ -2,21 +2,32 @@ import { HeadgateError } from '../core/base/error.ts';
 import { type Address, parsePrefix } from '../core/base/prefix.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import { layout } from './layout.ts';
+import { linkCount, type MarkSource, marksBytes, wayOf, writeMarks } from './marks.ts';
 import type { EngineTables, LinkRule, WireOptions } from './options.ts';
+import type { Aims, Ways } from './ways.ts';
 
-/** Magic number and kinds of native/abi/tables.h. */
+/** Magic number and kinds of native/abi/tables.h; no way of core/mark.h. */
 const tablesMagic = 0x62746768;
 const ruleKind = { wire: 0, mac: 1, vlan: 2, dscp: 3 } as const;
-const noLink = 0xff;
-const noVlan = 0xffff;
-const noDscp = 0xff;
+const noWay = 0x7f;
+/** Index of a destination that is marked and not counted. */
+const notCounted = 0xffffffff;
 
-const {
-  tables_header: header,
-  prefix_record: prefix,
-  link_rule: rule,
-  link_mark: mark,
-} = layout.records;
+const { tables_header: header, prefix_record: prefix, link_rule: rule } = layout.records;
+
+/** Their aims, as `Ways` takes them. */
+export function aimsOf(tables: EngineTables): Aims {
+  return {
+    destinations: new Map(
+      tables.destinations?.map(({ prefix, link, weights }) => [
+        prefix,
+        weights ?? (link === undefined ? undefined : { [link]: 1 }),
+      ]),
+    ),
+    otherwise: tables.otherwise ?? {},
+    down: new Set(tables.down),
+  };
+}
 
 /** Which counters belong to whom: indices that stay the same over publications. */
 export interface Indices {
@@ -26,47 +37,66 @@ export interface Indices {
 }
 
 /**
- * Lays tables out as native/abi/tables.h says. Throws HeadgateError `bad_tables` naming the entry at fault:
+ * Lays tables out, marks by `ways`, as native/abi/tables.h says. Throws HeadgateError `bad_tables` naming the entry at fault:
  * settings were checked before they came here, so this is the last fence, not the first.
  */
 export function encodeTables(
   tables: EngineTables,
   wires: readonly Pick<WireOptions, 'name' | 'place'>[],
   indices: Indices,
+  ways: Ways,
 ): Uint8Array {
-  const destinations = tables.destinations ?? [];
-  const links = tables.links.length;
+  const marks: MarkSource = {
+    links: tables.links,
+    ways,
+    hashKey: tables.hashKey ?? '',
+    generation: 0,
+    link: indices.link,
+  };
+  const counted = new Set(tables.destinations?.map((each) => each.prefix));
+  const lingering = [...ways.destinations.keys()].filter((text) => !counted.has(text));
+  const destinations = counted.size + lingering.length;
   const bytes = new Uint8Array(
     header.bytes +
-      (tables.blocks.length + destinations.length) * prefix.bytes +
-      links * (rule.bytes + mark.bytes),
+      (tables.blocks.length + destinations) * prefix.bytes +
+      tables.links.length * rule.bytes +
+      marksBytes(marks),
   );
   const view = new DataView(bytes.buffer);
   view.setUint32(header.fields.magic[0], tablesMagic, true);
   view.setUint32(header.fields.version[0], layout.version, true);
   view.setUint32(header.fields.blocks[0], tables.blocks.length, true);
-  view.setUint32(header.fields.destinations[0], destinations.length, true);
-  view.setUint32(header.fields.rules[0], links, true);
-  view.setUint32(header.fields.links[0], links, true);
+  view.setUint32(header.fields.destinations[0], destinations, true);
+  view.setUint32(header.fields.rules[0], tables.links.length, true);
+  view.setUint32(header.fields.links[0], linkCount(marks), true);
   for (const [i, wire] of wires.entries())
     view.setUint8(header.fields.may_mark[0] + i, wire.place === 'inside' ? 1 : 0);
 
   let at = header.bytes;
   for (const block of tables.blocks) {
-    writePrefix(view, at, block, indices.block(block), noLink);
+    writePrefix(view, at, block, indices.block(block), noWay);
     at += prefix.bytes;
   }
-  for (const { prefix: text, link } of destinations) {
-    const chosen = link === undefined ? noLink : indices.link(link);
-    writePrefix(view, at, text, indices.destination(text), chosen);
+  // Few ways for many destinations.
+  const numbers = new Map([...ways.destinations.values()].map((state) => [state, -1]));
+  for (const state of numbers.keys()) numbers.set(state, wayOf(state, marks));
+  const wayTo = (text: PrefixText): number => {
+    const state = ways.destinations.get(text);
+    return state === undefined || state === ways.otherwise ? noWay : (numbers.get(state) ?? noWay);
+  };
+  for (const text of counted) {
+    writePrefix(view, at, text, indices.destination(text), wayTo(text));
+    at += prefix.bytes;
+  }
+  for (const text of lingering) {
+    writePrefix(view, at, text, notCounted, wayTo(text));
     at += prefix.bytes;
   }
   for (const link of tables.links) {
     writeRule(view, at, link, indices.link(link.link), wires);
     at += rule.bytes;
   }
-  // Marks stand in the order of link indices, rules in that of the settings.
-  for (const link of tables.links) writeMark(view, at + indices.link(link.link) * mark.bytes, link);
+  writeMarks(view, at, marks);
   return bytes;
 }
 
@@ -75,14 +105,14 @@ function writePrefix(
   at: number,
   text: PrefixText,
   index: number,
-  link: number,
+  way: number,
 ): void {
   const parsed = parsePrefix(text);
   if (!parsed.ok) throw refused(`${text} is not a prefix`);
   writeAddress(view, at + prefix.fields.address[0], parsed.value);
   view.setUint8(at + prefix.fields.network[0], parsed.value.family);
   view.setUint8(at + prefix.fields.length[0], parsed.value.length);
-  view.setUint8(at + prefix.fields.link[0], link);
+  view.setUint8(at + prefix.fields.way[0], way);
   view.setUint32(at + prefix.fields.index[0], index, true);
 }
 
@@ -122,14 +152,6 @@ function writeRule(
   } else {
     view.setUint8(at + rule.fields.kind[0], ruleKind.wire);
   }
-}
-
-function writeMark(view: DataView, at: number, link: LinkRule): void {
-  const chosen = link.mark;
-  const vlan = chosen && 'vlan' in chosen ? chosen.vlan : noVlan;
-  const dscp = chosen && 'dscp' in chosen ? chosen.dscp : noDscp;
-  view.setUint16(at + mark.fields.vlan[0], vlan, true);
-  view.setUint8(at + mark.fields.dscp[0], dscp);
 }
 
 function refused(what: string): HeadgateError {

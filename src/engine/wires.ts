@@ -11,7 +11,8 @@ import {
 } from './block-cells.ts';
 import { type Capacity, capacityOf } from './capacity.ts';
 import { layout } from './layout.ts';
-import { machine } from './machine.ts';
+import { machine, machineLater } from './machine.ts';
+import { marksBytes, writeMarks } from './marks.ts';
 import { loadNative } from './native.ts';
 import type { EngineOptions, EngineTables, WireEngine, WireOptions } from './options.ts';
 import {
@@ -36,7 +37,8 @@ import type {
   TrafficCount,
   WireCount,
 } from './snapshot.ts';
-import { encodeTables } from './tables.ts';
+import { aimsOf, encodeTables } from './tables.ts';
+import { Ways } from './ways.ts';
 
 /** Opaque to JavaScript. */
 type Handle = object;
@@ -54,6 +56,7 @@ interface Native {
     capacity: Capacity,
   ): Handle;
   enginePublish(handle: Handle, tables: Uint8Array): void;
+  enginePublishMarks(handle: Handle, marks: Uint8Array): Promise<void>;
   engineSnapshot(handle: Handle): NativeSnapshot;
   engineWires(handle: Handle): ArrayBuffer;
   engineNetworks(handle: Handle): ArrayBuffer;
@@ -84,6 +87,12 @@ class Wires implements WireEngine {
   #blocks: Slots<PrefixText>;
   #destinations: Slots<PrefixText>;
   #links: Slots<LinkId>;
+  #ways = new Ways();
+  #generation = 0;
+  #readjusted: Promise<void> = Promise.resolve();
+  #tables: EngineTables;
+  /** Whether sessions may keep links that an earlier unit gave them. */
+  #inheritsSessions: boolean;
   /** What a block's counters already had when an earlier block's index became its own, by index, link and direction. */
   #inherited: CellCounts = new Map();
   #isClosed = false;
@@ -91,6 +100,8 @@ class Wires implements WireEngine {
   constructor(native: Native, options: EngineOptions) {
     const { tables } = options;
     this.#native = native;
+    this.#tables = tables;
+    this.#inheritsSessions = false;
     this.#wires = options.wires;
     const capacity = capacityOf(options);
     this.#blocks = Slots.empty(capacity.blocks);
@@ -105,6 +116,8 @@ class Wires implements WireEngine {
     }));
     this.#handle = machine(() => native.engineOpen(wires, capacity));
     try {
+      this.#inheritsSessions =
+        readPipeline(native.engineSnapshot(this.#handle).pipeline).exceptions > 0;
       this.publish(tables);
     } catch (error) {
       this.close();
@@ -125,16 +138,50 @@ class Wires implements WireEngine {
       this.#links,
       tables.links.map(({ link }) => link),
     );
-    const bytes = encodeTables(tables, this.#wires, {
-      block: (block) => blocks.slots.index(block),
-      destination: (destination) => destinations.slots.index(destination),
-      link: (link) => links.slots.index(link),
-    });
+    const indices = {
+      block: (block: PrefixText) => blocks.slots.index(block),
+      destination: (destination: PrefixText) => destinations.slots.index(destination),
+      link: (link: LinkId) => links.slots.index(link),
+    };
+    const ways = this.#ways.copy();
+    ways.aim(aimsOf(tables), process.hrtime.bigint(), this.#inheritsSessions);
+    const bytes = encodeTables(tables, this.#wires, indices, ways);
     machine(() => this.#native.enginePublish(this.#handle, bytes));
+    this.#generation++;
+    this.#ways = ways;
+    this.#tables = tables;
     this.#blocks = blocks.slots;
     this.#destinations = destinations.slots;
     this.#links = links.slots;
     if (blocks.inherited.length > 0) this.#inherit(new Set(blocks.inherited));
+  }
+
+  readjust(marks: Pick<EngineTables, 'otherwise' | 'down'>): Promise<void> {
+    const ways = this.#ways.copy();
+    ways.readjust(
+      {
+        ...(marks.otherwise && { otherwise: marks.otherwise }),
+        ...(marks.down && { down: new Set(marks.down) }),
+      },
+      process.hrtime.bigint(),
+    );
+    const source = {
+      links: this.#tables.links,
+      ways,
+      generation: this.#generation,
+      hashKey: this.#tables.hashKey ?? '',
+      link: (link: LinkId) => this.#links.index(link),
+    };
+    const bytes = new Uint8Array(marksBytes(source));
+    writeMarks(new DataView(bytes.buffer), 0, source);
+    this.#ways = ways;
+    // One after the other: threads would not keep their order.
+    const before = this.#readjusted;
+    const now = before.then(() =>
+      machineLater(() => this.#native.enginePublishMarks(this.#handle, bytes)),
+    );
+    this.#readjusted = now.catch(() => {});
+    return now;
   }
 
   snapshot(): EngineSnapshot {
@@ -167,7 +214,20 @@ class Wires implements WireEngine {
         copy_ring_full: total(wires, ({ copies }) => copies.lost),
         session_not_sampled: total(wires, ({ copies }) => copies.leftOut),
       },
-      marks: { set: pipeline.marked, cleared: pipeline.cleared },
+      marks: {
+        set: pipeline.marked,
+        cleared: pipeline.cleared,
+        sessions: this.#tables.links.map(({ link }) => ({
+          link,
+          sessions: pipeline.sessionsMarked[this.#links.index(link)] ?? 0,
+        })),
+        kept: pipeline.sessionsKept,
+        remarked: pipeline.sessionsRemarked,
+        exceptions: pipeline.exceptions,
+        exceptionsMax: pipeline.exceptionsMax,
+        exceptionsLost: pipeline.exceptionsLost,
+        waysForgotten: this.#ways.forgotten,
+      },
       resolvers: readResolvers(counts.resolvers),
       sessions: pipeline.sessions,
     };

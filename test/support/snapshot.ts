@@ -86,7 +86,17 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
     unparsed: {},
     unmeasured: {},
     resolvers: [],
-    marks: { set: 0, cleared: 0 },
+    marks: {
+      set: 0,
+      cleared: 0,
+      sessions: [],
+      kept: 0,
+      remarked: 0,
+      exceptions: 0,
+      exceptionsMax: 0,
+      exceptionsLost: 0,
+      waysForgotten: 0,
+    },
     sessions: { begun: 0, live: 0, capacity: 1024 },
   };
 }

@@ -271,6 +271,10 @@ export class Unit {
     await this.#ask({ publish: tables });
   }
 
+  async readjust(marks: Pick<EngineTables, 'otherwise' | 'down'>): Promise<void> {
+    await this.#ask({ readjust: marks });
+  }
+
   /** Ends the process as a service manager does; its exit code. */
   async terminate(): Promise<number | null> {
     const closed = once(this.process, 'close');

@@ -12,6 +12,7 @@ import {
 type Request =
   | { readonly open: EngineOptions; readonly destinations?: number }
   | { readonly publish: EngineTables }
+  | { readonly readjust: Pick<EngineTables, 'otherwise' | 'down'> }
   | { readonly snapshot: true }
   | { readonly networks: true };
 
@@ -23,7 +24,7 @@ process.once('SIGTERM', () => {
 });
 
 for await (const line of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify(answer(JSON.parse(line))));
+  console.log(JSON.stringify(await answer(JSON.parse(line))));
 }
 engine?.close();
 
@@ -44,7 +45,7 @@ function withDestinations(tables: EngineTables, count: number): EngineTables {
   return { ...tables, destinations };
 }
 
-function answer(request: Request): unknown {
+async function answer(request: Request): Promise<unknown> {
   try {
     if ('open' in request) {
       const { open, destinations } = request;
@@ -58,6 +59,10 @@ function answer(request: Request): unknown {
     if (!engine) return { error: { code: 'not_open', message: 'open comes first' } };
     if ('publish' in request) {
       engine.publish(request.publish);
+      return { value: true };
+    }
+    if ('readjust' in request) {
+      await engine.readjust(request.readjust);
       return { value: true };
     }
     if ('networks' in request) return { value: engine.networks() };

@@ -90,6 +90,7 @@ const parts: Parts = {
   log: { debug: silent, info: silent, warn: silent, error: silent },
   openWires: () => ({
     publish: silent,
+    readjust: async () => {},
     snapshot: () => whole(snapshotSliced()),
     snapshotSliced,
     wireStates: () => [],

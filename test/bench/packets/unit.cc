@@ -53,9 +53,13 @@ std::unique_ptr<Tables> make_tables() {
   wire.macs = 1;
   wire.mac[0] = 0x020000000002;
   wire.mac_link[0] = 0;
-  tables->marks.enabled = 1;
-  for (unsigned i = 0; i < HG_SPREAD_BUCKETS; i++) tables->marks.spread[i] = i & 3;
-  for (unsigned i = 0; i < HG_LINKS_MAX; i++) tables->marks.marks[i] = {HG_VLAN_NONE, static_cast<uint8_t>(10 + i), 0};
+  hg_mark_table& marks = tables->marks.table;
+  marks.enabled = 1;
+  marks.ways = 1;
+  marks.otherwise = HG_LINKS_MAX;
+  for (unsigned i = 0; i < HG_BUCKETS; i++)
+    tables->marks.buckets.push_back({static_cast<uint8_t>(i & 3), static_cast<uint8_t>(HG_LINK_UNKNOWN)});
+  for (unsigned i = 0; i < HG_LINKS_MAX; i++) marks.marks[i] = {HG_VLAN_NONE, static_cast<uint8_t>(10 + i), 0};
   return tables;
 }
 

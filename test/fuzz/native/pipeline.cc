@@ -76,15 +76,19 @@ struct Published : Tables {
   Published() {
     Tables& tables = *this;
     tables.blocks = PrefixTable({{0x0a000000, 8, 0}, {0x0a010000, 16, 1}}, {{Address6{0x20010db8} << 96, 32, 2}});
-    tables.destinations = PrefixTable({{0xc0000000, 2, 0}}, {});
-    tables.destination_link = {2};
-    tables.marks.enabled = 1;
-    tables.marks.reserved_dscp = 1 << 10;
-    for (unsigned i = 0; i < HG_SPREAD_BUCKETS; i++) tables.marks.spread[i] = i % 4 == 3 ? static_cast<uint8_t>(HG_LINK_UNKNOWN) : i % 4;
-    for (auto& mark : tables.marks.marks) mark = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
-    tables.marks.marks[0].dscp = 10;
-    tables.marks.marks[1].vlan = 101;
-    tables.marks.marks[2].dscp = 12;
+    tables.destinations = PrefixTable({{0xc0000000, 2, destination_value(2, 0)}}, {});
+    hg_mark_table& marks = tables.marks.table;
+    marks.enabled = 1;
+    marks.reserved_dscp = 1 << 10;
+    marks.ways = 1;
+    marks.otherwise = HG_LINKS_MAX;
+    marks.since_ns[0] = 1;
+    for (unsigned i = 0; i < HG_BUCKETS; i++)
+      tables.marks.buckets.push_back({static_cast<uint8_t>(i % 4 == 3 ? HG_LINK_PLAIN : i % 4),
+                                      static_cast<uint8_t>(i % 3 == 0 ? HG_LINK_UNKNOWN : i % 5)});
+    marks.marks[0].dscp = 10;
+    marks.marks[1].vlan = 101;
+    marks.marks[2].dscp = 12;
     tables.wires[0].may_mark = true;
     tables.wires[0].by_vlan = true;
     tables.wires[0].vlan_link[5] = 1;

@@ -95,6 +95,7 @@ ${more}`;
           counted = blocks;
           order.push('published');
         },
+        readjust: async () => {},
         wireStates: () => [],
         snapshot,
         *snapshotSliced() {

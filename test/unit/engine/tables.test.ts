@@ -3,7 +3,8 @@ import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import { layout } from '../../../src/engine/layout.ts';
 import { loadNative } from '../../../src/engine/native.ts';
 import type { EngineTables, WireOptions } from '../../../src/engine/options.ts';
-import { encodeTables } from '../../../src/engine/tables.ts';
+import { aimsOf, encodeTables } from '../../../src/engine/tables.ts';
+import { Ways } from '../../../src/engine/ways.ts';
 
 const wires: readonly Pick<WireOptions, 'name' | 'place'>[] = [
   { name: 'core', place: 'inside' },
@@ -27,28 +28,36 @@ const indices = {
   link: (link: string) => (link === 'north' ? 0 : 1),
 };
 
+function waysOf(of: EngineTables): Ways {
+  const ways = new Ways();
+  ways.aim(aimsOf(of), 0n);
+  return ways;
+}
+
 t.test('this program and the native module mean the same by their records', async (t) => {
   const native = loadNative<{ describe(): unknown }>();
   t.same(native.describe(), layout, 'run scripts/layout after a change below native/abi');
 });
 
 t.test('tables are laid out as native/abi/tables.h says', async (t) => {
-  const bytes = Buffer.from(encodeTables(tables, wires, indices));
+  const bytes = Buffer.from(encodeTables(tables, wires, indices, waysOf(tables)));
   t.equal(
     bytes.toString('hex').replaceAll(/(.{48})/g, '$1\n'),
     // header: magic, version, counts; generation; may_mark per wire
     [
-      '68677462030000000200000001000000020000000200000000000000000000000100000000000000' +
+      '68677462040000000200000001000000020000000200000000000000000000000100000000000000' +
         '0000000000000000',
       // blocks: address, family, length, no link, reserved, index
-      'c63364000000000000000000000000000418ff0003000000',
-      '20010db80000000000000000000000000620ff0007000000',
+      'c633640000000000000000000000000004187f0003000000',
+      '20010db800000000000000000000000006207f0007000000',
       // the destination, with its link
       'cb0071000000000000000000000000000418000005000000',
       // rules: kind, link, wire, dscp, vlan, MAC
       '01010000000002000000000a',
       '000001000000000000000000',
-      // marks in the order of links: north by VLAN, south by DSCP
+      // marks: magic, version, generation; links, ways, key; none down, what else there is unmarked
+      '6867746d04000000000000000000000002000000000000008701d6f7a20e679a000000007f000000',
+      // in the order of links: north by VLAN, south by DSCP
       '6500ff00',
       'ffff0a00',
     ]
@@ -59,7 +68,7 @@ t.test('tables are laid out as native/abi/tables.h says', async (t) => {
 
 t.test('what cannot be laid out is refused by name', async (t) => {
   const refuse = (changed: Partial<EngineTables>, message: RegExp) =>
-    t.throws(() => encodeTables({ ...tables, ...changed }, wires, indices), {
+    t.throws(() => encodeTables({ ...tables, ...changed }, wires, indices, waysOf(tables)), {
       code: 'bad_tables',
       message,
     });
