@@ -44,10 +44,6 @@ class RangeTable {
     return entry + 1 <= kSearch ? entry : search(address, spans_[entry - kSearch]);
   }
 
-  void prefetch(Address address) const {
-    __builtin_prefetch(&root_[slot_of(address)]);
-  }
-
   // All ranges in ascending order as visit(first address, value); the first begins at 0.
   template <typename Visit>
   void each(Visit&& visit) const {
@@ -108,9 +104,6 @@ class PrefixTable {
   }
   uint32_t lookup4(uint32_t address) const { return v4_.lookup(address); }
   uint32_t lookup6(Address6 address) const { return v6_.lookup(address); }
-  void prefetch(uint8_t network, const uint8_t* at) const {
-    if (network == 4) v4_.prefetch(load_be32(at));
-  }
   const RangeTable<uint32_t>& v4() const { return v4_; }
   const RangeTable<Address6>& v6() const { return v6_; }
   bool empty() const { return size_ == 0; }
