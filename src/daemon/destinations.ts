@@ -150,7 +150,7 @@ export class Destinations {
     );
     return [...new Set([...this.#counted.prefixes, ...marked.keys()])].map((prefix) => {
       const link = marked.get(prefix);
-      return link === undefined ? { prefix } : { prefix, link };
+      return link === undefined ? { prefix } : { prefix, link, movesSessions: true };
     });
   }
 

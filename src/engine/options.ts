@@ -63,6 +63,8 @@ export interface Destination {
   readonly prefix: PrefixText;
   readonly link?: LinkId;
   readonly weights?: Weights;
+  /** Sessions in progress move with their destination at once, now and when this is taken back. */
+  readonly movesSessions?: true;
 }
 
 export interface EngineOptions {

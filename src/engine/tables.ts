@@ -24,6 +24,9 @@ export function aimsOf(tables: EngineTables): Aims {
         weights ?? (link === undefined ? undefined : { [link]: 1 }),
       ]),
     ),
+    moving: new Set(
+      tables.destinations?.flatMap((each) => (each.movesSessions ? [each.prefix] : [])),
+    ),
     otherwise: tables.otherwise ?? {},
     down: new Set(tables.down),
   };

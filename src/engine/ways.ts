@@ -30,6 +30,8 @@ export interface WayState {
 
 export interface Aims {
   readonly destinations: ReadonlyMap<PrefixText, Weights | undefined>;
+  /** Of them, those whose sessions move with them. */
+  readonly moving?: ReadonlySet<PrefixText>;
   /** Of what no destination covers. */
   readonly otherwise: Weights;
   readonly down: ReadonlySet<LinkId>;
@@ -49,6 +51,7 @@ const lingeringMax = 10_000;
 export class Ways {
   #states: readonly WayState[] = [];
   #of: ReadonlyMap<PrefixText, WayState> = new Map();
+  #moving: ReadonlySet<PrefixText> = new Set();
   #otherwise: WayState | undefined;
   #aim: Weights = {};
   #down: ReadonlySet<LinkId> = new Set();
@@ -81,6 +84,7 @@ export class Ways {
     const copy = new Ways();
     copy.#states = this.#states;
     copy.#of = this.#of;
+    copy.#moving = this.#moving;
     copy.#otherwise = this.#otherwise;
     copy.#aim = this.#aim;
     copy.#down = this.#down;
@@ -92,10 +96,10 @@ export class Ways {
   /** New aims for all. `inherits`: at the first call, an earlier unit may have written sessions down. */
   aim(aims: Aims, nowNs: bigint, inherits = false): void {
     const former = this.#otherwise;
-    const fresh = (target: Weights | undefined): WayState => {
-      const before = inherits ? written : undefined;
+    const fresh = (target: Weights | undefined, isHeir = inherits): WayState => {
+      const before = isHeir ? written : undefined;
       const buckets = this.#targets(target).map((now): Bucket => ({ now, before }));
-      return this.#made(target, buckets, inherits ? nowNs : 0n);
+      return this.#made(target, buckets, isHeir ? nowNs : 0n);
     };
     this.#aim = aims.otherwise;
     this.#down = aims.down;
@@ -114,18 +118,34 @@ export class Ways {
       const own = from ?? former ?? base;
       return once(`${own.id} ${key}`, () => this.#stepped(own, weights, nowNs));
     };
+    const moving = aims.moving ?? new Set();
     const of = new Map<PrefixText, WayState>();
-    for (const [prefix, weights] of aims.destinations)
-      of.set(prefix, next(this.#of.get(prefix), weights));
+    for (const [prefix, weights] of aims.destinations) {
+      const isMoving = moving.has(prefix) || this.#moving.has(prefix);
+      if (!isMoving) of.set(prefix, next(this.#of.get(prefix), weights));
+      else if (weights === undefined) of.set(prefix, base);
+      else
+        of.set(
+          prefix,
+          once(`moving ${keyOf(weights)}`, () => fresh(weights, false)),
+        );
+    }
     let lingering = 0;
     for (const [prefix, state] of this.#of) {
-      if (of.has(prefix) || state === former || lingering === lingeringMax) continue;
+      if (
+        of.has(prefix) ||
+        this.#moving.has(prefix) ||
+        state === former ||
+        lingering === lingeringMax
+      )
+        continue;
       const own = next(state, undefined);
       if (!own.remembers) continue;
       of.set(prefix, own);
       lingering++;
     }
     this.#of = of;
+    this.#moving = moving;
     this.#otherwise = base;
     this.#choosePublished();
   }

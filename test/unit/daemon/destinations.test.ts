@@ -451,7 +451,7 @@ t.test('a withdrawn path ends the detours that use it at once, and no others', a
   t.equal(published.length, 1, 'within a second');
   t.same(
     published[0]?.destinations?.filter(({ link }) => link !== undefined),
-    [{ prefix: before?.[1], link: south }],
+    [{ prefix: before?.[1], link: south, movesSessions: true }],
     'the other keeps its link',
   );
 });

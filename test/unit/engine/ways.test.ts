@@ -154,6 +154,29 @@ t.test(
   },
 );
 
+t.test('a destination that moves its sessions remembers nothing, there and back', async (t) => {
+  const prefix = prefixText('203.0.113.0/24');
+  const ways = new Ways();
+  const aim = (weights: Weights | undefined, ns: bigint) =>
+    ways.aim(
+      {
+        destinations: new Map([[prefix, weights]]),
+        moving: new Set(weights ? [prefix] : []),
+        otherwise: {},
+        down: new Set(),
+      },
+      ns,
+    );
+  aim(undefined, 1n);
+  aim({ [a]: 1 }, 2n);
+  t.equal(ways.destinations.get(prefix)?.alone, a);
+  aim({ [b]: 1 }, 3n);
+  t.equal(ways.destinations.get(prefix)?.alone, b);
+  aim(undefined, 4n);
+  t.equal(ways.destinations.get(prefix), ways.otherwise);
+  t.equal(ways.states.length, 0);
+});
+
 t.test('too many ways forget the oldest changes first, and say so', async (t) => {
   const ways = new Ways();
   const prefixes = Array.from({ length: 72 }, (_, i) => prefixText(`203.0.${i}.0/24`));
