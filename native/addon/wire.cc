@@ -67,17 +67,18 @@ EngineCapacity capacity_of(const Napi::Object& given) {
   capacity.destinations = static_cast<uint32_t>(number_of(given, "destinations", 0));
   capacity.links = static_cast<uint32_t>(number_of(given, "links", 0));
   capacity.session_slots = static_cast<uint32_t>(number_of(given, "sessionSlots", capacity.session_slots));
+  capacity.finds_heaviest = given.Get("findsHeaviest").ToBoolean().Value();
   return capacity;
 }
 
-// engineBytes({ blocks, destinations, links, sessionSlots }) -> what the tables of one wire take
+// engineBytes({ blocks, destinations, links, sessionSlots, findsHeaviest }) -> what the tables of one wire take
 Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
   if (info.Length() < 1 || !info[0].IsObject()) return misused(info.Env(), "engineBytes(capacity)");
   const size_t bytes = Engine::bytes_of_wire(capacity_of(info[0].As<Napi::Object>()));
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
-// engineOpen([{ name, inside, outside, driver }], { blocks, destinations, links, sessionSlots }) -> handle
+// engineOpen([{ name, inside, outside, driver }], { blocks, destinations, links, sessionSlots, findsHeaviest }) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsArray() || !info[1].IsObject())

@@ -98,7 +98,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.recent = take(RecentSegments::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
   at.networks = take(NetworkTable::bytes(settings.network_slots));
-  at.heavy = take(HeavyTable::kBytes);
+  at.heavy = take(settings.finds_heaviest ? HeavyTable::kBytes : 0);
   at.counts = take(sizeof(PipelineCounts));
   at.traffic = take((settings.blocks + 1ull) * columns * sizeof(TrafficCell));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
@@ -199,7 +199,8 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, 
   add(counts_->tcp_segments, sums.tcp_segments);
   count_round_trips(packets, work, found);
   for (unsigned each = 0; each < found.sessions; each++) note_session(packets[found.session[each]], work[found.session[each]]);
-  for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(packets[i], work[i]);
+  if (settings_.finds_heaviest)
+    for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(packets[i], work[i]);
   for (unsigned m = 0; m < markable_count; m++) mark(packets[markable[m]], work[markable[m]], marks.table);
 }
 

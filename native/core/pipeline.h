@@ -62,6 +62,8 @@ struct PipelineSettings {
   // Capture files know no direction: a packet is outbound when its source is in a block, inbound when its
   // destination is, and counts as both when both are.
   bool direction_by_address = false;
+  // Whether the sessions that send most are looked for: of use only to who routes them one by one.
+  bool finds_heaviest = false;
   HashKey hash_key{};
 };
 

@@ -187,6 +187,7 @@ PipelineSettings settings_of(const EngineCapacity& capacity) {
   settings.blocks = capacity.blocks;
   settings.destinations = capacity.destinations;
   settings.links = capacity.links;
+  settings.finds_heaviest = capacity.finds_heaviest;
   return settings;
 }
 }  // namespace

@@ -33,6 +33,7 @@ struct EngineCapacity {
   uint32_t destinations = 0;
   uint32_t links = 0;
   uint32_t session_slots = 1 << 18;  // of each wire, a power of two
+  bool finds_heaviest = false;       // see PipelineSettings
 };
 
 // Upper bounds of the buckets of hg_rtt_counts, microseconds; the last bucket has none.

@@ -89,6 +89,7 @@ void Wire::copy_tables(uint64_t now_ns) {
   };
   copy(pipeline_->resolvers().table(), resolvers_);
   copy(pipeline_->networks().table(), networks_);
+  if (!pipeline_->settings().finds_heaviest) return;
   const std::lock_guard lock(copy_);
   heaviest_.clear();
   for (size_t i = 0; i < HeavyTable::slots(); i++) {

@@ -153,6 +153,7 @@ export async function openComponents(
           wires: wiresOf(settings),
           tables: tablesOf(settings),
           ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
+          findsHeaviest: settings.routers.some(({ driver }) => driver?.outbound === 'sessions'),
         });
   if (engine) closers.push(() => engine.close());
   for (const finding of engine?.findings ?? []) log.info({}, finding);

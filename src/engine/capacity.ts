@@ -9,6 +9,7 @@ export interface Capacity {
   readonly links: number;
   /** A power of two. */
   readonly sessionSlots: number;
+  readonly findsHeaviest: boolean;
 }
 
 const defaultSessionSlots = 2 ** 18;
@@ -23,6 +24,7 @@ export function capacityOf(options: Omit<EngineOptions, 'wires'>): Capacity {
     destinations: options.destinationsMax ?? Math.ceil(destinations * 1.25) + spare.destinations,
     links: Math.min(layout.linksMax, tables.links.length + spare.links),
     sessionSlots: options.sessionSlots ?? defaultSessionSlots,
+    findsHeaviest: options.findsHeaviest ?? false,
   };
 }
 

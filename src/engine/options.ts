@@ -75,6 +75,8 @@ export interface EngineOptions {
   /** How many blocks and destinations publications may ever bring at once; by default some more than the first. */
   readonly blocksMax?: number;
   readonly destinationsMax?: number;
+  /** Whether `heaviest` finds anything: it costs each packet a little. */
+  readonly findsHeaviest?: boolean;
 }
 
 export interface WireEngine {
