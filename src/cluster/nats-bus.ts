@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { type KV, Kvm } from '@nats-io/kv';
 import {
   connect,
@@ -59,7 +60,7 @@ export async function openNatsBus(options: NatsOptions): Promise<Bus> {
     pingInterval: leaseMs,
     maxPingOut: 2,
     timeout: Math.max(2000, leaseMs),
-    ...(tls ? { tls: tlsFiles(tls) } : {}),
+    ...(tls ? { tls: { ...tlsFiles(tls), ...identityCheck(servers) } } : {}),
     ...(credentials === undefined
       ? {}
       : { authenticator: credsAuthenticator(readFileSync(credentials)) }),
@@ -176,6 +177,22 @@ async function asBusErrors<T>(answer: Promise<T>): Promise<T> {
 
 const seedOf = (path: string): Uint8Array =>
   new TextEncoder().encode(readFileSync(path, 'utf8').split('\n')[0]?.trim() ?? '');
+
+/**
+ * A certificate must be for one of the servers of the settings. The client compares none with an IP address: with one in
+ * the settings it would ask for the name `localhost`. It hands this on to Node, though its types do not say so.
+ */
+function identityCheck(servers: readonly string[]): object {
+  const hosts = servers.map((server) => server.replace(/^\w+:\/\//, '').replace(/:\d+$/, ''));
+  return {
+    checkServerIdentity: (_: string, certificate: PeerCertificate): Error | undefined => {
+      const faults = hosts.map((host) =>
+        checkServerIdentity(host.replace(/[[\]]/g, ''), certificate),
+      );
+      return faults.includes(undefined) ? undefined : faults[0];
+    },
+  };
+}
 
 function tlsFiles(tls: NonNullable<NatsOptions['tls']>) {
   return {
