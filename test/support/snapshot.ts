@@ -89,7 +89,7 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
     marks: {
       set: 0,
       cleared: 0,
-      sessions: [],
+      sessions: links.flatMap((link) => (link === undefined ? [] : [{ link, sessions: 0 }])),
       kept: 0,
       remarked: 0,
       exceptions: 0,
