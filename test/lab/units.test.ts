@@ -219,8 +219,11 @@ t.test('three units, three routers', { skip, timeout: 170_000 }, async (t) => {
     before,
     'every router, the dead unit’s too, carries what it carried',
   );
-  // Not a bound on this machine's load: twice the lease, and what a busy machine takes to say so.
-  t.ok(takeoverMs < 2 * leaseMs + 3000, 'within two lease times');
+  // The bound itself is for units.test.ts, in virtual time.
+  t.ok(
+    takeoverMs < 2 * leaseMs + 10_000,
+    `${takeoverMs} ms for two lease times and the looks of a busy machine`,
+  );
 
   place.run(gone);
   await waitFor('it is back and follows', 30_000, async () => {
