@@ -117,16 +117,13 @@ Napi::Value engine_publish(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// Publishes on a thread of its own: many prefixes take a second to lay out, and the kernel some 30 ms to take up anything.
-class PublishWorker : public Napi::AsyncWorker {
+// Publishes marks on a thread of its own: the kernel takes some 30 ms to take up anything.
+class MarksWorker : public Napi::AsyncWorker {
  public:
-  using Publish = std::optional<Failure> (Engine::*)(std::span<const uint8_t>);
-
-  PublishWorker(const Napi::CallbackInfo& info, Engine* engine, Publish publish)
+  MarksWorker(const Napi::CallbackInfo& info, Engine* engine)
       : Napi::AsyncWorker(info.Env()),
         deferred_(Napi::Promise::Deferred::New(info.Env())),
         engine_(engine),
-        publish_(publish),
         handle_(Napi::Persistent(info[0])),
         bytes_(Napi::Persistent(info[1].As<Napi::Uint8Array>())),
         given_{bytes_.Value().Data(), bytes_.Value().ByteLength()} {}
@@ -134,7 +131,7 @@ class PublishWorker : public Napi::AsyncWorker {
   Napi::Promise promise() { return deferred_.Promise(); }
 
  protected:
-  void Execute() override { failure_ = (engine_->*publish_)(given_); }
+  void Execute() override { failure_ = engine_->publish_marks(given_); }
   void OnOK() override {
     if (!failure_) return deferred_.Resolve(Env().Undefined());
     Napi::Error error = Napi::Error::New(Env(), failure_->message);
@@ -145,20 +142,18 @@ class PublishWorker : public Napi::AsyncWorker {
  private:
   Napi::Promise::Deferred deferred_;
   Engine* engine_;
-  Publish publish_;
   Napi::Reference<Napi::Value> handle_;  // keeps the engine
   Napi::Reference<Napi::Uint8Array> bytes_;
   std::span<const uint8_t> given_;
   std::optional<Failure> failure_;
 };
 
-// enginePublishLater(handle, bytes), enginePublishMarks(handle, bytes) -> Promise; laid out as abi/tables.h says
-template <PublishWorker::Publish publish>
-Napi::Value engine_publish_later(const Napi::CallbackInfo& info) {
+// enginePublishMarks(handle, bytes) -> Promise; laid out as abi/tables.h says
+Napi::Value engine_publish_marks(const Napi::CallbackInfo& info) {
   Engine* const engine = engine_of(info);
   if (engine == nullptr || info.Length() < 2 || !info[1].IsTypedArray())
-    return misused(info.Env(), "enginePublishLater(handle, bytes)");
-  auto* const worker = new PublishWorker(info, engine, publish);
+    return misused(info.Env(), "enginePublishMarks(handle, bytes)");
+  auto* const worker = new MarksWorker(info, engine);
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   return promise;
@@ -277,8 +272,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineOpen", Napi::Function::New<engine_open>(env));
   exports.Set("engineClose", Napi::Function::New<engine_close>(env));
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
-  exports.Set("enginePublishLater", Napi::Function::New<engine_publish_later<&Engine::publish>>(env));
-  exports.Set("enginePublishMarks", Napi::Function::New<engine_publish_later<&Engine::publish_marks>>(env));
+  exports.Set("enginePublishMarks", Napi::Function::New<engine_publish_marks>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));
   exports.Set("engineHeaviest", Napi::Function::New<engine_heaviest>(env));

@@ -5,7 +5,7 @@ import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { systemClock } from '../daemon/clock.ts';
-import { startUnit } from '../daemon/unit.ts';
+import { startUnit } from '../daemon/start.ts';
 import { openWires } from '../engine/index.ts';
 import { peerOf } from '../engine/peer.ts';
 import { openSecureListener, openSecureSocket } from '../engine/secure-socket.ts';

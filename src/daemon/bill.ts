@@ -11,6 +11,8 @@ import type { History, Span, Usage } from '../history/index.ts';
 
 type Kept = Pick<History, 'usage' | 'shifts'>;
 
+const hourMs = 3_600_000;
+
 /** Month to date and forecast, of every link that has a price, and what it would be without headgate. */
 export function billView(
   { settings, at }: { readonly settings: Settings; readonly at: number },
@@ -43,8 +45,29 @@ export function billView(
   };
 }
 
+/** What `paidOf` gives, read anew when an hour has passed: it changes slowly, and months of samples are read for it. */
+export class PaidLevels {
+  readonly #history: Kept;
+  #read: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
+
+  constructor(history: Kept) {
+    this.#history = history;
+  }
+
+  at(settings: Settings, at: number): ReadonlyMap<LinkId, LinkBilling> {
+    if (this.#read === undefined || Math.abs(at - this.#read.at) >= hourMs)
+      this.#read = { at, levels: paidOf({ settings, at }, this.#history) };
+    return this.#read.levels;
+  }
+
+  /** Prices or capacities changed. */
+  forget(): void {
+    this.#read = undefined;
+  }
+}
+
 /** Up to which load each link's bill does not grow; reads months of samples, so it is not for every cycle. */
-export function paidOf(
+function paidOf(
   { settings, at }: { readonly settings: Settings; readonly at: number },
   history: Kept,
 ): ReadonlyMap<LinkId, LinkBilling> {

@@ -1,7 +1,7 @@
 /** What a unit answered, as the page of `headgate report` and the live page show it. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { BillView, HistoryView, LinkView } from '../control/index.ts';
+import type { Answer, BillView, HistoryView, LinkView } from '../control/index.ts';
 import { bitps, linkId, ms, prefixText } from '../core/base/units.ts';
 import {
   type LinkSeries,
@@ -15,6 +15,16 @@ export type AskUnit = <View>(
   command: string,
   args: Readonly<Record<string, unknown>>,
 ) => Promise<View>;
+
+/** Asks the unit that this process is. */
+export function askOf(answers: ReadonlyMap<string, Answer>): AskUnit {
+  return async (command, args) => {
+    const answer = await answers.get(command)?.(args);
+    if (!answer?.ok) throw new Error(`${command}: ${answer?.error.message ?? 'no answer'}`);
+    // A cast: the views are typed in src/control/views.ts.
+    return answer.value as never;
+  };
+}
 
 /** Moves on one page: more than a person reads. */
 const movesMax = 10_000;

@@ -1,84 +1,48 @@
-/** One running unit: joins the components, runs the cycle, answers, and closes everything in reverse. */
-import type { ControlError } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
 import { type Sliced, whole } from '../core/base/slices.ts';
 import type { LinkId } from '../core/base/units.ts';
 import { unsteeredShift } from '../core/decide/billing/unsteered.ts';
 import type { Policy, State } from '../core/decide/index.ts';
-import type { LinkBilling, LinkObservation, Observation } from '../core/model/observation.ts';
-import type { Move, Plan } from '../core/model/plan.ts';
+import type { LinkObservation, Observation } from '../core/model/observation.ts';
+import type { Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
-import { answersOf } from './answers.ts';
-import { bgpAnswers } from './bgp-answers.ts';
-import { paidOf } from './bill.ts';
+import { PaidLevels } from './bill.ts';
 import { type Clock, every } from './clock.ts';
-import { ownPart, unitNameOf } from './cluster-settings.ts';
+import { ownPart } from './cluster-settings.ts';
 import { clusterView } from './cluster-views.ts';
 import { gatherComplaints } from './complaints.ts';
-import {
-  type Closers,
-  type Components,
-  closeAll,
-  openComponents,
-  type Parts,
-} from './components.ts';
+import { type Closers, type Components, closeAll, type Parts } from './components.ts';
 import { Conditions } from './conditions.ts';
 import { announcedMax, cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
-import { destinationAnswers } from './destination-views.ts';
 import { readings, type Scrape } from './families.ts';
 import type { Joint, UnitSummary } from './joint.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { Messenger } from './messenger.ts';
 import { Metering } from './metering.ts';
-import { nameAnswers } from './names.ts';
+import { MoveLog } from './move-log.ts';
 import { type ObserveInput, observeSliced } from './observe.ts';
 import { type Outbound, openOutbound, tablesWith } from './outbound.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
-import { type AskUnit, livePage } from './report.ts';
+import { askOf, livePage } from './report.ts';
 import { acceptsBy, linksCut, readRouting, toldOf } from './routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
-import {
-  carryOutOrders,
-  facesOf,
-  initialOf,
-  ordersIn,
-  summaryOf,
-  withLinks,
-} from './unit-in-cluster.ts';
+import { setAnswers } from './unit-answers.ts';
+import { carryOutOrders, initialOf, ordersIn, summaryOf, withLinks } from './unit-in-cluster.ts';
+import { scrapeOf } from './unit-scrape.ts';
 import { ShiftMeter } from './usage.ts';
 import type { Picture } from './views.ts';
 import { Vitals } from './vitals.ts';
 
 /** After so many cycles without a measurement nothing is known of what steering shifted. */
 const missedCycles = 10;
-const hourMs = 3_600_000;
-
-export type { Parts } from './components.ts';
-
-/** Starts a unit. Throws HeadgateError when a component cannot be opened; what was open by then is closed. */
-export async function startUnit(settings: Settings, parts: Parts): Promise<Unit> {
-  const closers: Closers = [];
-  try {
-    const name = unitNameOf(settings, parts.hostName);
-    const components = await openComponents(settings, name, parts, closers);
-    const unit = new Unit(settings, parts, components, closers);
-    await components.speaker?.start();
-    await components.sources?.start();
-    await unit.start();
-    return unit;
-  } catch (error) {
-    await closeAll(closers, parts.log);
-    throw error;
-  }
-}
 
 interface Wanted {
   readonly plan: Plan | undefined;
@@ -107,7 +71,7 @@ export class Unit {
   readonly #regrouping: RegroupWatch;
   /** What was measured last on what is this unit's. */
   #seen: Observation | undefined;
-  #paid: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
+  readonly #paid: PaidLevels;
   readonly #started: number;
   readonly #metering: Metering;
   #cancelCycle: () => void = () => undefined;
@@ -116,8 +80,7 @@ export class Unit {
   /** What was last to be announced. */
   #wanted: Wanted | undefined;
   readonly #vitals: Vitals;
-  /** Moves of the last cycle, which the log has. */
-  #toldMoves: ReadonlySet<string> = new Set();
+  readonly #moveLog: MoveLog;
   #listener: MetricsListener | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -132,6 +95,7 @@ export class Unit {
     this.#steps = new Steps(parts.clock);
     this.#log = parts.log;
     this.#parts = parts;
+    this.#moveLog = new MoveLog(parts.log);
     this.#messenger = new Messenger(parts, () => this.#tally.noteFailure('notices'));
     this.#components = components;
     this.#vitals = new Vitals(parts, components);
@@ -145,6 +109,7 @@ export class Unit {
       settings: () => this.#own,
       last: () => this.#seen,
     });
+    this.#paid = new PaidLevels(history);
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
     if (this.#settings !== settings) components.engine?.publish(tablesWith(this.#own, undefined));
     const policy = policyOf(this.#settings);
@@ -184,42 +149,21 @@ export class Unit {
 
   /** Begins to answer, to serve metrics and to turn. Throws HeadgateError `listen_failed`. */
   async start(): Promise<void> {
-    const { answers, speaker, configured, station, history, names, joined } = this.#components;
-    const told = answersOf({
+    const { answers, names } = this.#components;
+    setAnswers({
+      components: this.#components,
       picture: () => this.#picture(),
       loop: this.#loop,
-      speaker,
-      configured,
-      history,
+      outbound: this.#outbound,
+      clock: this.#clock,
       note: () => this.#afterCommand(),
+      reload: () => this.reloadFile('a command'),
     });
-    for (const [command, answer] of [
-      ...told,
-      ...bgpAnswers(speaker, station),
-      ...nameAnswers(names),
-      ...destinationAnswers(this.#outbound, this.#clock),
-    ])
-      answers.set(command, answer);
-    answers.set('reload', () => {
-      const changed = this.reloadFile('a command');
-      if (changed.ok) return ok({ changed: changed.value });
-      return err<ControlError>({ code: 'refused', message: changed.error });
-    });
-    const { diary } = this.#components;
-    answers.set('audit', () => ok({ path: diary.path, head: diary.head }));
-    if (joined) facesOf(joined, answers, this.#loop);
-
     const registry = makeRegistry<Scrape>(readings, () => this.#scrape());
     const { listen, page } = this.#settings.metrics;
     if (listen) {
-      const ask: AskUnit = async (command, args) => {
-        const answer = await answers.get(command)?.(args);
-        if (!answer?.ok) throw new Error(`${command}: ${answer?.error.message ?? 'no answer'}`);
-        // A cast: the views are typed in src/control/views.ts.
-        return answer.value as never;
-      };
       const title = this.#parts.hostName ?? 'unit';
-      const show = page ? () => livePage(ask, title, this.#clock.wall()) : undefined;
+      const show = page ? () => livePage(askOf(answers), title, this.#clock.wall()) : undefined;
       const listener = await openMetricsListener(listen, registry, show);
       this.#listener = listener;
       this.#closers.push(() => listener.close());
@@ -306,7 +250,9 @@ export class Unit {
       ...(station ? { cut: linksCut(this.#own, station) } : {}),
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
-      ...(countsPrice(this.#loop.policy) ? { billing: this.#paidLevels() } : {}),
+      ...(countsPrice(this.#loop.policy)
+        ? { billing: this.#paid.at(this.#own, this.#clock.wall()) }
+        : {}),
       ...(this.#seen ? { before: this.#seen.links } : {}),
       ...(wire ? { wire } : {}),
     });
@@ -337,18 +283,6 @@ export class Unit {
     this.#remember();
   }
 
-  /** Read anew when an hour has passed: they change slowly, and months of samples are read for them. */
-  #paidLevels(): ReadonlyMap<LinkId, LinkBilling> {
-    const at = this.#clock.wall();
-    const isDue = this.#paid === undefined || Math.abs(at - this.#paid.at) >= hourMs;
-    if (this.#paid === undefined || isDue)
-      this.#paid = {
-        at,
-        levels: paidOf({ settings: this.#own, at }, this.#components.history),
-      };
-    return this.#paid.levels;
-  }
-
   /** New settings, all of them or none: gives the keys that changed, or an error that names what needs a restart. */
   reload(read: Settings, by: string): Result<readonly string[], string> {
     const settings = this.#regrouping.adopt(read, this.#settings.blocks);
@@ -372,7 +306,7 @@ export class Unit {
     this.#settings = settings;
     this.#own = own;
     this.#joint?.adopt(settings);
-    this.#paid = undefined;
+    this.#paid.forget();
     if (times.averageMs !== before.averageMs) this.#metering.restart();
     if (times.intervalMs !== before.intervalMs) this.#schedule();
     this.#loop.adopt(settings.mode, policyOf(settings));
@@ -449,17 +383,7 @@ export class Unit {
       () => this.#rememberSliced(),
     );
     if (recorder) this.#steps.add(() => recorder.writeSliced(cycle));
-    const moves = cycle.decision.moves.filter((move) => move.outcome === 'pending');
-    // A proposal comes up in every cycle until it is approved or gone: told once.
-    const told = this.#toldMoves;
-    this.#toldMoves = new Set(moves.map(moveKey));
-    for (const move of moves) {
-      const { block, from, to, rung, reason } = move;
-      if (cycle.isCarriedOut) this.#log.info({ block, from, to, rung }, `move: ${reason}`);
-      else if (!told.has(moveKey(move))) {
-        this.#log.info({ block, from, to, rung }, `would move: ${reason}`);
-      }
-    }
+    this.#moveLog.tell(cycle);
   }
 
   /** What steering shifted, and without wires what blocks carried. */
@@ -542,37 +466,20 @@ export class Unit {
   }
 
   #scrape(): Scrape {
-    const { speaker, configured, control, history, recorder, sources, names } = this.#components;
-    const grouped = this.#settings.blocks.flatMap((block) =>
-      block.group === undefined ? [] : [[block.prefix, block.group] as const],
-    );
-    return {
+    return scrapeOf({
+      settings: this.#settings,
+      components: this.#components,
+      parts: this.#parts,
       snapshot: this.#metering.now(),
-      sessions: speaker?.sessions() ?? [],
       loop: this.#loop,
-      groups: new Map(grouped),
-      conditions: this.#conditions.list().length,
-      moves: this.#tally.moves,
-      cycleSeconds: this.#tally.cycleSeconds,
-      failures: this.#tally.failures,
-      requests: control.counts,
-      history: { bytes: history.bytes, lost: history.lost },
-      sourceLosses: sources?.lost() ?? [],
-      names: names?.state(),
       joint: this.#joint,
-      probes: sources?.probes(),
-      recordLost: recorder?.lost ?? 0,
-      logLost: this.#parts.logLost?.() ?? 0,
-      auditLost: this.#components.diary.lost,
       outbound: this.#outbound,
-      configured: configured?.counts ?? new Map(),
-    };
+      conditions: this.#conditions,
+      tally: this.#tally,
+    });
   }
 }
 
 /** Whether any objective weighs the price. */
 const countsPrice = ({ objective, groups }: Policy) =>
   objective.price > 0 || groups.some((group) => (group.objective?.price ?? 0) > 0);
-
-const moveKey = ({ block, to, rung }: Pick<Move, 'block' | 'to' | 'rung'>) =>
-  `${block} ${to ?? ''} ${rung}`;

@@ -10,7 +10,7 @@ import { dividePrefix, formatPrefix, prefixOf } from '../../../src/core/base/pre
 import { type Sliced, whole } from '../../../src/core/base/slices.ts';
 import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
-import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
+import { type Parts, startUnit } from '../../../src/daemon/start.ts';
 import { readBlockCells } from '../../../src/engine/block-cells.ts';
 import type { EngineSnapshot } from '../../../src/engine/index.ts';
 import { layout } from '../../../src/engine/layout.ts';

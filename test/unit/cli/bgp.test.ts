@@ -9,7 +9,7 @@ import t from 'tap';
 import { type Prefix, parsePrefix } from '../../../src/core/base/prefix.ts';
 import { encodeEndOfRib, encodeUpdate } from '../../../src/core/wire/bgp/update.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
-import { startUnit } from '../../../src/daemon/unit.ts';
+import { startUnit } from '../../../src/daemon/start.ts';
 import { createSpeaker } from '../../../src/speaker/index.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { ScriptedRouter } from '../speaker/scripted-router.ts';

@@ -10,7 +10,7 @@ import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import type { Observation } from '../../../src/core/model/observation.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
 import { describeNames, NameService, resolverPolicyOf } from '../../../src/daemon/names.ts';
-import { startUnit } from '../../../src/daemon/unit.ts';
+import { startUnit } from '../../../src/daemon/start.ts';
 import type { DestinationProbe, Prober, ProbeSamples } from '../../../src/probe/index.ts';
 import type { ResolverWeights, Steer } from '../../../src/steer/index.ts';
 import { q } from '../../support/dns.ts';

@@ -7,7 +7,7 @@ import { HeadgateError } from '../../../src/core/base/error.ts';
 import { prefixText, routerId } from '../../../src/core/base/units.ts';
 import type { Desired } from '../../../src/core/bgp/announcement.ts';
 import { AdjRibIn } from '../../../src/core/bgp/rib/adj-rib-in.ts';
-import { type Parts, startUnit } from '../../../src/daemon/unit.ts';
+import { type Parts, startUnit } from '../../../src/daemon/start.ts';
 import type { Speaker } from '../../../src/speaker/index.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { settingsOf, twoLinks } from '../../support/settings.ts';
