@@ -63,6 +63,20 @@ export interface DestinationsParts {
   readonly exports?: ExportCheck | undefined;
 }
 
+/** What routers do not let be carried out, and links for which no relief was found. */
+export function egressComplaints(routers: readonly RouterEgress<string>[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { router, adviseOnly, plan } of routers) {
+    if (adviseOnly !== undefined)
+      found.set(
+        `outbound ${router}`,
+        `outbound: detours of ${router} are only advised: ${adviseOnly}`,
+      );
+    for (const { link, text } of plan.unplaced) found.set(`outbound ${link}`, `outbound: ${text}`);
+  }
+  return found;
+}
+
 export class Destinations {
   #settings: Settings;
   #outbound: OutboundSettings;
@@ -246,16 +260,7 @@ export class Destinations {
 
   /** What is not as it should be. */
   complaints(): ReadonlyMap<string, string> {
-    const found = new Map<string, string>();
-    for (const { router, adviseOnly, plan } of this.#routers) {
-      if (adviseOnly !== undefined)
-        found.set(
-          `outbound ${router}`,
-          `outbound: detours of ${router} are only advised: ${adviseOnly}`,
-        );
-      for (const { link, text } of plan.unplaced)
-        found.set(`outbound ${link}`, `outbound: ${text}`);
-    }
+    const found = egressComplaints(this.#routers);
     const { left, prefixes } = this.#counted;
     if (left > 0) {
       found.set(

@@ -18,7 +18,7 @@ import type { SessionRoute } from '../router/index.ts';
 import type { Speaker } from '../speaker/index.ts';
 import { cycleTimesOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
-import type { RouterEgress } from './destinations.ts';
+import { egressComplaints, type RouterEgress } from './destinations.ts';
 import { EgressLinks } from './egress-links.ts';
 import { waysOut } from './egress-routes.ts';
 import type { Log } from './log.ts';
@@ -137,17 +137,7 @@ export class SessionRoutes {
   }
 
   complaints(): ReadonlyMap<string, string> {
-    const found = new Map<string, string>();
-    for (const { router, adviseOnly, plan } of this.#routers) {
-      if (adviseOnly !== undefined)
-        found.set(
-          `outbound ${router}`,
-          `outbound: detours of ${router} are only advised: ${adviseOnly}`,
-        );
-      for (const { link, text } of plan.unplaced)
-        found.set(`outbound ${link}`, `outbound: ${text}`);
-    }
-    return found;
+    return egressComplaints(this.#routers);
   }
 
   /** Bit/s over the averaging time of every session that has not ended; undefined before two readings. */

@@ -94,20 +94,22 @@ const views: Readonly<Record<string, () => unknown>> = {
   }),
 };
 
+const serveViews = () =>
+  openControlServer({
+    socket,
+    answers: new Map<string, Answer>(
+      Object.entries(views).map(([name, view]) => [name, () => ok(view())]),
+    ),
+    onFailure: () => {},
+    chown: () => {},
+  });
+
 const skip = terminalSkip;
 t.test(
   'over ssh at 80x24 without colour, when resized, and the terminal is given back',
   { skip },
   async (t) => {
-    const answers = new Map<string, Answer>(
-      Object.entries(views).map(([name, view]) => [name, () => ok(view())]),
-    );
-    const server = await openControlServer({
-      socket,
-      answers,
-      onFailure: () => {},
-      chown: () => {},
-    });
+    const server = await serveViews();
     t.teardown(() => server.close());
     const terminal = openTerminal([process.execPath, main, 'top', '--socket', socket], {
       columns: 80,
@@ -174,15 +176,7 @@ t.test(
   'with colour where the terminal has it; it ends with a reason when the unit goes',
   { skip },
   async (t) => {
-    const answers = new Map<string, Answer>(
-      Object.entries(views).map(([name, view]) => [name, () => ok(view())]),
-    );
-    const server = await openControlServer({
-      socket,
-      answers,
-      onFailure: () => {},
-      chown: () => {},
-    });
+    const server = await serveViews();
     const terminal = openTerminal([process.execPath, main, 'top', '--socket', socket], {
       columns: 100,
       rows: 30,
