@@ -17,8 +17,9 @@ export class NetworkTime {
     this.#slewedAt = wall();
   }
 
+  /** Whole milliseconds, as everything is kept by them. */
   now(): number {
-    return this.#wall() + this.#aheadMs;
+    return Math.round(this.#wall() + this.#aheadMs);
   }
 
   /** A plan of this time has just been heard of. */
