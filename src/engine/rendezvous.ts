@@ -19,24 +19,29 @@ export function apportion(weights: Weights): readonly (readonly LinkId[])[] {
     wanted: ((weights[link] ?? 0) / sum) * layout.buckets,
     variates: variatesOf(link),
   }));
-  const bent = entries.map(({ wanted }) => wanted);
-  for (let round = 0; round < roundsMax; round++) {
+  let bent = entries.map(({ wanted }) => wanted);
+  let best = bent;
+  let leastError = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < roundsMax && leastError >= 1; round++) {
     const counts = countFirst(entries, bent);
-    if (entries.every(({ wanted }, i) => Math.abs(wanted - (counts[i] ?? 0)) < 1)) break;
-    entries.forEach(({ wanted }, i) => {
-      // By half the error, at least a bucket: small shares may have none at all.
-      bent[i] = (bent[i] ?? 0) * Math.sqrt(wanted / Math.max(counts[i] ?? 0, 0.5));
+    const error = Math.max(...entries.map(({ wanted }, i) => Math.abs(wanted - (counts[i] ?? 0))));
+    if (error < leastError) [best, leastError] = [bent, error];
+    // By half the error at first, then by less, so that what swings settles; small shares may have no bucket at all.
+    const step = 0.5 / (1 + round / 8);
+    bent = bent.map((weight, i) => {
+      const wanted = entries[i]?.wanted ?? 0;
+      return weight * (wanted / Math.max(counts[i] ?? 0, 0.5)) ** step;
     });
   }
   return Array.from({ length: layout.buckets }, (_, bucket) =>
     entries
-      .map(({ link, variates }, i) => ({ link, score: (variates[bucket] ?? 0) / (bent[i] ?? 1) }))
+      .map(({ link, variates }, i) => ({ link, score: (variates[bucket] ?? 0) / (best[i] ?? 1) }))
       .sort((a, b) => a.score - b.score)
       .map(({ link }) => link),
   );
 }
 
-/** Enough for shares to settle; what still swings then swings by a bucket. */
+/** Enough for shares to settle; of what still swings then the best round counts. */
 const roundsMax = 60;
 
 interface Entry {
