@@ -4,7 +4,7 @@
  */
 import t, { type Test } from 'tap';
 import { allByNorth, type ContentLab } from '../../src/lab/content/lab.ts';
-import { threshold } from '../../src/lab/content/settings.ts';
+import { type Carrier, threshold } from '../../src/lab/content/settings.ts';
 import { demand, destinationCount, providers, router } from '../../src/lab/content/topology.ts';
 import { type Outflow, startOutflow } from '../../src/lab/content/traffic.ts';
 import { type ContentUnit, openContent, startContentUnit } from '../support/content.ts';
@@ -163,6 +163,28 @@ async function carried(t: Test, lab: ContentLab, traffic: Outflow): Promise<void
   t.pass(text);
 }
 
+/** The content network with a unit, its traffic first all by north, then at a peak that is carried. */
+async function openAtPeak(t: Test, prefix: string, carrier: Carrier) {
+  const lab = await openContent(t, prefix, carrier);
+  const unit = await startContentUnit(t, lab, carrier);
+  const traffic = await startOutflow(lab);
+  t.teardown(() => traffic.stop());
+  await waitFor('every destination to be reached by north', 60_000, async () =>
+    allByNorth(await lab.waysOut()),
+  );
+  traffic.setDemand(demand(peak));
+  await carried(t, lab, traffic);
+  return { lab, unit, traffic };
+}
+
+/** Of the next 20 packets that come to the second provider those without a mark. */
+async function unmarkedOf20(lab: ContentLab): Promise<number | undefined> {
+  const text = await lab.run('south', [
+    ...['timeout', '20', 'tcpdump', '-nn', '-v', '-c', '20', '-i', 'customer', 'udp'],
+  ]);
+  return text.match(/tos 0x0,/g)?.length;
+}
+
 const load = (routers: Awaited<ReturnType<ContentUnit['destinations']>>['routers'], name: string) =>
   routers.flatMap(({ links }) => links).find(({ link }) => link === name);
 
@@ -175,15 +197,7 @@ t.test(
     timeout,
   },
   async (t) => {
-    const lab = await openContent(t, 'hgexports', 'exports');
-    const unit = await startContentUnit(t, lab, 'exports');
-    const traffic = await startOutflow(lab);
-    t.teardown(() => traffic.stop());
-    await waitFor('every destination to be reached by north', 60_000, async () =>
-      allByNorth(await lab.waysOut()),
-    );
-    traffic.setDemand(demand(peak));
-    await carried(t, lab, traffic);
+    const { unit } = await openAtPeak(t, 'hgexports', 'exports');
     const { source, detours } = await unit.destinations();
     t.equal(source, 'flows');
     t.ok(detours.length > 0, `${detours.length} of ${destinationCount} destinations detour`);
@@ -194,24 +208,13 @@ t.test(
   'without a session for detours marked packets leave by the links of their marks',
   { skip: labTestSkip(['/usr/sbin/bird', '/usr/sbin/snmpd', '/usr/sbin/nft']), timeout },
   async (t) => {
-    const lab = await openContent(t, 'hgmarks', 'marks');
-    const unit = await startContentUnit(t, lab, 'marks');
-    const traffic = await startOutflow(lab);
-    t.teardown(() => traffic.stop());
-    await waitFor('every destination to be reached by north', 60_000, async () =>
-      allByNorth(await lab.waysOut()),
-    );
-    traffic.setDemand(demand(peak));
-    await carried(t, lab, traffic);
+    const { lab, unit } = await openAtPeak(t, 'hgmarks', 'marks');
     const { detours, routers } = await unit.destinations();
     t.ok(detours.length > 0, `${detours.length} of ${destinationCount} destinations detour`);
     t.match(routers, [{ action: 'control' }]);
     t.ok(allByNorth(await lab.waysOut()), 'the routing table of BGP is as it was');
     // What the providers see of the marks.
-    const text = await lab.run('south', [
-      ...['timeout', '20', 'tcpdump', '-nn', '-v', '-c', '20', '-i', 'customer', 'udp'],
-    ]);
-    t.equal(text.match(/tos 0x0,/g)?.length, 20, 'the router takes the marks off again');
+    t.equal(await unmarkedOf20(lab), 20, 'the router takes the marks off again');
   },
 );
 
@@ -250,27 +253,16 @@ t.test(
     timeout,
   },
   async (t) => {
-    const lab = await openContent(t, 'hgsessions');
-    const unit = await startContentUnit(t, lab, 'sessions');
+    const { lab, unit, traffic } = await openAtPeak(t, 'hgsessions', 'sessions');
     const rules = async () => {
       const ruleset = await lab.run(router.name, ['nft', 'list', 'ruleset']);
       return new Set(ruleset.match(/198\.18\.0\.10 \. \d+ \. 10\.200\.\d+\.1 \. 9/g));
     };
-    const traffic = await startOutflow(lab);
-    t.teardown(() => traffic.stop());
-    await waitFor('every destination to be reached by north', 60_000, async () =>
-      allByNorth(await lab.waysOut()),
-    );
-    traffic.setDemand(demand(peak));
-    await carried(t, lab, traffic);
     const { detours } = await unit.destinations();
     t.ok(detours.length > 0, `${detours.length} of ${destinationCount} sessions detour`);
     t.match(detours[0]?.prefix, /^udp 198\.18\.0\.10:\d+ > 10\.200\.\d+\.1:9$/);
     t.ok(allByNorth(await lab.waysOut()), 'the routing table is as it was');
-    const text = await lab.run('south', [
-      ...['timeout', '20', 'tcpdump', '-nn', '-v', '-c', '20', '-i', 'customer', 'udp'],
-    ]);
-    t.equal(text.match(/tos 0x0,/g)?.length, 20, 'no packet bears a mark');
+    t.equal(await unmarkedOf20(lab), 20, 'no packet bears a mark');
 
     const before = await rules();
     t.ok(before.size > 0);

@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Border, outsideAddress, unfit, until } from './border.ts';
 import { WireCommand } from './wire-command.ts';
 
@@ -15,6 +15,19 @@ const wire = {
 } as const;
 
 t.setTimeout(240_000);
+
+/** A border, and a unit's settings to install wires by; released and removed with the test. */
+function installable(t: Test, driver: 'af_packet' | 'tc') {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-wire-'));
+  const border = new Border('hgwe');
+  const command = new WireCommand(folder, driver);
+  t.teardown(() => {
+    command.run(border, 'release');
+    border.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { border, command };
+}
 
 t.test(
   'a wire that cannot be is refused in one line that says what to do',
@@ -110,14 +123,7 @@ t.test(
   'it runs as a user of its own with exactly the capabilities of a unit',
   { skip: unfit },
   async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'headgate-user-'));
-    const border = new Border('hgwe');
-    const command = new WireCommand(folder, 'af_packet');
-    t.teardown(() => {
-      command.run(border, 'release');
-      border.close();
-      rmSync(folder, { recursive: true, force: true });
-    });
+    const { border, command } = installable(t, 'af_packet');
     t.equal(command.run(border, 'install').code, 0);
     // What install does for the group headgate, where there is one.
     const maps = `/run/headgate-wire/core@${statSync(`/run/netns/${border.namespace('unit')}`).ino}`;
@@ -184,14 +190,7 @@ t.test(
   'what a unit that died had changed, the next one or releasing puts back',
   { skip: unfit },
   async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'headgate-kept-'));
-    const border = new Border('hgwe');
-    const command = new WireCommand(folder, 'tc');
-    t.teardown(() => {
-      command.run(border, 'release');
-      border.close();
-      rmSync(folder, { recursive: true, force: true });
-    });
+    const { border, command } = installable(t, 'tc');
     const setting = () =>
       border.run(
         'unit',
