@@ -1,36 +1,17 @@
+import type { TemplatedDatagram } from './datagram.ts';
 import type { Domain, DomainTable } from './domain.ts';
 import { Slot } from './element.ts';
-import type { FlowRecord, FlowSink } from './record.ts';
-import type { FlowTally } from './tally.ts';
+import type { FlowRecord } from './record.ts';
 import { readRecord, type Template } from './template.ts';
-
-/** What the header of a datagram says that its records need. */
-export interface DatagramClock {
-  /** Unix milliseconds at which the exporter's uptime was zero; undefined where the protocol has no uptime. */
-  readonly bootMs: number | undefined;
-  readonly nowMs: number;
-}
-
-/** Buffers that live as long as the decoder, so that a record costs no allocation. */
-export interface Workspace {
-  readonly scratch: Float64Array;
-  readonly record: FlowRecord;
-}
 
 /** Reads the data records between `at` and `end`; returns how many there were, options data included. */
 export function decodeDataSet(
   template: Template,
-  bytes: Uint8Array,
-  view: DataView,
+  datagram: TemplatedDatagram,
   at: number,
   end: number,
-  clock: DatagramClock,
-  domain: Domain,
-  domains: DomainTable,
-  work: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
 ): number {
+  const { view, work, tally, domain, domains } = datagram;
   let count = 0;
   let next = at;
   // What is shorter than a record is padding (RFC 7011 section 3.3.1).
@@ -46,7 +27,7 @@ export function decodeDataSet(
       tally.optionRecords++;
       learnSampling(work.scratch, domain, domains);
     } else {
-      emit(work, bytes, view, clock, domain, tally, sink);
+      emit(datagram);
     }
   }
   return count;
@@ -83,15 +64,8 @@ function asFloat(integer: number): number {
   return value > 0 && value <= 1 ? value : 1;
 }
 
-function emit(
-  { scratch, record }: Workspace,
-  bytes: Uint8Array,
-  view: DataView,
-  clock: DatagramClock,
-  domain: Domain,
-  tally: FlowTally,
-  sink: FlowSink,
-): void {
+function emit({ work, bytes, view, bootMs, domain, tally, sink }: TemplatedDatagram): void {
+  const { scratch, record } = work;
   const v4 = scratch[Slot.sourceV4] ?? 0;
   const v6 = scratch[Slot.sourceV6] ?? 0;
   const to4 = scratch[Slot.destinationV4] ?? 0;
@@ -137,7 +111,7 @@ function emit(
   record.metered = direction === 1 ? 'egress' : 'unknown';
   record.sourceMacAt = (scratch[Slot.sourceMac] ?? 0) - 1;
   record.vlan = scratch[Slot.vlan] ?? 0;
-  record.lastMs = lastSeen(scratch, clock);
+  record.lastMs = lastSeen(scratch, bootMs);
   record.samplingRate = recordRate(scratch, domain);
   tally.records++;
   if (forward > 0 || l2 > 0) sink.flow(record);
@@ -158,11 +132,11 @@ function reverse(record: FlowRecord, ipBytes: number, packets: number): void {
   record.sourceMacAt = -1;
 }
 
-function lastSeen(scratch: Float64Array, clock: DatagramClock): number {
+function lastSeen(scratch: Float64Array, bootMs: number | undefined): number {
   const milliseconds = scratch[Slot.lastMs] ?? 0;
   if (milliseconds > 0) return milliseconds;
   const uptime = scratch[Slot.lastUptime] ?? 0;
-  if (uptime > 0 && clock.bootMs !== undefined) return clock.bootMs + uptime;
+  if (uptime > 0 && bootMs !== undefined) return bootMs + uptime;
   const seconds = scratch[Slot.lastSeconds] ?? 0;
   if (seconds > 0) return seconds * 1000;
   const ntp = scratch[Slot.lastNtp] ?? 0;

@@ -1,5 +1,5 @@
 import { err, type Result } from '../../base/result.ts';
-import type { Workspace } from './data-set.ts';
+import type { Datagram, Workspace } from './datagram.ts';
 import { DomainTable, defaultLimits, type FlowLimits } from './domain.ts';
 import { decodeIpfix } from './ipfix.ts';
 import { decodeNetflow5 } from './netflow5.ts';
@@ -27,18 +27,25 @@ export class FlowDecoder {
     if (bytes.length < 4) return err({ code: 'short_read', offset: bytes.length });
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.tally.datagrams++;
+    const datagram: Datagram = {
+      bytes,
+      view,
+      nowMs,
+      domains: this.#domains,
+      work: this.#work,
+      tally: this.tally,
+      sink,
+    };
     switch (view.getUint16(0)) {
       case 5:
-        return decodeNetflow5(bytes, view, this.#domains, this.#work, this.tally, sink);
+        return decodeNetflow5(datagram);
       case 9:
-        return decodeNetflow9(bytes, view, nowMs, this.#domains, this.#work, this.tally, sink);
+        return decodeNetflow9(datagram);
       case 10:
-        return decodeIpfix(bytes, view, nowMs, this.#domains, this.#work, this.tally, sink);
+        return decodeIpfix(datagram);
       case 0:
         // sFlow writes its version in four bytes.
-        if (view.getUint16(2) === 5) {
-          return decodeSflow5(bytes, view, nowMs, this.#domains, this.#work, this.tally, sink);
-        }
+        if (view.getUint16(2) === 5) return decodeSflow5(datagram);
         return err({ code: 'unknown_version', offset: 0 });
       default:
         return err({ code: 'unknown_version', offset: 0 });

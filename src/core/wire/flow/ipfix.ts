@@ -1,22 +1,13 @@
 import { err, ok, type Result } from '../../base/result.ts';
-import type { Workspace } from './data-set.ts';
-import type { DomainTable } from './domain.ts';
-import type { FlowSink } from './record.ts';
-import type { FlowError, FlowTally } from './tally.ts';
+import type { Datagram } from './datagram.ts';
+import type { FlowError } from './tally.ts';
 import { decodeSets } from './templated.ts';
 
 const headerBytes = 16;
 
 /** IPFIX over UDP (RFC 7011): one message per datagram. */
-export function decodeIpfix(
-  bytes: Uint8Array,
-  view: DataView,
-  nowMs: number,
-  domains: DomainTable,
-  work: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
-): Result<void, FlowError> {
+export function decodeIpfix(datagram: Datagram): Result<void, FlowError> {
+  const { bytes, view, domains } = datagram;
   if (bytes.length < headerBytes) return err({ code: 'short_read', offset: bytes.length });
   const length = view.getUint16(2);
   if (length < headerBytes || length > bytes.length) {
@@ -25,20 +16,9 @@ export function decodeIpfix(
   const domain = domains.domain(`10/${view.getUint32(12)}`);
   if (!domain) return ok(undefined);
   const records = decodeSets(
-    {
-      form: 'ipfix',
-      bytes,
-      view,
-      end: length,
-      clock: { bootMs: undefined, nowMs },
-      domain,
-      domains,
-      work,
-      tally,
-      sink,
-    },
+    { ...datagram, form: 'ipfix', end: length, bootMs: undefined, domain },
     headerBytes,
   );
-  domain.sequence.step(view.getUint32(8), records, tally);
+  domain.sequence.step(view.getUint32(8), records, datagram.tally);
   return ok(undefined);
 }

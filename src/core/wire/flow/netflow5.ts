@@ -1,8 +1,6 @@
 import { err, ok, type Result } from '../../base/result.ts';
-import type { Workspace } from './data-set.ts';
-import type { DomainTable } from './domain.ts';
-import type { FlowSink } from './record.ts';
-import type { FlowError, FlowTally } from './tally.ts';
+import type { Datagram } from './datagram.ts';
+import type { FlowError } from './tally.ts';
 
 const headerBytes = 24;
 const recordBytes = 48;
@@ -10,14 +8,8 @@ const recordBytes = 48;
 const recordsMax = 30;
 
 /** NetFlow version 5: a fixed header and up to 30 fixed IPv4 records. */
-export function decodeNetflow5(
-  bytes: Uint8Array,
-  view: DataView,
-  domains: DomainTable,
-  work: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
-): Result<void, FlowError> {
+export function decodeNetflow5(datagram: Datagram): Result<void, FlowError> {
+  const { bytes, view, domains, tally, sink } = datagram;
   if (bytes.length < headerBytes) return err({ code: 'short_read', offset: bytes.length });
   const count = view.getUint16(2);
   if (count === 0 || count > recordsMax) return err({ code: 'bad_count', offset: 2 });
@@ -31,7 +23,7 @@ export function decodeNetflow5(
   // The upper two bits are the sampling mode; an interval of 0 or 1 samples nothing.
   const rate = Math.max(1, view.getUint16(22) & 0x3fff);
   domain.sequence.step(view.getUint32(16), count, tally);
-  const { record } = work;
+  const { record } = datagram.work;
   record.family = 4;
   record.bytes = bytes;
   record.l2Bytes = 0;

@@ -1,8 +1,6 @@
 import { err, ok, type Result } from '../../base/result.ts';
-import type { Workspace } from './data-set.ts';
-import type { DomainTable } from './domain.ts';
-import type { FlowSink } from './record.ts';
-import type { FlowError, FlowTally } from './tally.ts';
+import type { Datagram } from './datagram.ts';
+import type { FlowError } from './tally.ts';
 import { decodeSets } from './templated.ts';
 
 const headerBytes = 20;
@@ -10,15 +8,8 @@ const headerBytes = 20;
 const uptimeSlackMs = 60_000;
 
 /** NetFlow version 9 (RFC 3954). */
-export function decodeNetflow9(
-  bytes: Uint8Array,
-  view: DataView,
-  nowMs: number,
-  domains: DomainTable,
-  work: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
-): Result<void, FlowError> {
+export function decodeNetflow9(datagram: Datagram): Result<void, FlowError> {
+  const { bytes, view, domains, tally } = datagram;
   if (bytes.length < headerBytes) return err({ code: 'short_read', offset: bytes.length });
   const uptimeMs = view.getUint32(4);
   const domain = domains.domain(`9/${view.getUint32(16)}`);
@@ -31,20 +22,7 @@ export function decodeNetflow9(
   domain.uptimeMs = uptimeMs;
   domain.sequence.step(view.getUint32(12), 1, tally);
   // The header's record count is not needed and wrong in some exporters: the sets say it themselves.
-  decodeSets(
-    {
-      form: 'netflow9',
-      bytes,
-      view,
-      end: bytes.length,
-      clock: { bootMs: view.getUint32(8) * 1000 - uptimeMs, nowMs },
-      domain,
-      domains,
-      work,
-      tally,
-      sink,
-    },
-    headerBytes,
-  );
+  const bootMs = view.getUint32(8) * 1000 - uptimeMs;
+  decodeSets({ ...datagram, form: 'netflow9', end: bytes.length, bootMs, domain }, headerBytes);
   return ok(undefined);
 }

@@ -1,7 +1,6 @@
 import { ByteReader } from '../../base/bytes.ts';
 import { err, ok, type Result } from '../../base/result.ts';
-import type { Workspace } from './data-set.ts';
-import type { DomainTable } from './domain.ts';
+import type { Datagram } from './datagram.ts';
 import type { FlowRecord, FlowSink } from './record.ts';
 import {
   makeSampledHeader,
@@ -28,15 +27,8 @@ interface FlowSample {
 }
 
 /** sFlow version 5 (sflow.org/sflow_version_5.txt). Every flow sample is one packet. */
-export function decodeSflow5(
-  bytes: Uint8Array,
-  view: DataView,
-  nowMs: number,
-  domains: DomainTable,
-  work: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
-): Result<void, FlowError> {
+export function decodeSflow5(datagram: Datagram): Result<void, FlowError> {
+  const { bytes, domains, tally } = datagram;
   const reader = new ByteReader(bytes);
   reader.skip(4);
   const addressType = reader.u32();
@@ -61,20 +53,13 @@ export function decodeSflow5(
       tally.skipped.set_truncated++;
       return ok(undefined);
     }
-    decodeSample(format, sample, view, nowMs, work, tally, sink);
+    decodeSample(format, sample, datagram);
   }
   return ok(undefined);
 }
 
-function decodeSample(
-  format: number,
-  sample: ByteReader,
-  view: DataView,
-  nowMs: number,
-  work: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
-): void {
+function decodeSample(format: number, sample: ByteReader, datagram: Datagram): void {
+  const { tally, sink } = datagram;
   sample.skip(4);
   switch (format) {
     case sampleFormats.flow:
@@ -85,7 +70,7 @@ function decodeSample(
       sample.skip(8);
       const input = readInterface(sample, isExpanded);
       const output = readInterface(sample, isExpanded);
-      decodeFlowRecords(sample, view, { rate, input, output }, nowMs, work, tally, sink);
+      decodeFlowRecords(sample, { rate, input, output }, datagram);
       return;
     }
     case sampleFormats.counters:
@@ -113,13 +98,10 @@ const headerScratch: SampledHeader = makeSampledHeader();
 
 function decodeFlowRecords(
   sample: ByteReader,
-  view: DataView,
   { rate, input, output }: FlowSample,
-  nowMs: number,
-  { record }: Workspace,
-  tally: FlowTally,
-  sink: FlowSink,
+  { bytes, view, nowMs, work, tally, sink }: Datagram,
 ): void {
+  const { record } = work;
   const count = sample.u32();
   let isFilled = false;
   let switchVlan = 0;
@@ -139,7 +121,7 @@ function decodeFlowRecords(
     } else if (format >> 12 !== 0 || format < 1000) tally.skipped.unknown_sample_record++;
   }
   if (!isFilled) return;
-  record.bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  record.bytes = bytes;
   record.packets = 1;
   record.input = input;
   record.output = output;

@@ -1,11 +1,7 @@
 import { ByteReader } from '../../base/bytes.ts';
-import { type DatagramClock, decodeDataSet, type Workspace } from './data-set.ts';
-import type { Domain, DomainTable } from './domain.ts';
-import type { FlowSink } from './record.ts';
-import type { FlowTally } from './tally.ts';
+import { decodeDataSet } from './data-set.ts';
+import type { TemplatedDatagram, TemplatedForm } from './datagram.ts';
 import { compileTemplate, decodeFields, maxFields } from './template.ts';
-
-export type TemplatedForm = 'netflow9' | 'ipfix';
 
 /** Set ids of the two protocols (RFC 3954 section 5, RFC 7011 section 3.3.2). */
 const setIds = {
@@ -13,27 +9,13 @@ const setIds = {
   ipfix: { template: 2, options: 3 },
 } as const;
 
-/** What reading one datagram needs; made once per decoder, its fields set per datagram. */
-export interface TemplatedContext {
-  readonly form: TemplatedForm;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly end: number;
-  readonly clock: DatagramClock;
-  readonly domain: Domain;
-  readonly domains: DomainTable;
-  readonly work: Workspace;
-  readonly tally: FlowTally;
-  readonly sink: FlowSink;
-}
-
 /**
  * Walks the sets from `at`. Returns the number of data records, or undefined when a set of an unknown
  * template made it uncountable. A broken set ends the datagram: what came before it stands.
  */
-export function decodeSets(context: TemplatedContext, at: number): number | undefined {
-  const { view, end, tally, domains, domain, clock } = context;
-  const ids = setIds[context.form];
+export function decodeSets(datagram: TemplatedDatagram, at: number): number | undefined {
+  const { view, end, tally, domains, domain, nowMs } = datagram;
+  const ids = setIds[datagram.form];
   let records = 0;
   let isCountable = true;
   let next = at;
@@ -47,25 +29,13 @@ export function decodeSets(context: TemplatedContext, at: number): number | unde
     }
     const setEnd = next + length;
     if (id === ids.template || id === ids.options) {
-      learnTemplates(context, next + 4, setEnd, id === ids.options);
+      learnTemplates(datagram, next + 4, setEnd, id === ids.options);
     } else if (id < 256) {
       tally.skipped.reserved_set++;
     } else {
-      const template = domains.template(domain, id, clock.nowMs);
+      const template = domains.template(domain, id, nowMs);
       if (template) {
-        records += decodeDataSet(
-          template,
-          context.bytes,
-          view,
-          next + 4,
-          setEnd,
-          clock,
-          domain,
-          domains,
-          context.work,
-          tally,
-          context.sink,
-        );
+        records += decodeDataSet(template, datagram, next + 4, setEnd);
       } else {
         tally.skipped.unknown_template++;
         isCountable = false;
@@ -77,13 +47,13 @@ export function decodeSets(context: TemplatedContext, at: number): number | unde
 }
 
 function learnTemplates(
-  context: TemplatedContext,
+  datagram: TemplatedDatagram,
   at: number,
   end: number,
   isOptions: boolean,
 ): void {
-  const { form, tally, domain, domains } = context;
-  const reader = new ByteReader(context.bytes.subarray(at, end), at);
+  const { form, bytes, tally, domain, domains, nowMs } = datagram;
+  const reader = new ByteReader(bytes.subarray(at, end), at);
   while (reader.remaining >= 4) {
     const id = reader.u16();
     const head = isOptions ? optionsHead(reader, form) : { fields: reader.u16(), scopes: 0 };
@@ -112,7 +82,7 @@ function learnTemplates(
     const template = compileTemplate(id, fields, {
       isOptions,
       scopesSkipped: form === 'netflow9' ? head.scopes : 0,
-      nowMs: context.clock.nowMs,
+      nowMs,
     });
     // A record of no bytes would repeat for ever.
     if (template.recordLengthMin === 0) tally.skipped.template_empty++;

@@ -1,26 +1,19 @@
 import { inside, run } from '../../../../src/lab/namespaces.ts';
 import { border, eventually } from '../border.ts';
 import {
+  canAll,
   Daemon,
   type RouterCase,
   type RouterKind,
   type RunningRouter,
+  running,
   type SeenRoute,
 } from './router.ts';
 
 export const bird: RouterKind = {
   name: 'BIRD 2',
   programs: ['/usr/sbin/bird', '/usr/sbin/birdc'],
-  can: {
-    md5: true,
-    gtsm: true,
-    addPath: true,
-    gracefulRestart: true,
-    refresh: true,
-    answersRefresh: true,
-    transit: true,
-    nextHopKept: true,
-  },
+  can: canAll,
   start,
 };
 
@@ -44,20 +37,12 @@ async function start(options: RouterCase): Promise<RunningRouter> {
       (await ask('show', 'status')).includes('up and running'),
     );
   };
-  await launch();
-  return {
+  return running(daemon, launch, {
     routes: async () => parseRoutes(await ask('show', 'route', 'protocol', 'unit', 'all')),
     refresh: async () => {
       await ask('reload', 'in', 'unit');
     },
-    kill: () => daemon.end('SIGKILL'),
-    restart: launch,
-    stop: async () => {
-      await daemon.end('SIGTERM');
-      daemon.remove();
-    },
-    log: () => daemon.output,
-  };
+  });
 }
 
 function configuration(options: RouterCase): string {

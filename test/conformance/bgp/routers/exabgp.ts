@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { inside, run } from '../../../../src/lab/namespaces.ts';
 import { border, eventually } from '../border.ts';
 import {
+  canAll,
   Daemon,
   type RouterCase,
   type RouterKind,
   type RunningRouter,
+  running,
   type SeenRoute,
 } from './router.ts';
 
@@ -14,14 +16,12 @@ export const exabgp: RouterKind = {
   name: 'ExaBGP',
   programs: ['/usr/sbin/exabgp'],
   can: {
-    md5: true,
+    ...canAll,
     gtsm: false,
     addPath: false,
     gracefulRestart: false,
     refresh: false,
-    answersRefresh: true,
     transit: false,
-    nextHopKept: true,
   },
   start,
 };
@@ -52,18 +52,10 @@ async function start(options: RouterCase): Promise<RunningRouter> {
       40_000,
     );
   };
-  await launch();
-  return {
+  return running(daemon, launch, {
     routes: async () => replay(readFileSync(file, 'utf8')),
     refresh: async () => {},
-    kill: () => daemon.end('SIGKILL'),
-    restart: launch,
-    stop: async () => {
-      await daemon.end('SIGTERM');
-      daemon.remove();
-    },
-    log: () => daemon.output,
-  };
+  });
 }
 
 function configuration(options: RouterCase, program: string): string {

@@ -1,10 +1,12 @@
 import { inside, run } from '../../../../src/lab/namespaces.ts';
 import { border, eventually } from '../border.ts';
 import {
+  canAll,
   Daemon,
   type RouterCase,
   type RouterKind,
   type RunningRouter,
+  running,
   type SeenRoute,
 } from './router.ts';
 
@@ -13,13 +15,7 @@ export const frr: RouterKind = {
   name: 'FRR',
   programs: ['/usr/lib/frr/bgpd', '/usr/bin/vtysh'],
   can: {
-    md5: true,
-    gtsm: true,
-    addPath: true,
-    gracefulRestart: true,
-    refresh: true,
-    answersRefresh: true,
-    transit: true,
+    ...canAll,
     nextHopKept: false,
   },
   start,
@@ -62,8 +58,7 @@ async function start(options: RouterCase): Promise<RunningRouter> {
       (await ask('show version')).includes('FRR'),
     );
   };
-  await launch();
-  return {
+  return running(daemon, launch, {
     routes: async () => {
       const tables = await Promise.all(
         ['ipv4', 'ipv6'].map(async (family) =>
@@ -78,14 +73,7 @@ async function start(options: RouterCase): Promise<RunningRouter> {
     refresh: async () => {
       await ask(`clear bgp ${border.unit[options.transport]} soft in`);
     },
-    kill: () => daemon.end('SIGKILL'),
-    restart: launch,
-    stop: async () => {
-      await daemon.end('SIGTERM');
-      daemon.remove();
-    },
-    log: () => daemon.output,
-  };
+  });
 }
 
 function configuration(options: RouterCase): string {

@@ -1,10 +1,12 @@
 import { inside, run } from '../../../../src/lab/namespaces.ts';
 import { border, eventually } from '../border.ts';
 import {
+  canAll,
   Daemon,
   type RouterCase,
   type RouterKind,
   type RunningRouter,
+  running,
   type SeenRoute,
 } from './router.ts';
 
@@ -12,15 +14,9 @@ export const gobgp: RouterKind = {
   name: 'GoBGP',
   programs: ['/usr/bin/gobgpd', '/usr/bin/gobgp'],
   can: {
-    md5: true,
-    gtsm: true,
-    addPath: true,
-    gracefulRestart: true,
+    ...canAll,
     // A soft reset inbound reads its own copy again and asks nobody.
     refresh: false,
-    answersRefresh: true,
-    transit: true,
-    nextHopKept: true,
   },
   start,
 };
@@ -48,8 +44,7 @@ async function start(options: RouterCase): Promise<RunningRouter> {
       await ask('global', 'rib', '-a', family, 'add', prefix, 'nexthop', nextHop);
     }
   };
-  await launch();
-  return {
+  return running(daemon, launch, {
     routes: async () => {
       const tables = await Promise.all(
         ['ipv4', 'ipv6'].map(async (family) =>
@@ -62,14 +57,7 @@ async function start(options: RouterCase): Promise<RunningRouter> {
     refresh: async () => {
       await ask('neighbor', unit, 'softresetin');
     },
-    kill: () => daemon.end('SIGKILL'),
-    restart: launch,
-    stop: async () => {
-      await daemon.end('SIGTERM');
-      daemon.remove();
-    },
-    log: () => daemon.output,
-  };
+  });
 }
 
 function configuration(options: RouterCase): string {

@@ -2,10 +2,12 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { inside, run } from '../../../../src/lab/namespaces.ts';
 import { border, eventually } from '../border.ts';
 import {
+  canAll,
   Daemon,
   type RouterCase,
   type RouterKind,
   type RunningRouter,
+  running,
   type SeenRoute,
 } from './router.ts';
 
@@ -14,15 +16,11 @@ export const openbgpd: RouterKind = {
   programs: ['/usr/sbin/bgpd', '/usr/sbin/bgpctl'],
   // The portable version has neither TCP MD5 nor TTL security on Linux.
   can: {
+    ...canAll,
     md5: false,
     gtsm: false,
-    addPath: true,
-    gracefulRestart: true,
-    refresh: true,
     // 7.7 says "AID not negotiated" to every request for families that it negotiated, to BIRD's as well.
     answersRefresh: false,
-    transit: true,
-    nextHopKept: true,
   },
   start,
 };
@@ -49,21 +47,13 @@ async function start(options: RouterCase): Promise<RunningRouter> {
       (await ask('show')).includes('Neighbor'),
     );
   };
-  await launch();
-  return {
+  return running(daemon, launch, {
     routes: async () =>
       parseTable(await ask('-j', 'show', 'rib', 'in', 'neighbor', unit, 'detail')),
     refresh: async () => {
       await ask('neighbor', unit, 'refresh');
     },
-    kill: () => daemon.end('SIGKILL'),
-    restart: launch,
-    stop: async () => {
-      await daemon.end('SIGTERM');
-      daemon.remove();
-    },
-    log: () => daemon.output,
-  };
+  });
 }
 
 function configuration(options: RouterCase, socket: string): string {

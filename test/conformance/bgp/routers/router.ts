@@ -52,6 +52,17 @@ export interface RouterKind {
   start(options: RouterCase): Promise<RunningRouter>;
 }
 
+export const canAll: RouterKind['can'] = {
+  md5: true,
+  gtsm: true,
+  addPath: true,
+  gracefulRestart: true,
+  refresh: true,
+  answersRefresh: true,
+  transit: true,
+  nextHopKept: true,
+};
+
 export interface RunningRouter {
   /** What it has received from the unit and accepted. */
   routes(): Promise<readonly SeenRoute[]>;
@@ -116,4 +127,23 @@ export class Daemon {
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Launches it; `launch` starts the daemon and waits until it answers. */
+export async function running(
+  daemon: Daemon,
+  launch: () => Promise<void>,
+  asked: Pick<RunningRouter, 'routes' | 'refresh'>,
+): Promise<RunningRouter> {
+  await launch();
+  return {
+    ...asked,
+    kill: () => daemon.end('SIGKILL'),
+    restart: launch,
+    stop: async () => {
+      await daemon.end('SIGTERM');
+      daemon.remove();
+    },
+    log: () => daemon.output,
+  };
 }
