@@ -9,6 +9,7 @@ import { qualityCosts } from './network.ts';
 import type { Weights } from './policy.ts';
 import type { RailContext } from './rails/rail.ts';
 import { drainedCost, lossSlope, overloadSlope, qualityWeight } from './score.ts';
+import { shareOn } from './spread.ts';
 
 export interface Aim {
   readonly problem: AssignProblem;
@@ -27,7 +28,7 @@ export function* aimOf(context: RailContext): Sliced<Aim> {
   yield;
   const home = Int32Array.from(groups, dominantLink);
   const demand = Float64Array.from(groups, (group, i) => group.rate * shareAt(group, home[i]));
-  const base = Float64Array.from(loads);
+  const base = Float64Array.from(loads.byLink);
   for (let i = 0; i < groups.length; i++) {
     const at = home[i] ?? 0;
     base[at] = Math.max(0, (base[at] ?? 0) - (demand[i] ?? 0));
@@ -67,7 +68,8 @@ export function* misplaced(context: RailContext): Sliced<ReadonlySet<Group>> {
 
 const isFree = (group: Group): boolean => !group.isPending && group.pin === undefined;
 
-const shareAt = (group: Group, link: number | undefined): number => group.shares[link ?? 0] ?? 0;
+const shareAt = (group: Group, link: number | undefined): number =>
+  shareOn(group.shares, link ?? 0);
 
 function costsOf(group: Group, { network, loads }: RailContext): number[] {
   const { weights, best } = group;
@@ -75,7 +77,7 @@ function costsOf(group: Group, { network, loads }: RailContext): number[] {
   return network.links.map((_, link) => {
     if (!group.mayUse[link] || !network.isUp[link]) return Number.POSITIVE_INFINITY;
     if (qualities) return qualityWeight * (qualities[link] ?? 0);
-    const isPaid = (loads[link] ?? 0) < (network.paid[link] ?? 0);
+    const isPaid = (loads.byLink[link] ?? 0) < (network.paid[link] ?? 0);
     return (
       weights.response * (network.response[link] ?? 0) +
       (isPaid ? 0 : weights.price * (network.price[link] ?? 0)) +

@@ -2,12 +2,12 @@ import { eachSliced, type Sliced } from '../base/slices.ts';
 import { type LinkId, type Ms, ms, type PrefixText } from '../base/units.ts';
 import type { BlockRouting, Observation } from '../model/observation.ts';
 import type { BlockPlan, Plan } from '../model/plan.ts';
-import { sharesFromArray } from './effects.ts';
 import { describeMove } from './explain.ts';
 import type { Network } from './network.ts';
 import type { Policy } from './policy.ts';
 import type { RailContext } from './rails/rail.ts';
 import { type Judged, sourceOf } from './search.ts';
+import { mostOf, shareOn, toNamed } from './spread.ts';
 import {
   type BlockState,
   type DecidedMove,
@@ -29,13 +29,22 @@ export function* release(
     if (block.routing) routing.set(block.block, block.routing);
   });
   const up = network.links.filter((_, i) => network.isUp[i]);
+  // Ten thousand blocks are carried by the same few sets of links.
+  const known = new Map<readonly LinkId[] | undefined, boolean>([[undefined, true]]);
+  const isCarried = (on: readonly LinkId[] | undefined): boolean => {
+    const before = known.get(on);
+    if (before !== undefined) return before;
+    const carried = new Set(on);
+    const is = up.every((link) => carried.has(link));
+    known.set(on, is);
+    return is;
+  };
   const isMissing = (entry: BlockPlan): boolean => {
     const changed = state.blocks[entry.block]?.changes.at(-1);
     const isSettled = changed === undefined || observation.at - changed >= policy.rails.settleMs;
-    const carried = routing.get(entry.block)?.carriedOn;
     // What a silent unit announces is nobody else's to change, and its last word on what it carries is old.
     if (routing.get(entry.block)?.frozenReason !== undefined) return false;
-    return isSettled && carried !== undefined && up.some((link) => !carried.includes(link));
+    return isSettled && !isCarried(routing.get(entry.block)?.carriedOn);
   };
   const isForeign = (entry: BlockPlan) => routing.get(entry.block)?.isForeign === true;
   const foreign: BlockPlan[] = [];
@@ -134,7 +143,7 @@ export function* carryOut(
     const reason = describeMove(entry.proposal, context, verifications);
     // An unbiased block comes in mostly by one link too: going there may be a return.
     const { shares } = entry.proposal;
-    const lands = network.links[shares.indexOf(Math.max(...shares))];
+    const lands = network.links[mostOf(shares)];
     for (const block of group.blocks) {
       planned.push({ block, link: to, rung, reason });
       recent.push(at);
@@ -198,9 +207,9 @@ function pendingMove(
     from,
     to,
     rung,
-    shareBefore: group.shares[target] ?? 0,
-    sharePredicted: shares[target] ?? 0,
-    shares: sharesFromArray(network, shares),
+    shareBefore: shareOn(group.shares, target),
+    sharePredicted: shareOn(shares, target),
+    shares: toNamed(network, shares),
     shiftBitps: shiftBitps / group.blocks.length,
   };
 }

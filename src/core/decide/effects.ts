@@ -1,6 +1,5 @@
 import type { LinkId } from '../base/units.ts';
-import type { Network } from './network.ts';
-import type { BlockState, Effect, Shares } from './state.ts';
+import type { BlockState, Effect } from './state.ts';
 
 /**
  * What a rung is assumed to bring before it was ever tried: prepending saturates after two or three,
@@ -73,27 +72,6 @@ export function expectedShare(
 export function movedShare(baselineShare: number, seenShare: number): number {
   if (baselineShare >= 1) return 0;
   return Math.min(1, Math.max(0, (seenShare - baselineShare) / (1 - baselineShare)));
-}
-
-/** Shares by link when `share` of a block is on `target` and the rest stays spread as in `from`. */
-export function spreadShares(from: readonly number[], target: number, share: number): number[] {
-  const others = 1 - (from[target] ?? 0);
-  return from.map((value, link) => {
-    if (link === target) return share;
-    return others > 0 ? (value * (1 - share)) / others : 0;
-  });
-}
-
-export function sharesToArray(network: Network, shares: Shares): number[] {
-  return network.links.map((link) => shares[link] ?? 0);
-}
-
-export function sharesFromArray(network: Network, shares: readonly number[]): Shares {
-  const named: Record<string, number> = {};
-  for (const [i, link] of network.links.entries()) {
-    if ((shares[i] ?? 0) > 0) named[link] = shares[i] ?? 0;
-  }
-  return named;
 }
 
 function assumption(rung: number): Effect {

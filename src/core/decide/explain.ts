@@ -1,6 +1,7 @@
 import { whole } from '../base/slices.ts';
 import type { PrefixText } from '../base/units.ts';
 import type { Observation } from '../model/observation.ts';
+import { candidatesOf } from './candidates.ts';
 import { describeCongestion } from './congestion.ts';
 import { makeContext } from './context.ts';
 import { effectOf, uncertaintyOf } from './effects.ts';
@@ -12,7 +13,8 @@ import { freezeReasons } from './rails/freeze.ts';
 import { judge } from './rails/index.ts';
 import { duration, type Proposal, percent, type RailContext } from './rails/rail.ts';
 import { scoreTerms, sumTerms } from './score.ts';
-import { candidatesOf, type Judged, sourceOf } from './search.ts';
+import { type Judged, sourceOf } from './search.ts';
+import { changeBetween, changed, type Spread, shareOn } from './spread.ts';
 import type { Candidate, Explanation, State, Verification } from './state.ts';
 
 /** 12,345,678 → `12.3 Mb/s`. */
@@ -43,7 +45,7 @@ export function describeMove(
     case 'roll_back':
       return `${rung === 0 ? 'rolled back' : 'changed'}: it did not come to ${from}${last ? ` (${last.reason})` : ''}`;
     case 'escalate':
-      return `${bias} on the links beside ${to}: ${percent(group.shares[target] ?? 0)} of it comes in there; ${shift}`;
+      return `${bias} on the links beside ${to}: ${percent(shareOn(group.shares, target))} of it comes in there; ${shift}`;
     case 'steer':
       if (target < 0) return `no longer needed on ${from} (${load(source)}): unbiased; ${shift}`;
       if (group.best)
@@ -81,7 +83,7 @@ export function explain(
     ...score(context, group, group.shares),
     link: network.links[group.link],
     rung: group.rung,
-    share: group.link < 0 ? 1 : (group.shares[group.link] ?? 0),
+    share: group.link < 0 ? 1 : shareOn(group.shares, group.link),
   };
   const proposals = candidatesOf(group, context);
   const judged = proposals.map((proposal) => ({ proposal, verdicts: judge(proposal, context) }));
@@ -91,7 +93,7 @@ export function explain(
       ...score(context, group, proposal.shares),
       link: network.links[proposal.target],
       rung: proposal.rung,
-      share: proposal.target < 0 ? 1 : (proposal.shares[proposal.target] ?? 0),
+      share: proposal.target < 0 ? 1 : shareOn(proposal.shares, proposal.target),
       ...(stopped ? { rejectedBy: `${stopped.rail}: ${stopped.reason}` } : {}),
     };
   });
@@ -117,8 +119,8 @@ export function explain(
 }
 
 function whereItIs(group: Group, network: Network, policy: Policy): string {
-  const shares = network.links
-    .map((link, i) => ({ link, share: group.seen[i] ?? 0 }))
+  const shares = group.seen.links
+    .map((link, i) => ({ link: network.links[link], share: group.seen.shares[i] ?? 0 }))
     .filter(({ share }) => share >= 0.005)
     .map(({ link, share }) => `${percent(share)} by ${link}`)
     .join(', ');
@@ -225,12 +227,10 @@ function experience(group: Group, network: Network, policy: Policy): string {
 function score(
   context: RailContext,
   group: Group,
-  shares: readonly number[],
+  shares: Spread,
 ): Pick<Candidate, 'terms' | 'score'> {
   const { network, policy, total } = context;
-  const loads = context.loads.map((load, link) =>
-    Math.max(0, load + group.rate * ((shares[link] ?? 0) - (group.shares[link] ?? 0))),
-  );
+  const loads = changed(context.loads.byLink, changeBetween(group.shares, shares, group.rate));
   const terms = scoreTerms(network, loads, group.weights, policy.rails.high, total);
   return { terms, score: sumTerms(terms) };
 }

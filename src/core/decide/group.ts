@@ -2,23 +2,23 @@ import { eachSliced, mapSliced, type Sliced } from '../base/slices.ts';
 import type { LinkId, PrefixText } from '../base/units.ts';
 import type { BlockObservation, BlockRouting, Observation } from '../model/observation.ts';
 import type { BlockPlan } from '../model/plan.ts';
-import { sharesToArray } from './effects.ts';
 import type { Network } from './network.ts';
 import type { GroupPolicy, Policy, Quality, Weights } from './policy.ts';
+import { fromNamed, mostOf, type Spread, spreadOf } from './spread.ts';
 import { type BlockState, emptyBlockState, type State } from './state.ts';
 
-/** Blocks that move together, with all that a decision needs to know of them. Arrays are indexed by link. */
+/** Blocks that move together, with all that a decision needs to know of them. */
 export interface Group {
   readonly name: string;
   readonly blocks: readonly PrefixText[];
   /** Inbound bit/s. */
   readonly rate: number;
   /** Where its traffic is, or is expected to be while a move has not been judged. */
-  readonly shares: readonly number[];
+  readonly shares: Spread;
   /** Where its traffic came in over the interval. */
-  readonly seen: readonly number[];
+  readonly seen: Spread;
   /** Where the unbiased Internet sends it. */
-  readonly baseline: readonly number[];
+  readonly baseline: Spread;
   /** Link that it is biased to; -1 is unbiased. */
   readonly link: number;
   readonly rung: number;
@@ -26,6 +26,7 @@ export interface Group {
   readonly isPending: boolean;
   readonly weights: Weights;
   readonly best: Quality | undefined;
+  /** By link. */
   readonly mayUse: readonly boolean[];
   /** Link that the operator holds it on. */
   readonly pin: LinkId | undefined;
@@ -63,7 +64,10 @@ export function* formGroups(
   });
 
   const everywhere = network.links.map(() => true);
-  const even = network.links.map(() => 1 / Math.max(1, network.links.length));
+  const even: Spread = {
+    links: network.links.map((_, link) => link),
+    shares: network.links.map(() => 1 / network.links.length),
+  };
   const inOrder = [...members].sort(byName);
   yield;
   return yield* mapSliced(inOrder, ([name, list]): Group => {
@@ -74,12 +78,12 @@ export function* formGroups(
     const { seen, rate } = sumRates(list, observed, network, even);
     const expected = firstOf(list, pending);
     const { routing, ageMs, coverage } = inputsOf(list, observed);
-    const baseline = lead.baseline ? sharesToArray(network, lead.baseline) : seen;
+    const baseline = lead.baseline ? fromNamed(network, lead.baseline) : seen;
     return {
       name,
       blocks: list,
       rate,
-      shares: expected ? sharesToArray(network, expected.shares) : seen,
+      shares: expected ? fromNamed(network, expected.shares) : seen,
       seen,
       baseline,
       link: plan?.link === undefined ? -1 : (network.indexOf.get(plan.link) ?? -1),
@@ -128,12 +132,7 @@ function inputsOf(
 const nowhereTold: BlockRouting = {};
 
 /** The link that most of a group's traffic comes in by; the first by name among equals. */
-export function dominantLink(group: Group): number {
-  let best = 0;
-  for (let i = 1; i < group.shares.length; i++)
-    if ((group.shares[i] ?? 0) > (group.shares[best] ?? 0)) best = i;
-  return best;
-}
+export const dominantLink = (group: Group): number => mostOf(group.shares);
 
 /** The state of the member that changed last: members move together, so it speaks for all. */
 function latestState(blocks: readonly PrefixText[], state: State): BlockState {
@@ -151,24 +150,25 @@ function sumRates(
   blocks: readonly PrefixText[],
   observed: ReadonlyMap<string, BlockObservation>,
   network: Network,
-  even: readonly number[],
-): { readonly seen: readonly number[]; readonly rate: number } {
-  const seen = new Array<number>(network.links.length).fill(0);
+  even: Spread,
+): { readonly seen: Spread; readonly rate: number } {
+  const parts: (readonly [link: number, rate: number])[] = [];
   let total = 0;
   for (const block of blocks) {
     for (const { link, rate } of observed.get(block)?.inbound ?? []) {
       const i = network.indexOf.get(link);
       if (i === undefined) continue;
-      seen[i] = (seen[i] ?? 0) + rate;
+      parts.push([i, rate]);
       total += rate;
     }
   }
   if (total <= 0) return { seen: even, rate: 0 };
-  for (let i = 0; i < seen.length; i++) seen[i] = (seen[i] ?? 0) / total;
-  return { seen, rate: total };
+  return { seen: spreadOf(parts, total), rate: total };
 }
 
 function mergeRouting(all: readonly BlockRouting[]): BlockRouting {
+  const [only, another] = all;
+  if (only && !another) return only;
   const known = all.filter((routing) => routing.carriedOn !== undefined);
   const carriedOn = (known[0]?.carriedOn ?? []).filter((link) =>
     known.every((routing) => routing.carriedOn?.includes(link)),

@@ -36,7 +36,8 @@ export function buildNetwork(observation: Observation, policy: Policy): Network 
   const seen = new Map(observation.links.map((link) => [link.link as string, link]));
   const ports = sorted.map((link) => (link.port === undefined ? `link ${link.link}` : link.port));
   const portNames = [...new Set(ports)].sort();
-  const port = ports.map((name) => portNames.indexOf(name));
+  const portIndex = new Map(portNames.map((name, i) => [name, i]));
+  const port = ports.map((name) => portIndex.get(name) ?? 0);
   const capacity = sorted.map((link) => {
     const live = seen.get(link.link)?.capacity ?? link.capacity;
     return Math.max(1, Math.min(link.capacity, live));
@@ -51,9 +52,7 @@ export function buildNetwork(observation: Observation, policy: Policy): Network 
     links,
     indexOf: new Map(links.map((link, i) => [link as string, i])),
     port,
-    portCapacity: portNames.map((_, p) =>
-      Math.max(...capacity.filter((_, link) => port[link] === p)),
-    ),
+    portCapacity: portCapacity(port, capacity, portNames.length),
     isUp: links.map((link) => seen.get(link)?.isUp ?? false),
     isDrained,
     loss: links.map((link) => lossOf(seen.get(link))),
@@ -68,20 +67,38 @@ export function buildNetwork(observation: Observation, policy: Policy): Network 
   };
 }
 
+function portCapacity(port: readonly number[], capacity: readonly number[], count: number) {
+  const largest = new Array<number>(count).fill(0);
+  for (const [link, own] of capacity.entries()) {
+    const at = port[link] ?? 0;
+    largest[at] = Math.max(largest[at] ?? 0, own);
+  }
+  return largest;
+}
+
+/** Bit/s, expected or measured. */
+export interface Loads {
+  readonly byLink: readonly number[];
+  readonly byPort: readonly number[];
+}
+
+export function loadsOf(network: Network, byLink: readonly number[]): Loads {
+  const byPort = new Array<number>(network.portCapacity.length).fill(0);
+  for (let link = 0; link < byLink.length; link++) {
+    const port = network.port[link] ?? 0;
+    byPort[port] = (byPort[port] ?? 0) + (byLink[link] ?? 0);
+  }
+  return { byLink, byPort };
+}
+
 /** Utilisation of a link: that of its port. */
-export function utilisation(network: Network, loads: readonly number[], link: number): number {
+export function utilisation(network: Network, { byPort }: Loads, link: number): number {
   const port = network.port[link] ?? 0;
-  let load = 0;
-  for (let i = 0; i < loads.length; i++) if (network.port[i] === port) load += loads[i] ?? 0;
-  return load / (network.portCapacity[port] ?? 1);
+  return (byPort[port] ?? 0) / (network.portCapacity[port] ?? 1);
 }
 
 /** What a group that always takes the best link pays for a bit on each link, 0 (best) to 1. */
-export function qualityCosts(
-  network: Network,
-  loads: readonly number[],
-  quality: Quality,
-): readonly number[] {
+export function qualityCosts(network: Network, loads: Loads, quality: Quality): readonly number[] {
   switch (quality) {
     case 'congestion':
       return normalise(network.loss);

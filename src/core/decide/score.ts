@@ -1,5 +1,6 @@
-import type { Network } from './network.ts';
+import type { Loads, Network } from './network.ts';
 import type { Weights } from './policy.ts';
+import type { Change } from './spread.ts';
 
 /** The objective by term, each weighted and per unit of traffic; lower is better. */
 export interface Terms {
@@ -58,43 +59,76 @@ export function scoreTerms(
 export const sumTerms = (terms: Terms): number =>
   terms.balance + terms.congestion + terms.response + terms.price;
 
-/** By how much the score falls when `change` (bit/s by link) is added to `loads`. */
-export function scoreGain(
-  network: Network,
-  loads: readonly number[],
-  change: readonly number[],
-  weights: Weights,
-  high: number,
-  total: number,
-): number {
-  if (total <= 0) return 0;
+/** What it takes to say by how much the score falls: a moment of the network, and what counts. */
+export interface Scale {
+  readonly network: Network;
+  readonly loads: Loads;
+  readonly weights: Weights;
+  readonly high: number;
+}
+
+/**
+ * By how much the whole score (bit/s, not yet per unit of all traffic) falls by a change. What happens at the port of
+ * `target` is added last, so that the rest can be summed once for many targets that share it.
+ */
+export function gainOf(scale: Scale, change: Change, target: number): number {
+  const port = scale.network.port[target] ?? -1;
+  return gainBeside(scale, change, port) + gainAt(scale, change, port);
+}
+
+/** The part of `gainOf` that is not at `port`. */
+export function gainBeside(scale: Scale, { links, bitps }: Change, port: number): number {
+  const { network } = scale;
   let gain = 0;
-  for (let port = 0; port < network.portCapacity.length; port++) {
-    let before = 0;
-    let delta = 0;
-    for (let link = 0; link < loads.length; link++) {
-      if (network.port[link] !== port) continue;
-      before += loads[link] ?? 0;
-      delta += change[link] ?? 0;
+  for (let i = 0; i < links.length; i++) {
+    const own = network.port[links[i] ?? 0] ?? 0;
+    if (own === port) continue;
+    let added = bitps[i] ?? 0;
+    let isFirst = true;
+    for (let k = 0; k < links.length; k++) {
+      if (k === i || network.port[links[k] ?? 0] !== own) continue;
+      if (k < i) isFirst = false;
+      added += bitps[k] ?? 0;
     }
-    if (delta === 0) continue;
-    const capacity = network.portCapacity[port] ?? 1;
-    gain += portCost(before, capacity, weights, high);
-    gain -= portCost(Math.max(0, before + delta), capacity, weights, high);
+    if (isFirst) gain += portGain(scale, own, added);
+    gain -= linkCost(scale, links[i] ?? 0, bitps[i] ?? 0);
   }
-  for (let link = 0; link < change.length; link++) {
-    const delta = change[link] ?? 0;
-    if (delta === 0) continue;
-    let perBit = weights.response * (network.response[link] ?? 0);
-    perBit += weights.congestion * lossSlope * (network.loss[link] ?? 0);
-    if (network.isDrained[link]) perBit += weights.congestion * drainedCost;
-    gain -= delta * perBit;
-    if (weights.price === 0) continue;
-    const load = loads[link] ?? 0;
-    const dearer = priced(network, link, load + delta) - priced(network, link, load);
-    gain -= weights.price * dearer;
+  return gain;
+}
+
+/** What a single link alone contributes to `gainOf` as its target. */
+export const gainOn = (scale: Scale, link: number, added: number): number =>
+  portGain(scale, scale.network.port[link] ?? 0, added) - linkCost(scale, link, added);
+
+function gainAt(scale: Scale, { links, bitps }: Change, port: number): number {
+  let added = 0;
+  let cost = 0;
+  for (let i = 0; i < links.length; i++) {
+    if (scale.network.port[links[i] ?? 0] !== port) continue;
+    added += bitps[i] ?? 0;
+    cost += linkCost(scale, links[i] ?? 0, bitps[i] ?? 0);
   }
-  return gain / total;
+  return portGain(scale, port, added) - cost;
+}
+
+function portGain({ network, loads, weights, high }: Scale, port: number, added: number): number {
+  if (added === 0) return 0;
+  const capacity = network.portCapacity[port] ?? 1;
+  const before = loads.byPort[port] ?? 0;
+  const after = portCost(Math.max(0, before + added), capacity, weights, high);
+  return portCost(before, capacity, weights, high) - after;
+}
+
+/** What more traffic on a link costs beside the load of its port. */
+function linkCost({ network, loads, weights }: Scale, link: number, added: number): number {
+  if (added === 0) return 0;
+  let perBit = weights.response * (network.response[link] ?? 0);
+  perBit += weights.congestion * lossSlope * (network.loss[link] ?? 0);
+  if (network.isDrained[link]) perBit += weights.congestion * drainedCost;
+  const cost = added * perBit;
+  if (weights.price === 0) return cost;
+  const load = loads.byLink[link] ?? 0;
+  return cost + weights.price * (priced(network, link, load + added) - priced(network, link, load));
 }
 
 /** Bit/s that cost money, weighed by their price: up to what is paid already a bit costs nothing. */

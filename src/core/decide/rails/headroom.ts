@@ -1,4 +1,5 @@
 import { effectOf, uncertaintyOf } from '../effects.ts';
+import { changeBetween, shareOn } from '../spread.ts';
 import { pass, percent, type Rail, refuse } from './rail.ts';
 
 /** The target keeps free capacity even if more comes than expected, by the uncertainty of the link's effects. */
@@ -8,14 +9,12 @@ export const headroom: Rail = {
     const link = network.links[target];
     if (link === undefined) return pass('headroom', 'no single target');
     const port = network.port[target] ?? 0;
-    let before = 0;
-    let after = 0;
-    for (let i = 0; i < loads.length; i++) {
-      if (network.port[i] !== port) continue;
-      before += loads[i] ?? 0;
-      after += (loads[i] ?? 0) + group.rate * ((shares[i] ?? 0) - (group.shares[i] ?? 0));
-    }
-    const room = Math.max(0, 1 - (shares[target] ?? 0));
+    const before = loads.byPort[port] ?? 0;
+    const change = changeBetween(group.shares, shares, group.rate);
+    let after = before;
+    for (const [i, changed] of change.links.entries())
+      if (network.port[changed] === port) after += change.bitps[i] ?? 0;
+    const room = Math.max(0, 1 - shareOn(shares, target));
     after += group.rate * Math.min(room, uncertaintyOf(effectOf(effects, link, rung)));
     const used = after / (network.portCapacity[port] ?? 1);
     const text = `${link} would be at up to ${percent(used)}, limit ${percent(policy.rails.headroom)}`;

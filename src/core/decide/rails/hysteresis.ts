@@ -36,7 +36,7 @@ export function isWorkDue(
     .map((_, link) => ({ link, value: utilisation(network, loads, link) }))
     .filter(({ link }) => network.isUp[link]);
   if (used.length < 2) return false;
-  const drains = used.some(({ link }) => network.isDrained[link] && (loads[link] ?? 0) > 0);
+  const drains = used.some(({ link }) => network.isDrained[link] && (loads.byLink[link] ?? 0) > 0);
   const values = used.map(({ value }) => value);
   const fullest = Math.max(...values);
   const spread = fullest - Math.min(...values);

@@ -1,5 +1,6 @@
 import { utilisation } from '../network.ts';
 import type { Policy } from '../policy.ts';
+import { mostOf } from '../spread.ts';
 import { duration, pass, postpone, type Rail } from './rail.ts';
 
 /** Load that is merely uneven is a poor reason to return: it waits this much longer. */
@@ -22,7 +23,8 @@ export const oscillation: Rail = {
       const text = `biased ${duration(now - last)} ago, may be released after ${duration(window)}`;
       return postpone('oscillation', text);
     }
-    const to = target < 0 ? largest(shares) : target;
+    // Where most of an unbiased group would come in.
+    const to = target < 0 ? mostOf(shares) : target;
     const left = group.state.left.findLast((entry) => entry.link === network.links[to]);
     if (!left) return pass('oscillation', 'was not there before');
     if (group.link >= 0 && !network.isUp[group.link])
@@ -36,6 +38,3 @@ export const oscillation: Rail = {
 export function returnWindow(policy: Policy, dwellFactor: number): number {
   return policy.rails.oscillationDwells * policy.rails.dwellMs * dwellFactor ** 3;
 }
-
-/** Where most of an unbiased group would come in. */
-const largest = (shares: readonly number[]): number => shares.indexOf(Math.max(...shares));

@@ -2,8 +2,9 @@ import type { LinkId, Ms } from '../../base/units.ts';
 import type { RailVerdict } from '../../model/plan.ts';
 import type { Effects } from '../effects.ts';
 import type { Group } from '../group.ts';
-import type { Network } from '../network.ts';
+import type { Loads, Network } from '../network.ts';
 import type { Policy } from '../policy.ts';
+import type { Spread } from '../spread.ts';
 import type { State } from '../state.ts';
 
 /** A change of one group that the search would like to make. */
@@ -14,8 +15,8 @@ export interface Proposal {
   /** Index of the target link; -1 makes the group unbiased again. */
   readonly target: number;
   readonly rung: number;
-  /** Expected shares by link after the change. */
-  readonly shares: readonly number[];
+  /** Expected after the change. */
+  readonly shares: Spread;
   /** Fall of the objective, per unit of all traffic. */
   readonly gain: number;
   /** Bit/s that change links. */
@@ -29,8 +30,8 @@ export interface RailContext {
   readonly state: State;
   readonly network: Network;
   readonly groups: readonly Group[];
-  /** Expected load by link, with the moves already accepted in this round. */
-  readonly loads: readonly number[];
+  /** Expected, with the moves already accepted in this round. */
+  readonly loads: Loads;
   /** Inbound bit/s of the whole network. */
   readonly total: number;
   readonly effects: Effects;

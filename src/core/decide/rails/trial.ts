@@ -1,5 +1,6 @@
 import { isTried } from '../effects.ts';
 import { dominantLink, type Group } from '../group.ts';
+import { shareOn } from '../spread.ts';
 import { unitHash } from './control.ts';
 import { type Proposal, pass, postpone, type Rail, type RailContext } from './rail.ts';
 
@@ -43,6 +44,6 @@ function couldTeach(other: Group, { group, target }: Proposal, context: RailCont
     other.routing.roa !== 'invalid' &&
     other.routing.isForeign !== true &&
     unitHash(other.name) >= context.policy.rails.controlShare &&
-    (other.baseline[target] ?? 0) < 0.5
+    shareOn(other.baseline, target) < 0.5
   );
 }

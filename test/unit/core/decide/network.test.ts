@@ -1,7 +1,7 @@
 import t from 'tap';
 import { bitps, linkId, ms } from '../../../../src/core/base/units.ts';
 import { defaultPolicy } from '../../../../src/core/decide/index.ts';
-import { buildNetwork, qualityCosts } from '../../../../src/core/decide/network.ts';
+import { buildNetwork, loadsOf, qualityCosts } from '../../../../src/core/decide/network.ts';
 import type { LinkObservation } from '../../../../src/core/model/observation.ts';
 
 const capacity = bitps(1e9);
@@ -20,7 +20,7 @@ const costs = (
     { link: south, isUp: true, capacity, ...second },
   ];
   const network = buildNetwork({ at: ms(0), intervalMs: ms(1), links, blocks: [] }, policy);
-  return qualityCosts(network, [0, 0], 'proximity');
+  return qualityCosts(network, loadsOf(network, [0, 0]), 'proximity');
 };
 
 t.test('proximity is time; hops count only where no link has any', async (t) => {

@@ -10,7 +10,7 @@ import {
   prefixText,
 } from '../../../../src/core/base/units.ts';
 import { makeContext } from '../../../../src/core/decide/context.ts';
-import { buildNetwork } from '../../../../src/core/decide/network.ts';
+import { buildNetwork, loadsOf } from '../../../../src/core/decide/network.ts';
 import { defaultPolicy, type Policy } from '../../../../src/core/decide/policy.ts';
 import { control, unitHash } from '../../../../src/core/decide/rails/control.ts';
 import { dampingPenalty, penaltyPerChange } from '../../../../src/core/decide/rails/damping.ts';
@@ -18,6 +18,7 @@ import { freezeReasons } from '../../../../src/core/decide/rails/freeze.ts';
 import { isWorkDue } from '../../../../src/core/decide/rails/hysteresis.ts';
 import { rails } from '../../../../src/core/decide/rails/index.ts';
 import type { Proposal, RailContext } from '../../../../src/core/decide/rails/rail.ts';
+import { spreadOf } from '../../../../src/core/decide/spread.ts';
 import {
   type BlockState,
   emptyBlockState,
@@ -107,7 +108,10 @@ function judge(rail: string, given: Case): { readonly result: string; readonly r
     kind: 'steer',
     target: 1,
     rung: 1,
-    shares: [0.5, 0.5],
+    shares: spreadOf([
+      [0, 0.5],
+      [1, 0.5],
+    ]),
     gain: 0.1,
     shiftBitps: (own / 2) * 1e6,
     ...given.proposal,
@@ -160,13 +164,13 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
     {
       block: { changes: at(359) },
       plan: { link: b, rung: 1 },
-      proposal: { target: -1, shares: [1, 0] },
+      proposal: { target: -1, shares: spreadOf([[0, 1]]) },
       saidOf: /released after/,
     },
     {
       block: { changes: at(361) },
       plan: { link: b, rung: 1 },
-      proposal: { target: -1, shares: [1, 0] },
+      proposal: { target: -1, shares: spreadOf([[0, 1]]) },
     },
   ],
   ['damping', { block: { changes: at(20) } }, { block: { changes: at(31) } }],
@@ -269,7 +273,7 @@ t.test('work begins at the upper thresholds and ends at the lower ones', async (
   };
   const network = buildNetwork(empty, policy);
   const due = (loads: readonly number[], wasEngaged: boolean) =>
-    isWorkDue({ network, policy, loads }, wasEngaged);
+    isWorkDue({ network, policy, loads: loadsOf(network, loads) }, wasEngaged);
   t.notOk(due([84e6, 60e6], false));
   t.ok(due([86e6, 60e6], false));
   t.ok(due([81e6, 75e6], true));
