@@ -1,5 +1,6 @@
 import { assert } from '../base/result.ts';
 import type { LinkId } from '../base/units.ts';
+import type { Direction } from '../model/link.ts';
 import type { LinkObservation, Observation } from '../model/observation.ts';
 import { evidenceBesideLoad } from './congestion.ts';
 import type { Policy, Quality } from './policy.ts';
@@ -29,7 +30,12 @@ export interface Network {
   readonly measured: ReadonlyArray<number | undefined>;
 }
 
-export function buildNetwork(observation: Observation, policy: Policy): Network {
+/** As traffic of one direction meets it: loads, verdicts and what is paid for are those of that direction. */
+export function buildNetwork(
+  observation: Observation,
+  policy: Policy,
+  direction: Direction = 'inbound',
+): Network {
   const sorted = [...policy.links].sort((a, b) => (a.link < b.link ? -1 : 1));
   const links = sorted.map((link) => link.link);
   assert(new Set(links).size === links.length, 'a link is named once');
@@ -55,15 +61,18 @@ export function buildNetwork(observation: Observation, policy: Policy): Network 
     portCapacity: portCapacity(port, capacity, portNames.length),
     isUp: links.map((link) => seen.get(link)?.isUp ?? false),
     isDrained,
-    loss: links.map((link) => lossOf(seen.get(link))),
+    loss: links.map((link) => lossOf(seen.get(link), direction)),
     isCongested: links.map((link) => {
-      const verdict = inboundVerdict(seen.get(link));
+      const verdict = verdictOf(seen.get(link), direction);
       return verdict?.isCongested === true && evidenceBesideLoad(verdict) > 0;
     }),
     response: responseOf(links.map((link) => seen.get(link))),
     price: normalise(sorted.map((link) => link.pricePerMbps ?? 0)),
-    paid: links.map((link) => seen.get(link)?.billing?.paid ?? 0),
-    measured: links.map((link) => seen.get(link)?.inbound?.value),
+    paid: links.map((link) => {
+      const billing = seen.get(link)?.billing;
+      return (direction === 'inbound' ? billing?.paid : billing?.paidOutbound) ?? 0;
+    }),
+    measured: links.map((link) => seen.get(link)?.[direction]?.value),
   };
 }
 
@@ -126,8 +135,8 @@ function responseOf(links: ReadonlyArray<LinkObservation | undefined>): number[]
 const certainLoss = 0.01;
 
 /** Where all signs were weighed their verdict speaks; else the bare figures do. */
-function lossOf(link: LinkObservation | undefined): number {
-  const verdict = inboundVerdict(link);
+function lossOf(link: LinkObservation | undefined, direction: Direction): number {
+  const verdict = verdictOf(link, direction);
   if (!verdict) return Math.max(link?.lossRatio?.value ?? 0, link?.retransmissionRatio?.value ?? 0);
   const counted = verdict.reasons
     .filter(({ kind }) => kind !== 'load' && kind !== 'delay_growth')
@@ -135,8 +144,8 @@ function lossOf(link: LinkObservation | undefined): number {
   return evidenceBesideLoad(verdict) * Math.max(certainLoss, ...counted);
 }
 
-const inboundVerdict = (link: LinkObservation | undefined) =>
-  link?.congestion?.find(({ direction }) => direction === 'inbound');
+const verdictOf = (link: LinkObservation | undefined, wanted: Direction) =>
+  link?.congestion?.find(({ direction }) => direction === wanted);
 
 /** Scales to 0..1 by the largest; what is not known counts as the worst that is. */
 function normalise(values: ReadonlyArray<number | undefined>): number[] {

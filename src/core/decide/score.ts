@@ -132,10 +132,11 @@ function linkCost({ network, loads, weights }: Scale, link: number, added: numbe
 }
 
 /** Bit/s that cost money, weighed by their price: up to what is paid already a bit costs nothing. */
-const priced = ({ price, paid }: Network, link: number, load: number): number =>
+export const priced = ({ price, paid }: Network, link: number, load: number): number =>
   Math.max(0, load - (paid[link] ?? 0)) * (price[link] ?? 0);
 
-function portCost(load: number, capacity: number, weights: Weights, high: number): number {
+/** What the load of a port costs, in bit/s as the terms are. */
+export function portCost(load: number, capacity: number, weights: Weights, high: number): number {
   const used = load / capacity;
   const over = overloadSlope * Math.max(0, used - high);
   return load * (weights.balance * used + weights.congestion * over);

@@ -61,6 +61,8 @@ export interface LinkObservation {
 export interface LinkBilling {
   /** Inbound bit/s up to which the month's bill does not grow: committed, charged already, or planned to be. */
   readonly paid: Bitps;
+  /** The same of outbound traffic, at the inbound rate of late. */
+  readonly paidOutbound?: Bitps;
   /** 5-minute samples above the charged level that are still free. */
   readonly freeSamplesLeft: number;
   /** What `paid` stands on, in words. */

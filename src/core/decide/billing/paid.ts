@@ -30,10 +30,12 @@ export function paidLevels(at: Ms, links: readonly PacedUsage[]): ReadonlyMap<Li
   );
   const planned = plannedCommits(at, billed);
   return new Map(
-    billed.map(({ link, price, capacity, charged, outbound, freeLeft }): [LinkId, LinkBilling] => {
+    billed.map((standing): [LinkId, LinkBilling] => {
+      const { link, price, capacity, charged, outbound, freeLeft } = standing;
       if (price.direction === 'outbound') {
         const reason = 'only outbound traffic is billed';
-        return [link, { paid: capacity, freeSamplesLeft: freeLeft, reason }];
+        const paidOutbound = outboundLevel(standing, Math.max(price.commit, charged));
+        return [link, { paid: capacity, paidOutbound, freeSamplesLeft: freeLeft, reason }];
       }
       const plan = planned?.get(link) ?? 0;
       const level = Math.max(price.commit, charged, plan);
@@ -47,9 +49,24 @@ export function paidLevels(at: Ms, links: readonly PacedUsage[]): ReadonlyMap<Li
               ? 'charged already this month'
               : 'planned to be charged this month';
       const paid = bitps(Math.round(Math.max(0, level - other)));
-      return [link, { paid, freeSamplesLeft: freeLeft, reason }];
+      const paidOutbound = outboundLevel(standing, level);
+      return [link, { paid, paidOutbound, freeSamplesLeft: freeLeft, reason }];
     }),
   );
+}
+
+/** Where inbound traffic counts too: up to which outbound rate the bill does not grow when `level` is paid for. */
+function outboundLevel({ price, capacity, inbound }: Standing, level: number): Bitps {
+  switch (price.direction) {
+    case 'inbound':
+      return capacity;
+    case 'larger':
+      return bitps(Math.round(Math.max(level, inbound)));
+    case 'sum':
+      return bitps(Math.round(Math.max(0, level - inbound)));
+    case 'outbound':
+      return bitps(Math.round(level));
+  }
 }
 
 interface Standing {
@@ -65,6 +82,7 @@ interface Standing {
   /** Bit/s that are charged even if nothing more comes. */
   readonly charged: number;
   /** Mean bit/s of late. */
+  readonly inbound: number;
   readonly outbound: number;
 }
 
@@ -95,7 +113,8 @@ function standingOf(
           );
   const above = inMonth.filter((sample) => bytesToBitps(sample.inboundBytes) > charged).length;
   const recent = inMonth.slice(-recentSamples);
-  const sent = recent.reduce((sum, sample) => sum + bytesToBitps(sample.outboundBytes), 0);
+  const mean = (of: (sample: UsageSample) => number) =>
+    recent.reduce((sum, sample) => sum + bytesToBitps(of(sample)), 0) / Math.max(1, recent.length);
   return {
     link,
     price: own,
@@ -106,7 +125,8 @@ function standingOf(
     free,
     freeLeft: Math.max(0, free - above),
     charged,
-    outbound: recent.length > 0 ? sent / recent.length : 0,
+    inbound: mean((sample) => sample.inboundBytes),
+    outbound: mean((sample) => sample.outboundBytes),
   };
 }
 
