@@ -5,8 +5,8 @@
 import { bitps, type Ms } from '../../base/units.ts';
 import type { Network } from '../network.ts';
 import type { Weights } from '../policy.ts';
+import { divide, loadsOf } from './division.ts';
 import { isNear, movedShare, sameWeights, stepTowards, toParts } from './parts.ts';
-import { loadsOf, spread } from './spread.ts';
 import { nextBitTerms, objectiveOf, problemOf, usableLinks } from './terms.ts';
 import {
   type ClassWeights,
@@ -43,7 +43,7 @@ export function decideWeights(
   const classes = demandsOf(input);
   const objective = objectiveOf(network, weights, policy);
   const problem = problemOf(objective, classes, fixed);
-  const best = spread(problem);
+  const best = divide(problem);
   const loads = loadsOf(problem, best);
   const before = new Map(inForce.map((entry) => [entry.name, entry]));
   const wanted = classes.map((each, c) => wantedOf(each, network, best[c]));

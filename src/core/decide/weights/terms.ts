@@ -2,7 +2,7 @@
 import type { Network } from '../network.ts';
 import type { Weights } from '../policy.ts';
 import { drainedCost, lossSlope, portCost, priced, type Terms } from '../score.ts';
-import { portLoads, type SpreadProblem } from './spread.ts';
+import { type DivisionProblem, portLoads } from './division.ts';
 import type { DestinationClass, WeightsPolicy } from './types.ts';
 
 export interface Objective {
@@ -40,7 +40,7 @@ export function problemOf(
   objective: Objective,
   classes: readonly DestinationClass[],
   fixed: readonly number[],
-): SpreadProblem {
+): DivisionProblem {
   const { network, weights, high } = objective;
   return {
     fixed,

@@ -3,6 +3,7 @@ import t from 'tap';
 import { bitps, type LinkId, linkId, ms } from '../../../../../src/core/base/units.ts';
 import { buildNetwork } from '../../../../../src/core/decide/network.ts';
 import { defaultPolicy, type Weights } from '../../../../../src/core/decide/policy.ts';
+import { costOf, divide } from '../../../../../src/core/decide/weights/division.ts';
 import {
   type ClassWeights,
   type DestinationClass,
@@ -12,7 +13,6 @@ import {
   weightParts,
 } from '../../../../../src/core/decide/weights/index.ts';
 import { movedShare } from '../../../../../src/core/decide/weights/parts.ts';
-import { costOf, spread } from '../../../../../src/core/decide/weights/spread.ts';
 import { objectiveOf, problemOf } from '../../../../../src/core/decide/weights/terms.ts';
 import type { LinkObservation } from '../../../../../src/core/model/observation.ts';
 
@@ -192,7 +192,7 @@ t.test('no division into sixteenths is better than the spread', async (t) => {
       const network = networkOf(linksOf(drawn));
       const objective = objectiveOf(network, drawn.weights, policy);
       const problem = problemOf(objective, classesOf(drawn), [0, 0, 0]);
-      const found = costOf(problem, spread(problem));
+      const found = costOf(problem, divide(problem));
       const least = bruteForce(problem);
       return found <= least * (1 + 1e-3) + 1e3;
     }),

@@ -4,14 +4,14 @@
  * until no path is worth it (negative cycle cancelling; Ahuja, Magnanti, Orlin, Network Flows, 1993, chapter 14).
  */
 
-export interface SpreadClass {
+export interface DividedClass {
   readonly rate: number;
   /** Per bit, by link; Infinity where the class may not go. */
   readonly cost: readonly number[];
 }
 
-export interface SpreadProblem {
-  readonly classes: readonly SpreadClass[];
+export interface DivisionProblem {
+  readonly classes: readonly DividedClass[];
   /** Load by link that is spread by nobody. */
   readonly fixed: readonly number[];
   /** Cost of the loads of all links; convex in each, and links of one port are those that depend on each other. */
@@ -21,7 +21,7 @@ export interface SpreadProblem {
 }
 
 /** Amounts by class and link. */
-export type Spread = readonly Float64Array[];
+export type Division = readonly Float64Array[];
 
 /** Portions are these parts of all traffic; the last bounds how far from the optimum a link may end. */
 const portions = [8, 16, 32, 64, 128, 256, 512, 1024, 2048];
@@ -30,7 +30,7 @@ const stepsMax = 2000;
 /** Of all traffic: less is nothing. */
 const crumb = 1e-9;
 
-export function spread(problem: SpreadProblem): Spread {
+export function divide(problem: DivisionProblem): Division {
   const amounts = problem.classes.map((each) => firstOf(each));
   const total = problem.classes.reduce((sum, { rate }) => sum + rate, 0);
   if (total === 0) return amounts;
@@ -42,7 +42,7 @@ export function spread(problem: SpreadProblem): Spread {
 }
 
 /** What a spread costs. */
-export function costOf(problem: SpreadProblem, amounts: Spread): number {
+export function costOf(problem: DivisionProblem, amounts: Division): number {
   const loads = loadsOf(problem, amounts);
   const ports = portLoads(problem, loads);
   let sum = 0;
@@ -57,11 +57,11 @@ export function costOf(problem: SpreadProblem, amounts: Spread): number {
 }
 
 /** Load by link, `fixed` included. */
-export function loadsOf({ fixed }: Pick<SpreadProblem, 'fixed'>, amounts: Spread): number[] {
+export function loadsOf({ fixed }: Pick<DivisionProblem, 'fixed'>, amounts: Division): number[] {
   return fixed.map((own, l) => amounts.reduce((sum, row) => sum + (row[l] ?? 0), own));
 }
 
-export function portLoads({ port }: Pick<SpreadProblem, 'port'>, loads: readonly number[]) {
+export function portLoads({ port }: Pick<DivisionProblem, 'port'>, loads: readonly number[]) {
   const sums = new Array<number>(Math.max(0, ...port.map((p) => p + 1))).fill(0);
   for (const [l, load] of loads.entries()) {
     const p = port[l] ?? 0;
@@ -71,7 +71,7 @@ export function portLoads({ port }: Pick<SpreadProblem, 'port'>, loads: readonly
 }
 
 /** All on the link that costs least by itself. */
-function firstOf({ rate, cost }: SpreadClass): Float64Array {
+function firstOf({ rate, cost }: DividedClass): Float64Array {
   const row = new Float64Array(cost.length);
   const least = Math.min(...cost);
   if (least < Number.POSITIVE_INFINITY) row[cost.indexOf(least)] = rate;
@@ -80,7 +80,7 @@ function firstOf({ rate, cost }: SpreadClass): Float64Array {
 
 /** One more portion where it is better placed; false when there is no such place. */
 function improve(
-  problem: SpreadProblem,
+  problem: DivisionProblem,
   amounts: readonly Float64Array[],
   portion: number,
   least: number,
@@ -108,7 +108,7 @@ function improve(
 
 /** What `portion` costs more when it is on `to` and not on `from`. */
 function change(
-  { port, portCost, linkCost }: SpreadProblem,
+  { port, portCost, linkCost }: DivisionProblem,
   loads: readonly number[],
   ports: readonly number[],
   from: number,
@@ -136,7 +136,7 @@ interface Paths {
 
 /** Cheapest ways from link to link by moving one class after the other (Floyd and Warshall). */
 function cheapestPaths(
-  problem: SpreadProblem,
+  problem: DivisionProblem,
   amounts: readonly Float64Array[],
   least: number,
 ): Paths {
@@ -174,7 +174,7 @@ function cheapestPaths(
 
 /** The class that goes from `a` to `b` most cheaply. */
 function moverOf(
-  { classes }: SpreadProblem,
+  { classes }: DivisionProblem,
   amounts: readonly Float64Array[],
   a: number,
   b: number,
@@ -194,7 +194,7 @@ function carry(
   amounts: readonly Float64Array[],
   links: readonly number[],
   portion: number,
-  problem: SpreadProblem,
+  problem: DivisionProblem,
   least: number,
 ): boolean {
   const moves = links.slice(1).map((to, i) => {
