@@ -4,10 +4,11 @@
  * proposals come is that of looking at all of them anew after every move; a test compares.
  */
 import type { Sliced } from '../base/slices.ts';
-import { bestChange, nearPorts, rankOf, type Unknown, unknownOf } from './candidates.ts';
+import { bestChange, nearPorts, rankOf } from './candidates.ts';
 import type { Group } from './group.ts';
 import type { Proposal, RailContext } from './rails/rail.ts';
 import { changeBetween } from './spread.ts';
+import { Targets } from './targets.ts';
 
 /** Groups times links that are looked at between two pauses: some hundred microseconds. */
 const cellsPerSlice = 4096;
@@ -16,7 +17,7 @@ const none = Number.NEGATIVE_INFINITY;
 
 export class Board {
   readonly #groups: readonly Group[];
-  readonly #unknown: Unknown;
+  readonly #targets: Targets;
   #context: RailContext;
   readonly #proposals: (Proposal | undefined)[];
   /** By group; none where it has no proposal or is not asked. */
@@ -35,7 +36,7 @@ export class Board {
   constructor(groups: readonly Group[], context: RailContext) {
     this.#groups = groups;
     this.#context = context;
-    this.#unknown = unknownOf(context);
+    this.#targets = new Targets(context);
     this.#proposals = new Array<Proposal | undefined>(groups.length).fill(undefined);
     this.#rank = new Float64Array(groups.length).fill(none);
     this.#isStale = new Uint8Array(groups.length);
@@ -112,7 +113,7 @@ export class Board {
     const before = this.#proposals[i];
     const rank = this.#rank[i] ?? none;
     const closed = this.#closedTargets.get(i);
-    const found = bestChange(group, this.#context, this.#unknown, closed, targets);
+    const found = bestChange(group, this.#context, this.#targets, closed, targets);
     if (found && rankOf(found) > rank) {
       this.#put(i, found);
       return;
@@ -126,7 +127,7 @@ export class Board {
     const group = this.#groups[i];
     if (!group || this.#isClosed[i] === 1) return;
     const closed = this.#closedTargets.get(i);
-    this.#put(i, bestChange(group, this.#context, this.#unknown, closed));
+    this.#put(i, bestChange(group, this.#context, this.#targets, closed));
   }
 
   #put(i: number, proposal: Proposal | undefined): void {

@@ -7,7 +7,7 @@ import { returnWindow } from './rails/oscillation.ts';
 import type { Proposal, RailContext } from './rails/rail.ts';
 import { gainBeside, gainOf, gainOn, qualityWeight, type Scale } from './score.ts';
 import { type Change, changeBetween, type Spread, shareOn, withShareOn } from './spread.ts';
-import { emptyBlockState } from './state.ts';
+import { type Bucket, type Cell, lastRung, rounding, type Targets } from './targets.ts';
 
 /** A group that keeps less than this share of what its target should bring has not moved. */
 const deadMove = 0.05;
@@ -37,80 +37,98 @@ const leastGain = (policy: Policy, shiftBitps: number, total: number): number =>
   policy.moveCost * (shiftBitps / Math.max(1, total));
 
 /**
- * Shares that a rung brings to each link from a group that never was there and was never sent there: the same for all
- * such groups, and nearly all of a large network are such.
- */
-export interface Unknown {
-  readonly rungs: number;
-  /** At link × rungs + rung - 1. */
-  readonly share: Float64Array;
-  /** Rungs that may be proposed, by link. */
-  readonly count: Uint8Array;
-  /** By port, while a group is looked at; zero in between. */
-  readonly isNear: Uint8Array;
-}
-
-export function unknownOf(context: RailContext): Unknown {
-  const { network, policy, effects } = context;
-  const { rungs } = policy;
-  const share = new Float64Array(network.links.length * rungs);
-  const count = new Uint8Array(network.links.length);
-  for (const [target, link] of network.links.entries()) {
-    count[target] = lastRung(1, target, context);
-    for (let rung = 1; rung <= rungs; rung++)
-      share[target * rungs + rung - 1] = expectedShare(effects, emptyBlockState, 0, link, rung);
-  }
-  return { rungs, share, count, isNear: new Uint8Array(network.portCapacity.length) };
-}
-
-/**
  * The proposal of `candidatesOf` that ranks highest of those that are worth it, the first among equals; none towards
- * `closed` targets. With `targets` (ascending) only those are looked at. What leaves the links that a group is on does
- * not depend on where it goes, so that for each of the other links only that link is computed.
+ * `closed` targets. With `only` just those targets are looked at. What leaves the links that a group is on does not
+ * depend on where it goes, so that for each of the other links only that link is computed, and that only as long as
+ * the cheapest of those left could still be best.
  */
 export function bestChange(
   group: Group,
   context: RailContext,
-  unknown: Unknown,
+  targets: Targets,
   closed: ReadonlySet<number> | undefined,
-  targets?: readonly number[],
+  only?: readonly number[],
 ): Proposal | undefined {
-  const { network, policy, total } = context;
   const weigh = weigherOf(group, context);
-  let best: Proposal | undefined;
-  const consider = (proposal: Proposal) => {
-    if (closed?.has(proposal.target) || !isWorth(proposal, context)) return;
-    if (!best || rankOf(proposal) > rankOf(best)) best = proposal;
+  const best = new Best(context, closed);
+  if (group.best !== undefined || group.pin !== undefined) {
+    for (const proposal of candidatesOf(group, context)) best.consider(proposal);
+    return best.proposal;
+  }
+  const near = nearPorts(group, context.network);
+  const lookAt = (target: number) => {
+    for (const proposal of towards(group, target, context, weigh)) best.consider(proposal);
   };
-  const near = group.best || group.pin ? undefined : nearPorts(group, network);
-  for (const port of near ?? []) unknown.isNear[port] = 1;
+  const isFar = (target: number) =>
+    group.mayUse[target] === true && !near.has(context.network.port[target] ?? 0);
   const leaving = new Leaving(group, context);
-  const { rungs, share, count, isNear } = unknown;
-  const end = targets?.length ?? network.links.length;
-  for (let at = 0; at < end; at++) {
-    const target = targets?.[at] ?? at;
-    if (!near || isNear[network.port[target] ?? 0] === 1) {
-      for (const proposal of towards(group, target, context, weigh)) consider(proposal);
-      continue;
-    }
-    if (!group.mayUse[target]) continue;
-    const last = count[target] ?? 0;
-    for (let rung = 1; rung <= last; rung++) {
-      const part = share[target * rungs + rung - 1] ?? 0;
-      leaving.at(part);
-      const added = group.rate * part;
-      const gain = total > 0 ? (leaving.gain + gainOn(leaving.scale, target, added)) / total : 0;
-      if (best && gain <= rankOf(best)) continue;
-      if (gain <= leastGain(policy, (leaving.moved + Math.abs(added)) / 2, total)) continue;
-      if (closed?.has(target)) continue;
-      const shares = withShareOn(group.baseline, target, part);
-      best = propose(group, 'steer', target, rung, shares, weigh);
+  if (only) {
+    for (const target of only)
+      if (!isFar(target)) lookAt(target);
+      else
+        for (const cell of targets.cellsOf(target)) best.considerFar(group, cell, leaving, weigh);
+    return best.proposal;
+  }
+  for (const port of near) targets.links[port]?.forEach(lookAt);
+  const back = backToNone(group, context, weigh);
+  if (back) best.consider(back);
+  for (const bucket of targets.bucketsOf(leaving.scale)) {
+    const most = leaving.most(bucket) + bucket.slack;
+    const added = group.rate * bucket.shareMin;
+    const least = leastGain(context.policy, added / 2, context.total) * context.total;
+    for (const cell of bucket.cells) {
+      if (most - added * cell.slope < Math.max(best.wanted, least * (1 - rounding))) break;
+      if (isFar(cell.target)) best.considerFar(group, cell, leaving, weigh);
     }
   }
-  for (const port of near ?? []) unknown.isNear[port] = 0;
-  const back = targets ? undefined : backToNone(group, context, weigh);
-  if (back) consider(back);
-  return best;
+  return best.proposal;
+}
+
+/** The highest rank so far; of equals the first in the order of `candidatesOf`. */
+class Best {
+  proposal: Proposal | undefined;
+  /** In the measure of `gainBeside`: what gains clearly less cannot be best. */
+  wanted = 0;
+  readonly #context: RailContext;
+  readonly #closed: ReadonlySet<number> | undefined;
+
+  constructor(context: RailContext, closed: ReadonlySet<number> | undefined) {
+    this.#context = context;
+    this.#closed = closed;
+  }
+
+  consider(proposal: Proposal): void {
+    if (!this.#isBest(rankOf(proposal), proposal) || !isWorth(proposal, this.#context)) return;
+    if (this.#closed?.has(proposal.target)) return;
+    this.proposal = proposal;
+    this.wanted = rankOf(proposal) * this.#context.total * (1 - rounding);
+  }
+
+  /** Towards a link that the group has no part in and no history with: only the best becomes a proposal. */
+  considerFar(
+    group: Group,
+    cell: Pick<Cell, 'target' | 'rung' | 'share'>,
+    leaving: Leaving,
+    weigh: Weigher,
+  ): void {
+    const { total, policy } = this.#context;
+    leaving.at(cell.share);
+    const added = group.rate * cell.share;
+    const gain = (leaving.gain + gainOn(leaving.scale, cell.target, added)) / total;
+    if (total <= 0 || !this.#isBest(gain, cell)) return;
+    if (gain <= leastGain(policy, (leaving.moved + added) / 2, total)) return;
+    const shares = withShareOn(group.baseline, cell.target, cell.share);
+    this.consider(propose(group, 'steer', cell.target, cell.rung, shares, weigh));
+  }
+
+  #isBest(rank: number, { target, rung }: Pick<Proposal, 'target' | 'rung'>): boolean {
+    if (!this.proposal) return true;
+    if (rank !== rankOf(this.proposal)) return rank > rankOf(this.proposal);
+    // Being unbiased is the last of all.
+    if (target !== this.proposal.target)
+      return target >= 0 && (this.proposal.target < 0 || target < this.proposal.target);
+    return rung < this.proposal.rung;
+  }
 }
 
 /** Ports whose load a group has a part in or that it has a history with: all that makes a target special for it. */
@@ -147,6 +165,17 @@ class Leaving {
     this.#from = links.map((link) => shareOn(group.shares, link));
     this.#baseline = links.map((link) => shareOn(group.baseline, link));
     this.#change = { links, bitps: links.map(() => 0) };
+  }
+
+  /** Not below `gain` at any share of a bucket: it rises ever more slowly, so that a chord goes on above it. */
+  most({ shareMin, shareMax }: Bucket): number {
+    if (shareMin === 0 && shareMax > 0) return Number.POSITIVE_INFINITY;
+    this.at(0);
+    const none = this.gain;
+    this.at(shareMin);
+    if (shareMax === shareMin) return this.gain;
+    const further = (shareMax - shareMin) / shareMin;
+    return this.gain + Math.max(0, this.gain - none) * further + rounding * Math.abs(none);
   }
 
   at(share: number): void {
@@ -188,18 +217,6 @@ function towards(
     proposals.push(propose(group, kind, target, rung, withShareOn(from, target, expected), weigh));
   }
   return proposals;
-}
-
-/** A rung that was never judged is tried one at a time; known ones may be taken at once. */
-function lastRung(
-  first: number,
-  target: number,
-  { network, policy, effects }: RailContext,
-): number {
-  const known = effects[network.links[target] ?? ''];
-  let last = first;
-  while (last < policy.rungs && (known?.[last]?.weight ?? 0) > 0) last++;
-  return Math.min(last, policy.rungs);
 }
 
 /** A rung that was tried and brought something is used again; one that did not is passed over. */

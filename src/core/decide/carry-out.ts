@@ -2,6 +2,7 @@ import { eachSliced, type Sliced } from '../base/slices.ts';
 import { type LinkId, type Ms, ms, type PrefixText } from '../base/units.ts';
 import type { BlockRouting, Observation } from '../model/observation.ts';
 import type { BlockPlan, Plan } from '../model/plan.ts';
+import { carriedSet } from './carried.ts';
 import { describeMove } from './explain.ts';
 import type { Network } from './network.ts';
 import type { Policy } from './policy.ts';
@@ -29,22 +30,15 @@ export function* release(
     if (block.routing) routing.set(block.block, block.routing);
   });
   const up = network.links.filter((_, i) => network.isUp[i]);
-  // Ten thousand blocks are carried by the same few sets of links.
-  const known = new Map<readonly LinkId[] | undefined, boolean>([[undefined, true]]);
-  const isCarried = (on: readonly LinkId[] | undefined): boolean => {
-    const before = known.get(on);
-    if (before !== undefined) return before;
-    const carried = new Set(on);
-    const is = up.every((link) => carried.has(link));
-    known.set(on, is);
-    return is;
-  };
   const isMissing = (entry: BlockPlan): boolean => {
     const changed = state.blocks[entry.block]?.changes.at(-1);
     const isSettled = changed === undefined || observation.at - changed >= policy.rails.settleMs;
     // What a silent unit announces is nobody else's to change, and its last word on what it carries is old.
     if (routing.get(entry.block)?.frozenReason !== undefined) return false;
-    return isSettled && !isCarried(routing.get(entry.block)?.carriedOn);
+    const carriedOn = routing.get(entry.block)?.carriedOn;
+    if (!isSettled || carriedOn === undefined) return false;
+    const carried = carriedSet(carriedOn);
+    return up.some((link) => !carried.has(link));
   };
   const isForeign = (entry: BlockPlan) => routing.get(entry.block)?.isForeign === true;
   const foreign: BlockPlan[] = [];

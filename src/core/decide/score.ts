@@ -100,6 +100,24 @@ export function gainBeside(scale: Scale, { links, bitps }: Change, port: number)
 export const gainOn = (scale: Scale, link: number, added: number): number =>
   portGain(scale, scale.network.port[link] ?? 0, added) - linkCost(scale, link, added);
 
+/** What the next bit/s on a link costs, and what that is small against: all that its load costs. */
+export function slopeOf(scale: Scale, link: number): { readonly slope: number; cost: number } {
+  const { network, loads, weights, high } = scale;
+  const port = network.port[link] ?? 0;
+  const capacity = network.portCapacity[port] ?? 1;
+  const load = loads.byPort[port] ?? 0;
+  const used = load / capacity;
+  const over = used > high ? overloadSlope * (2 * used - high) : 0;
+  const own = loads.byLink[link] ?? 0;
+  const price = own < (network.paid[link] ?? 0) ? 0 : (network.price[link] ?? 0);
+  const perBit = perBitOf(scale, link) + weights.price * price;
+  return {
+    slope: weights.balance * 2 * used + weights.congestion * over + perBit,
+    cost:
+      portCost(load, capacity, weights, high) + weights.price * own * (network.price[link] ?? 0),
+  };
+}
+
 function gainAt(scale: Scale, { links, bitps }: Change, port: number): number {
   let added = 0;
   let cost = 0;
@@ -120,15 +138,20 @@ function portGain({ network, loads, weights, high }: Scale, port: number, added:
 }
 
 /** What more traffic on a link costs beside the load of its port. */
-function linkCost({ network, loads, weights }: Scale, link: number, added: number): number {
+function linkCost(scale: Scale, link: number, added: number): number {
   if (added === 0) return 0;
-  let perBit = weights.response * (network.response[link] ?? 0);
-  perBit += weights.congestion * lossSlope * (network.loss[link] ?? 0);
-  if (network.isDrained[link]) perBit += weights.congestion * drainedCost;
-  const cost = added * perBit;
+  const { network, loads, weights } = scale;
+  const cost = added * perBitOf(scale, link);
   if (weights.price === 0) return cost;
   const load = loads.byLink[link] ?? 0;
   return cost + weights.price * (priced(network, link, load + added) - priced(network, link, load));
+}
+
+/** What a bit costs on a link whatever its load. */
+function perBitOf({ network, weights }: Scale, link: number): number {
+  const perBit = weights.response * (network.response[link] ?? 0);
+  const loss = weights.congestion * lossSlope * (network.loss[link] ?? 0);
+  return perBit + loss + (network.isDrained[link] ? weights.congestion * drainedCost : 0);
 }
 
 /** Bit/s that cost money, weighed by their price: up to what is paid already a bit costs nothing. */

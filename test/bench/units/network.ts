@@ -13,6 +13,9 @@ export interface Size {
 
 /** Links by which a block comes in, anywhere. */
 const waysPerBlock = 4;
+/** Half of it is used on average, by 20 parts of blocks of all sizes: a few links in a thousand are over 85 %. */
+export const linkCapacity = bitps(1e9);
+const rateMax = 80e6;
 
 export const blockName = (index: number): PrefixText =>
   prefixText(`10.${index >> 8}.${index & 255}.0/24`);
@@ -28,7 +31,7 @@ export function observationOf(unit: number, { units, links, blocks }: Size): Obs
       const place = hash(block * waysPerBlock + way) % (units * links);
       if (Math.floor(place / links) !== unit) continue;
       const link = place % links;
-      const rate = hash(place * 31 + block) % 2_000_000;
+      const rate = Math.round(rateMax * (hash(place * 31 + block) / 2 ** 32) ** 2);
       rates[link] = (rates[link] ?? 0) + rate;
       inbound.push({ link: linkName(unit, link), rate: bitps(rate) });
     }
@@ -48,7 +51,7 @@ export function observationOf(unit: number, { units, links, blocks }: Size): Obs
     links: carriedOn.map((link, i) => ({
       link,
       isUp: true,
-      capacity: bitps(1e9),
+      capacity: linkCapacity,
       inbound: { value: bitps(rates[i] ?? 0), ageMs: ms(12), coverage: 1, source: 'wire' },
       outbound: { value: bitps(rates[i] ?? 0), ageMs: ms(12), coverage: 1, source: 'wire' },
     })),

@@ -1,3 +1,4 @@
+import { carriedSet } from '../carried.ts';
 import { pass, type Rail, refuse } from './rail.ts';
 
 /**
@@ -13,7 +14,7 @@ export const path: Rail = {
     const usable = network.links.filter((_, i) => network.isUp[i] && group.mayUse[i]);
     if (usable.length < 2) return refuse('path', `${name} is the only link that is up`);
     const { carriedOn } = group.routing;
-    const carried = carriedOn && new Set(carriedOn);
+    const carried = carriedOn && carriedSet(carriedOn);
     const missing = carried && usable.find((link) => !carried.has(link));
     if (missing !== undefined) return refuse('path', `the router of ${missing} does not carry it`);
     return pass('path', `${usable.length} links are up and carry it`);
