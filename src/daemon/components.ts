@@ -27,6 +27,7 @@ import { Recorder } from './recorder.ts';
 import { openConfigured } from './router-access.ts';
 import { withSecrets } from './secrets.ts';
 import { makeSources, type Sources } from './sources.ts';
+import { ToldPaths } from './told-paths.ts';
 import { VrpFile } from './vrp-file.ts';
 import { followWires, WireHook } from './wire-hook.ts';
 
@@ -163,12 +164,12 @@ export async function openComponents(
   const opened = withSecrets(settings, parts.readSecret);
   const dump = openDump(settings, parts);
   if (dump) closers.push(() => dump.close());
-  const speaker = makeSpeaker(opened, parts, dump);
+  const station = await openStation(settings, parts);
+  if (station) closers.push(() => station.stop());
+  const speaker = makeSpeaker(opened, parts, dump, station);
   if (speaker) closers.push(() => speaker.stop('the unit is stopped'));
   const configured = openConfigured(settings, speaker, parts);
   if (configured) closers.push(() => configured.stop());
-  const station = await openStation(settings, parts);
-  if (station) closers.push(() => station.stop());
 
   const { averageMs } = cycleTimesOf(settings);
   const witness = engine && wireWitness(engine, parts.clock);
@@ -177,7 +178,7 @@ export async function openComponents(
   // Not waited for: dumps are long, and until they are read proximity only knows less.
   if (settings.proximity) void proximity.load(settings.proximity, log);
   const sources = makeSources(opened, averageMs, parts.clock, log, {
-    routes: speaker?.rib,
+    routes: speaker && new ToldPaths(speaker, station),
     witness,
     proximity,
     networks,
@@ -323,6 +324,7 @@ function makeSpeaker(
   settings: Settings,
   parts: Parts,
   dump: MrtDump | undefined,
+  station: BmpStation | undefined,
 ): Speaker | undefined {
   const routers = peeringsOf(settings);
   if (routers.length === 0) return undefined;
@@ -347,6 +349,7 @@ function makeSpeaker(
           },
         }
       : {}),
+    ...(station ? { monitor: station } : {}),
     clock: parts.clock,
     log: parts.log,
     ...(routers.some((router) => router.md5 ?? router.ttlSecurityHops) ? parts.sockets : {}),

@@ -1,20 +1,31 @@
 /** Which foreign prefixes the wires count: what the routers told, the too large among them in halves. */
-import { covers, dividePrefix, formatPrefix, prefixOf } from '../core/base/prefix.ts';
+import {
+  covers,
+  dividePrefix,
+  type Family,
+  formatPrefix,
+  type Prefix,
+  prefixOf,
+} from '../core/base/prefix.ts';
 import type { PrefixText } from '../core/base/units.ts';
-import type { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
 
 /** Longer parts than what networks accept of each other are no better, though only our own routers hear them. */
 const longest = { 4: 24, 6: 48 } as const;
 
+/** Every prefix that a router told. */
+interface Told {
+  entries(family: Family): Iterable<{ readonly prefix: Prefix }>;
+}
+
 export class CountedDestinations {
-  readonly #rib: Pick<AdjRibIn, 'entries'>;
+  readonly #told: Told;
   /** Those that are counted in halves; a half may be among them too. */
   readonly #halved = new Set<PrefixText>();
   #prefixes: readonly PrefixText[] = [];
   #left = 0;
 
-  constructor(rib: Pick<AdjRibIn, 'entries'>) {
-    this.#rib = rib;
+  constructor(told: Told) {
+    this.#told = told;
   }
 
   get prefixes(): readonly PrefixText[] {
@@ -31,7 +42,7 @@ export class CountedDestinations {
     const found: PrefixText[] = [];
     this.#left = 0;
     for (const family of [4, 6] as const) {
-      for (const { prefix } of this.#rib.entries(family)) {
+      for (const { prefix } of this.#told.entries(family)) {
         if (prefix.length === 0 || own.some((network) => covers(network, prefix))) continue;
         for (const part of this.#partsOf(formatPrefix(prefix))) {
           if (found.length < most) found.push(part);

@@ -1,5 +1,5 @@
 /** The egress traffic manager: which destinations leave by another link than plain BGP chose, and the routers told so. */
-import { bitps, ms, type PrefixText, type RouterId } from '../core/base/units.ts';
+import { bitps, type LinkId, ms, type PrefixText, type RouterId } from '../core/base/units.ts';
 import {
   type DestinationObservation,
   type Disproved,
@@ -15,16 +15,18 @@ import type { EngineSnapshot, EngineTables } from '../engine/index.ts';
 import type { Memory } from '../history/index.ts';
 import type { InjectedDetour, Speaker } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
-import { policyOf } from './configure.ts';
+import { cycleTimesOf, policyOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
 import { CountedDestinations } from './counted-destinations.ts';
 import { measureRates } from './destination-rates.ts';
 import { DetourCarriers } from './detour-carriers.ts';
 import { EgressLinks } from './egress-links.ts';
-import { type UselessReason, waysOut } from './egress-routes.ts';
+import type { UselessReason, WaysOut } from './egress-routes.ts';
 import type { ExportCheck } from './export-check.ts';
+import { Growth } from './growth.ts';
 import type { Log } from './log.ts';
 import type { FlowStretch } from './samples.ts';
+import type { ToldPaths } from './told-paths.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 export type PathTimes = NonNullable<DestinationObservation['rtt']>;
@@ -56,6 +58,7 @@ export interface RouterEgress<N extends string = PrefixText> {
 
 export interface DestinationsParts {
   readonly speaker: Speaker;
+  readonly paths: ToldPaths;
   readonly configured?: ConfiguredRouters | undefined;
   readonly clock: Pick<Clock, 'now' | 'after'>;
   readonly log: Log;
@@ -80,7 +83,7 @@ export function egressComplaints(routers: readonly RouterEgress<string>[]): Map<
 export class Destinations {
   #settings: Settings;
   #outbound: OutboundSettings;
-  readonly #speaker: Speaker;
+  readonly #paths: ToldPaths;
   readonly #log: Log;
   /** In force, of all routers. */
   #overrides: readonly Override[];
@@ -89,6 +92,7 @@ export class Destinations {
   #disproved: readonly Disproved[] = [];
   #mode: Settings['mode'] = 'observe';
   readonly #links = new Map<string, EgressLinks>();
+  readonly #growth = new Growth();
   #source: 'wire' | 'flows' | undefined;
   readonly #useless = new Map<UselessReason, number>();
   #isChanged = true;
@@ -100,17 +104,28 @@ export class Destinations {
   constructor(
     settings: Settings,
     outbound: OutboundSettings,
-    { speaker, configured, clock, log, exports }: DestinationsParts,
+    { speaker, paths, configured, clock, log, exports }: DestinationsParts,
     initial: Pick<Memory, 'detours' | 'disproved'>,
   ) {
     this.#settings = settings;
     this.#outbound = outbound;
-    this.#speaker = speaker;
+    this.#paths = paths;
     this.#log = log;
     this.#overrides = initial.detours ?? [];
     this.#disproved = initial.disproved ?? [];
-    this.#counted = new CountedDestinations(speaker.rib);
-    this.#carriers = new DetourCarriers(settings, outbound, speaker, configured, clock, exports);
+    this.#counted = new CountedDestinations(this.#paths);
+    this.#carriers = new DetourCarriers(
+      settings,
+      outbound,
+      speaker,
+      this.#paths,
+      configured,
+      clock,
+      exports,
+    );
+    paths.onKept(() => {
+      this.#isChanged = true;
+    });
     speaker.onChange((change) => {
       if (change.kind === 'received') this.#isChanged = true;
     });
@@ -184,7 +199,7 @@ export class Destinations {
       const router = this.#carriers.routerOf(link);
       const has =
         router !== undefined &&
-        this.#routesOf([router], destination).routes.some(
+        this.#routesOf([router], destination, from).routes.some(
           (route) => route.link === link && route.nextHop === nextHop,
         );
       if (!has)
@@ -197,12 +212,10 @@ export class Destinations {
     if (this.#overrides.length < before.length) this.#tell();
   }
 
-  #routesOf(routers: readonly RouterId[], destination: PrefixText) {
+  /** `from`: the link that it was taken off, if it is detoured. */
+  #routesOf(routers: readonly RouterId[], destination: PrefixText, from?: LinkId): WaysOut {
     const whole = this.#carriers.wholeOf(destination);
-    const told = routers.flatMap((router) =>
-      this.#speaker.routesFrom(router, whole).filter((route) => route.prefix === whole),
-    );
-    return waysOut(this.#settings, told);
+    return this.#paths.waysOut(this.#settings, routers, whole, from);
   }
 
   /** Whether the marks differ from what `table` gave at the last call of this. */
@@ -237,8 +250,9 @@ export class Destinations {
     this.#source = measured.source;
     this.#useless.clear();
     this.#divide(measured.source, measured.rates);
+    const growth = this.#growthOf(measured.rates, observation.at);
     this.#routers = this.#carriers.scopes.map((scope) =>
-      this.#decide(scope, input, measured.rates),
+      this.#decide(scope, input, measured.rates, growth),
     );
     this.#disproved = this.#routers.flatMap(({ plan }) => plan.disproved);
     const inForce = this.#routers.flatMap(({ plan, adviseOnly }) =>
@@ -288,6 +302,7 @@ export class Destinations {
     scope: readonly RouterId[],
     input: DestinationsTurn,
     rates: ReadonlyMap<PrefixText, number>,
+    growth: number,
   ): RouterEgress {
     const { observation, times, passive } = input;
     const own = new Set(
@@ -301,7 +316,7 @@ export class Destinations {
     const known = this.#links.get(router) ?? new EgressLinks();
     this.#links.set(router, known);
     const links = known.of(this.#settings, own, observation, destinations, before);
-    const egress = { at: ms(observation.at), links, destinations };
+    const egress = { at: ms(observation.at), links, destinations, growth };
     const policy = egressPolicyOf(this.#settings, this.#outbound);
     return {
       router,
@@ -309,6 +324,13 @@ export class Destinations {
       destinations,
       plan: decideEgress(egress, policy, before, this.#disproved),
     };
+  }
+
+  /** An average speaks of its middle, and what is decided now holds until the next cycle. */
+  #growthOf(rates: ReadonlyMap<PrefixText, number>, at: number): number {
+    const { intervalMs, averageMs } = cycleTimesOf(this.#settings);
+    const total = [...rates.values()].reduce((sum, rate) => sum + rate, 0);
+    return this.#growth.of(total, at, averageMs / 2 + intervalMs);
   }
 
   /** The heaviest, and those detoured already, whatever they carry now. */
@@ -322,9 +344,10 @@ export class Destinations {
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
       .slice(0, this.#outbound.destinations)
       .map(([prefix]) => prefix);
-    const wanted = new Set([...heaviest, ...before.map(({ destination }) => destination)]);
+    const detoured = new Map(before.map(({ destination, from }) => [destination, from]));
+    const wanted = new Set([...heaviest, ...detoured.keys()]);
     return [...wanted].flatMap((prefix) => {
-      const { routes, useless } = this.#routesOf(scope, prefix);
+      const { routes, useless } = this.#routesOf(scope, prefix, detoured.get(prefix));
       for (const reason of useless) this.#useless.set(reason, (this.#useless.get(reason) ?? 0) + 1);
       if (routes.length === 0) return [];
       const rtt = times?.get(prefix);

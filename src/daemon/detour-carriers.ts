@@ -10,6 +10,7 @@ import type { ConfiguredRouters } from './configured.ts';
 import { DetourOrder, detourKey } from './detour-order.ts';
 import { insideOf } from './egress-routes.ts';
 import type { ExportCheck } from './export-check.ts';
+import type { ToldPaths } from './told-paths.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 const unread =
@@ -20,6 +21,7 @@ export class DetourCarriers {
   #settings: Settings;
   #outbound: OutboundSettings;
   readonly #speaker: Speaker;
+  readonly #paths: ToldPaths;
   readonly #configured: ConfiguredRouters | undefined;
   readonly #order: DetourOrder;
   readonly #exports: ExportCheck | undefined;
@@ -28,6 +30,7 @@ export class DetourCarriers {
     settings: Settings,
     outbound: OutboundSettings,
     speaker: Speaker,
+    paths: ToldPaths,
     configured: ConfiguredRouters | undefined,
     clock: Pick<Clock, 'now' | 'after'>,
     exports?: ExportCheck,
@@ -35,6 +38,7 @@ export class DetourCarriers {
     this.#settings = settings;
     this.#outbound = outbound;
     this.#speaker = speaker;
+    this.#paths = paths;
     this.#configured = configured;
     this.#exports = exports;
     this.#order = new DetourOrder(
@@ -133,7 +137,7 @@ export class DetourCarriers {
   /** The prefix that routers told for a destination: itself, or where it is a part of one the whole. */
   wholeOf(destination: PrefixText): PrefixText {
     const prefix = prefixOf(destination);
-    const told = this.#speaker.rib.covering(prefix).find(({ length }) => length > 0);
+    const told = this.#paths.covering(prefix).find(({ length }) => length > 0);
     return told && covers(told, prefix) ? formatPrefix(told) : destination;
   }
 
@@ -190,8 +194,8 @@ export class DetourCarriers {
       return isAcross
         ? 'marks carry detours between the links of one router alone; leave across_routers away'
         : undefined;
-    if (session?.phase === 'established' && !session.capabilities.includes('add_path_receive'))
-      return 'it does not tell all its paths: set add_path on both sides';
+    if (session?.phase === 'established' && this.#paths.allBy(name) === undefined)
+      return 'it does not tell all its paths: set add_path on both sides, or let it tell them by BMP';
     return undefined;
   }
 

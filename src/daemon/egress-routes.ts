@@ -19,11 +19,13 @@ export interface WaysOut {
 
 /**
  * The paths of one router (or of several) to exactly one prefix, best first as RFC 4271 ranks them. The router's own last tie-breakers
- * (age, its neighbours' identifiers) are not told to us: equal paths are ranked by next hop.
+ * (age, its neighbours' identifiers) are not told to us: equal paths are ranked by next hop. `best` is the link that
+ * plain BGP is known to take, where what was told does not say.
  */
 export function waysOut(
   settings: Pick<Settings, 'asn' | 'links' | 'routers'>,
   told: readonly ReceivedRoute[],
+  best?: LinkId,
 ): WaysOut {
   const useless: UselessReason[] = [];
   const usable = told.flatMap((route) => {
@@ -38,7 +40,8 @@ export function waysOut(
     if (!routes.some((known) => known.link === link))
       routes.push({ link, nextHop: candidate.route.nextHop });
   }
-  return { routes, useless };
+  const isBest = (route: EgressRoute) => Number(route.link === best);
+  return { routes: routes.sort((a, b) => isBest(b) - isBest(a)), useless };
 }
 
 function judge(

@@ -16,8 +16,9 @@ import {
 import { PassiveTimes } from './passive-times.ts';
 import { openExportCheck } from './router-access.ts';
 import { SessionRoutes } from './session-routes.ts';
+import { ToldPaths } from './told-paths.ts';
 
-type World = Pick<Components, 'speaker' | 'engine' | 'sources' | 'configured'>;
+type World = Pick<Components, 'speaker' | 'station' | 'engine' | 'sources' | 'configured'>;
 
 /** Marks follow a withdrawal within this time, ms; the egress sessions do so by themselves. */
 const lookMs = 50;
@@ -120,11 +121,12 @@ export function openOutbound(
   now: number,
 ): Outbound | undefined {
   const { outbound } = settings;
-  const { speaker, engine, configured } = world;
+  const { speaker, station, engine, configured } = world;
   if (!outbound || !speaker) return undefined;
   const before = recallDetours(memory, settings, now);
   const exports = openExportCheck(settings, { clock, log }, () => destinations.retell());
-  const parts = { speaker, configured, clock, log, exports };
+  const paths = new ToldPaths(speaker, station);
+  const parts = { speaker, paths, configured, clock, log, exports };
   const destinations: Destinations = new Destinations(settings, outbound, parts, {
     detours: before.detours,
     disproved: memory?.disproved ?? [],
@@ -132,13 +134,12 @@ export function openOutbound(
   const takesSessions = settings.routers.some(({ driver }) => driver?.outbound === 'sessions');
   const sessions =
     takesSessions && configured
-      ? new SessionRoutes(settings, outbound, speaker, configured, log, before.sessions)
+      ? new SessionRoutes(settings, outbound, paths, configured, log, before.sessions)
       : undefined;
   const opened = new Outbound(destinations, sessions, world, clock);
   let isDue = false;
-  speaker.onChange((change) => {
-    if (isDue || change.kind !== 'received' || change.action !== 'withdrawn') return;
-    if (!destinations.isDetoured(change.prefix)) return;
+  const look = () => {
+    if (isDue || destinations.overrides.length === 0) return;
     isDue = true;
     // A failed link takes many back at once: one look for all of them.
     clock.after(lookMs, () => {
@@ -146,7 +147,12 @@ export function openOutbound(
       destinations.dropLost();
       if (destinations.takeMarks()) engine?.publish(tablesWith(destinations.settings, opened));
     });
+  };
+  speaker.onChange((change) => {
+    if (change.kind !== 'received' || change.action !== 'withdrawn') return;
+    if (destinations.isDetoured(change.prefix)) look();
   });
+  paths.onKept(look);
   return opened;
 }
 

@@ -15,13 +15,12 @@ import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { HeavySession } from '../engine/index.ts';
 import type { SessionRoute } from '../router/index.ts';
-import type { Speaker } from '../speaker/index.ts';
 import { cycleTimesOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
 import { egressComplaints, type RouterEgress } from './destinations.ts';
 import { EgressLinks } from './egress-links.ts';
-import { waysOut } from './egress-routes.ts';
 import type { Log } from './log.ts';
+import type { ToldPaths } from './told-paths.ts';
 
 export interface SessionsTurn {
   readonly observation: Observation;
@@ -51,7 +50,7 @@ interface Reading {
 export class SessionRoutes {
   #settings: Settings;
   #outbound: OutboundSettings;
-  readonly #speaker: Pick<Speaker, 'rib' | 'routesFrom' | 'sessions'>;
+  readonly #paths: ToldPaths;
   readonly #configured: ConfiguredRouters;
   readonly #log: Log;
   readonly #links = new Map<RouterId, EgressLinks>();
@@ -66,14 +65,14 @@ export class SessionRoutes {
   constructor(
     settings: Settings,
     outbound: OutboundSettings,
-    speaker: Pick<Speaker, 'rib' | 'routesFrom' | 'sessions'>,
+    paths: ToldPaths,
     configured: ConfiguredRouters,
     log: Log,
     initial: ReadonlyArray<Override<string>>,
   ) {
     this.#settings = settings;
     this.#outbound = outbound;
-    this.#speaker = speaker;
+    this.#paths = paths;
     this.#configured = configured;
     this.#log = log;
     this.#overrides = initial;
@@ -214,10 +213,10 @@ export class SessionRoutes {
   }
 
   #adviseOnly(router: RouterId): string | undefined {
-    const session = this.#speaker.sessions().find((entry) => entry.router === router);
-    return session?.phase === 'established'
+    const phase = this.#paths.phaseOf(router);
+    return phase === 'established'
       ? undefined
-      : `the session that tells its paths is ${session?.phase ?? 'not there'}`;
+      : `the session that tells its paths is ${phase ?? 'not there'}`;
   }
 
   /** The heaviest, and those detoured already. */
@@ -244,10 +243,8 @@ export class SessionRoutes {
   #routesTo(router: RouterId, host: string): readonly EgressRoute[] {
     const address = parseAddress(host);
     if (!address.ok) return [];
-    for (const prefix of this.#speaker.rib.covering(address.value)) {
-      const text = formatPrefix(prefix);
-      const told = this.#speaker.routesFrom(router, text).filter((r) => r.prefix === text);
-      const { routes } = waysOut(this.#settings, told);
+    for (const prefix of this.#paths.covering(address.value)) {
+      const { routes } = this.#paths.waysOut(this.#settings, [router], formatPrefix(prefix));
       if (routes.length > 0) return routes;
     }
     return [];

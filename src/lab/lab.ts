@@ -5,7 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { HeadgateError } from '../core/base/error.ts';
 import { renderBorder, renderProvider, renderSource } from './bird.ts';
-import { frrDaemons, renderFrrBorder } from './frr.ts';
+import { renderFrrBorder } from './frr.ts';
+import { startFrr } from './frr-start.ts';
 import {
   exporterRoot,
   renderSnmpd,
@@ -264,7 +265,11 @@ async function startRouters(lab: Lab, policy: BorderPolicy): Promise<void> {
     ...topology.providers.map((p) => startBird(lab, p.name, renderProvider(topology, p))),
     ...topology.routers.map((router) =>
       topology.shape.kind === 'frr'
-        ? startFrr(lab, router, policy(topology, router))
+        ? startFrr(
+            (argv) => lab.run(router.name, argv),
+            `${lab.folder}/${router.name}`,
+            renderFrrBorder(topology, router, policy(topology, router)),
+          )
         : startBird(lab, router.name, renderBorder(topology, router, policy(topology, router))),
     ),
   ]);
@@ -276,26 +281,6 @@ async function startBird(lab: Lab, node: string, configuration: string): Promise
   await lab.run(node, [
     ...['bird', '-c', `${base}.conf`, '-s', `${base}.ctl`, '-P', `${base}.pid`],
   ]);
-}
-
-/** FRR's daemons drop to their own user, who must own the folder of their files and sockets. */
-async function startFrr(lab: Lab, router: BorderRouter, policy: string): Promise<void> {
-  const folder = `${lab.folder}/${router.name}`;
-  const files = renderFrrBorder(lab.topology, router, policy);
-  mkdirSync(folder, { recursive: true });
-  for (const daemon of frrDaemons) {
-    const text = files[daemon].replaceAll('log file frr.log', `log file ${folder}/${daemon}.log`);
-    writeFileSync(`${folder}/${daemon}.conf`, text);
-  }
-  // Each daemon saves to its own file, here: nothing of the lab may reach the machine's own configuration.
-  writeFileSync(`${folder}/vtysh.conf`, 'no service integrated-vtysh-config\n');
-  await run(['chown', '-R', 'frr:frrvty', folder]);
-  for (const daemon of frrDaemons) {
-    await lab.run(router.name, [
-      ...[`/usr/lib/frr/${daemon}`, '-d', '-f', `${folder}/${daemon}.conf`],
-      ...['-z', `${folder}/zserv.api`, '-i', `${folder}/${daemon}.pid`, '--vty_socket', folder],
-    ]);
-  }
 }
 
 /** An SNMP agent on each border router, and an exporter of flows on each link. */

@@ -7,8 +7,9 @@ import type { Prefix } from '../core/base/prefix.ts';
 import type { Result } from '../core/base/result.ts';
 import { Splitter } from '../core/base/splitter.ts';
 import type { RouterId } from '../core/base/units.ts';
-import { AdjRibIn } from '../core/bgp/rib/adj-rib-in.ts';
-import { type IntakeTally, UpdateIntake } from '../core/bgp/rib/intake.ts';
+import { AdjRibIn, type Path } from '../core/bgp/rib/adj-rib-in.ts';
+import { decodeBlock, type IntakeTally, UpdateIntake } from '../core/bgp/rib/intake.ts';
+import type { AsPathSegment } from '../core/wire/bgp/attributes.ts';
 import type { BgpError } from '../core/wire/bgp/error.ts';
 import type { Open } from '../core/wire/bgp/open.ts';
 import {
@@ -18,7 +19,7 @@ import {
   bmpFraming,
   decodeBmpMessage,
 } from '../core/wire/bmp/message.ts';
-import type { OpenListener, SpeakerLog } from './peering.ts';
+import type { KeptPath, OpenListener, PathMonitor, SpeakerLog } from './peering.ts';
 import { describePath, prefixesAt } from './routes.ts';
 import { openPlainListener } from './sockets.ts';
 import { Counters, type ReceivedRoute } from './status.ts';
@@ -53,6 +54,8 @@ export interface MonitoredRoute extends ReceivedRoute {
   readonly table: BmpTable;
 }
 
+export type MonitoredTable = Pick<AdjRibIn, 'entries' | 'covering' | 'longestLength' | 'paths'>;
+
 export interface MonitoredRouter {
   readonly router: RouterId;
   readonly isConnected: boolean;
@@ -76,15 +79,26 @@ interface View {
 
 const sweepEntries = 5_000;
 
-export class BmpStation {
+export class BmpStation implements PathMonitor {
   readonly #options: BmpOptions;
   readonly #feeds: ReadonlyMap<RouterId, Feed>;
   readonly #refused = new Counters();
+  readonly #listeners = new Set<(router: RouterId) => void>();
   #listening: { close(): Promise<void> } | undefined;
 
   constructor(options: BmpOptions) {
     this.#options = options;
-    this.#feeds = new Map(options.routers.map(({ name }) => [name, new Feed(name, options)]));
+    const changed = (router: RouterId) => {
+      for (const listener of this.#listeners) listener(router);
+    };
+    this.#feeds = new Map(
+      options.routers.map(({ name }) => [name, new Feed(name, options, () => changed(name))]),
+    );
+  }
+
+  /** Told of a router whenever what it keeps may have changed. */
+  onChange(listener: (router: RouterId) => void): void {
+    this.#listeners.add(listener);
   }
 
   /** Throws HeadgateError `listen_failed`. */
@@ -132,6 +146,30 @@ export class BmpStation {
     return this.#feeds.get(router)?.holds(unit, 'in_post', prefix);
   }
 
+  /**
+   * Whether the router tells all that it kept of its neighbours of other networks: what its best path hides is known
+   * then as by add-path.
+   */
+  tellsKept(router: RouterId): boolean {
+    return (this.#feeds.get(router)?.keepers.length ?? 0) > 0;
+  }
+
+  /** What the router kept of its neighbours of other networks, of exactly this prefix. */
+  kept(router: RouterId, prefix: Prefix): readonly KeptPath[] {
+    return this.#feeds.get(router)?.kept(prefix) ?? [];
+  }
+
+  /** The same as people see it, of all prefixes or those equal to or covering `at`. */
+  keptRoutes(router: RouterId, at?: string): readonly ReceivedRoute[] {
+    return this.#feeds.get(router)?.keptRoutes(at) ?? [];
+  }
+
+  /** All that routers told of whichever of their tables, of those that `tellsKept`: read only, for the moment. */
+  tables(): ReadonlyMap<RouterId, MonitoredTable> {
+    const tellers = [...this.#feeds].filter(([router]) => this.tellsKept(router));
+    return new Map(tellers.map(([router, feed]) => [router, feed.table]));
+  }
+
   /** Whether the router has a session with a neighbour of this AS; undefined when it tells of none. */
   isNeighborUp(router: RouterId, asn: number): boolean | undefined {
     const told = this.#feeds.get(router)?.peers.filter((peer) => peer.asn === asn) ?? [];
@@ -143,6 +181,7 @@ export class BmpStation {
 class Feed {
   readonly #router: RouterId;
   readonly #options: BmpOptions;
+  readonly #changed: () => void;
   readonly #counters = new Counters();
   readonly #views = new Map<string, View>();
   #rib = new AdjRibIn();
@@ -150,9 +189,59 @@ class Feed {
   #splitter = new Splitter(bmpFraming);
   #systemName = '';
 
-  constructor(router: RouterId, options: BmpOptions) {
+  constructor(router: RouterId, options: BmpOptions, changed: () => void) {
     this.#router = router;
     this.#options = options;
+    this.#changed = changed;
+  }
+
+  get table(): AdjRibIn {
+    return this.#rib;
+  }
+
+  /** Its neighbours of other networks, after policy. */
+  get keepers(): readonly View[] {
+    const { localAsn } = this.#options;
+    return [...this.#views.values()].filter(
+      ({ peer, isUp }) => isUp && peer.table === 'in_post' && peer.asn !== localAsn,
+    );
+  }
+
+  kept(prefix: Prefix): readonly KeptPath[] {
+    const { attributes: store } = this.#rib;
+    return this.#rib
+      .paths(prefix)
+      .filter(this.#isKept())
+      .map(({ attributes: block }) => {
+        const { nextHop, attributes } = decodeBlock(store.bytesOf(block), store.kindOf(block));
+        const asPath = this.#asHeard(attributes.asPath ?? []);
+        return { nextHop, attributes: { ...attributes, asPath } };
+      });
+  }
+
+  keptRoutes(at: string | undefined): readonly ReceivedRoute[] {
+    const isKept = this.#isKept();
+    return [...prefixesAt(this.#rib, at)].flatMap(({ prefix, paths }) =>
+      paths.filter(isKept).map((path) => {
+        const route = describePath(this.#rib, prefix, path, this.#router);
+        const own = `${this.#options.localAsn} `;
+        const { asPath } = route;
+        return { ...route, asPath: asPath.startsWith(own) ? asPath.slice(own.length) : asPath };
+      }),
+    );
+  }
+
+  /** FRR 8.4 puts the router's own AS in front of what its neighbours of other networks told, as if it told it on. */
+  #asHeard([first, ...rest]: readonly AsPathSegment[]): readonly AsPathSegment[] {
+    if (first?.kind !== 'sequence' || first.asns[0] !== this.#options.localAsn)
+      return first ? [first, ...rest] : [];
+    const asns = first.asns.slice(1);
+    return asns.length > 0 ? [{ kind: 'sequence', asns }, ...rest] : rest;
+  }
+
+  #isKept(): (path: Path) => boolean {
+    const keepers = new Set(this.keepers.map(({ ribPeer }) => ribPeer));
+    return ({ peer, isStale }) => keepers.has(peer) && !isStale;
   }
 
   get status(): MonitoredRouter {
@@ -223,6 +312,7 @@ class Feed {
     this.#views.clear();
     // What it told is gone at once, whatever its size.
     this.#rib = new AdjRibIn();
+    this.#changed();
     this.#options.log.info({ router: this.#router, reason }, `bmp: ${this.#router}: ${reason}`);
   }
 
@@ -274,6 +364,7 @@ class Feed {
           view.reason = message.reason;
           this.#empty(view);
         }
+        this.#changed();
         return;
       case 'statistics': {
         const view = this.#viewOf(message.peer);
@@ -314,6 +405,7 @@ class Feed {
     for (const { code } of taken.value.errors) this.#counters.add(`error.${code}`);
     this.#counters.add('routes_in', taken.value.announced);
     this.#counters.add('withdrawals_in', taken.value.withdrawn);
+    if (view.peer.table === 'in_post') this.#changed();
   }
 
   #viewOf(peer: BmpPeer, opens?: Opens): View {

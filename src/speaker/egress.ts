@@ -22,7 +22,7 @@ import type { PathAttributes } from '../core/wire/bgp/attributes.ts';
 import { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
 import type { PeerEvents } from './peer-parts.ts';
-import type { Clock, RouterPeering, SpeakerLog } from './peering.ts';
+import type { Clock, KeptPath, PathMonitor, RouterPeering, SpeakerLog } from './peering.ts';
 import {
   type InjectedDetour,
   lastErrorOf,
@@ -46,6 +46,8 @@ export interface EgressParts {
   /** The same of another router of ours. */
   readonly mainOf: (router: RouterId) => Peer | undefined;
   readonly rib: AdjRibIn;
+  /** What routers tell by BMP, where they do. */
+  readonly monitor: PathMonitor | undefined;
   readonly makePeer: (events: PeerEvents) => Peer;
   /** All announcements are withdrawn by the operator. */
   readonly isHeld: () => boolean;
@@ -81,6 +83,8 @@ export class EgressSession {
       maxDetours,
       received: (prefix, nextHop) => this.#received(prefix, nextHop),
     };
+    // Of any router: a detour may stand on the path of another.
+    parts.monitor?.onChange(() => this.noteChange());
     this.peer = parts.makePeer({
       phaseChanged: (phase, reason) => this.#onPhase(phase, reason),
       established: (agreed) => {
@@ -199,11 +203,12 @@ export class EgressSession {
     if (!main.agreed) return `the session that tells the paths is ${main.phase}`;
     const prefix = parsePrefix(text);
     if (!prefix.ok) return undefined;
-    // The router's best path is ours then: without add-path it would take the one that it told us back.
-    return agreed.families.includes(prefix.value.family) &&
-      main.agreed.addPathReceive[prefix.value.family]
+    const { family } = prefix.value;
+    // The router's best path is ours then: of a plain session it would take the one that it told us back.
+    return agreed.families.includes(family) &&
+      (main.agreed.addPathReceive[family] || this.#parts.monitor?.tellsKept(main.name))
       ? undefined
-      : 'the router does not tell all its paths of this family: set add_path on both sides';
+      : 'the router does not tell all its paths of this family: set add_path on both sides, or let it tell them by BMP';
   }
 
   /**
@@ -211,22 +216,31 @@ export class EgressSession {
    * by another router that router's path, of a part of a prefix that of the whole.
    */
   #received(prefix: Prefix, wanted: string): PathAttributes | undefined {
-    const { rib, main, mainOf, localAsn } = this.#parts;
+    const { main, mainOf, localAsn } = this.#parts;
     const marker = markerOf(localAsn).join(':');
     const { via, of } = this.#byRoute.get(routeKey(formatPrefix(prefix), wanted)) ?? {};
     const whole = of === undefined ? prefix : prefixOf(of);
     if (!covers(whole, prefix)) return undefined;
     const teller = via ? mainOf(via.router) : main;
     const nextHop = via ? via.nextHop : wanted;
-    for (const path of rib.paths(whole)) {
-      if (path.peer !== teller?.ribPeer || path.isStale) continue;
-      const block = rib.attributes.bytesOf(path.attributes);
-      const told = decodeBlock(block, rib.attributes.kindOf(path.attributes));
+    for (const told of teller ? this.#toldBy(teller, whole) : []) {
       const { largeCommunities = [] } = told.attributes;
       const isOurs = largeCommunities.some((community) => community.join(':') === marker);
       if (told.nextHop === nextHop && !isOurs) return told.attributes;
     }
     return undefined;
+  }
+
+  #toldBy(teller: Peer, prefix: Prefix): readonly KeptPath[] {
+    const { rib, monitor } = this.#parts;
+    if (!teller.agreed?.addPathReceive[prefix.family] && monitor?.tellsKept(teller.name))
+      return monitor.kept(teller.name, prefix);
+    return rib
+      .paths(prefix)
+      .filter(({ peer, isStale }) => peer === teller.ribPeer && !isStale)
+      .map(({ attributes }) =>
+        decodeBlock(rib.attributes.bytesOf(attributes), rib.attributes.kindOf(attributes)),
+      );
   }
 
   #onPhase(phase: SessionPhase, reason: string): void {

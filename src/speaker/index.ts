@@ -46,6 +46,7 @@ export {
   type MonitoredPeer,
   type MonitoredRoute,
   type MonitoredRouter,
+  type MonitoredTable,
 } from './bmp-station.ts';
 export type { ChangeStretch } from './change-log.ts';
 export type {
@@ -325,7 +326,7 @@ class BgpSpeaker implements Speaker {
 
   #makeEgress(peering: RouterPeering, main: Peer): EgressSession | undefined {
     const { egressAddress, ...shared } = peering;
-    const { localAsn, networks, maxDetours, log } = this.#options;
+    const { localAsn, networks, maxDetours, monitor, log } = this.#options;
     if (egressAddress === undefined) return undefined;
     // Without graceful restart, so that its loss returns the router to plain BGP.
     const own = { ...shared, localAddress: egressAddress, addPath: false, gracefulRestartS: 0 };
@@ -340,6 +341,7 @@ class BgpSpeaker implements Speaker {
       main,
       mainOf: (router) => this.#members.get(router)?.peer,
       rib: this.rib,
+      monitor,
       makePeer: (events) => this.#makePeer(own, events, true),
       isHeld: () => this.#isHeld,
       tell: (change) => this.#tell(change),

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Prefix } from '../core/base/prefix.ts';
 import type { Asn, RouterId } from '../core/base/units.ts';
+import type { PathAttributes } from '../core/wire/bgp/attributes.ts';
 import type { MrtEnds } from '../core/wire/mrt/decode.ts';
 
 /** One border router that we peer with. Defaults in brackets. */
@@ -64,12 +65,27 @@ export interface SpeakerOptions {
   /** In [0, 1): spreads timers [Math.random]. */
   readonly random?: () => number;
   readonly log: SpeakerLog;
+  /** What routers tell by BMP: there detours need no add-path. */
+  readonly monitor?: PathMonitor;
   /** Told of everything that the routers send, and of the sessions' states: for a dump. */
   readonly dump?: { message(heard: HeardMessage): void; state(heard: HeardState): void };
   /** Makes connected sockets [plain TCP]. Needed for `md5` and `ttlSecurityHops`. */
   readonly openSocket?: OpenSocket;
   /** Opens the listening socket [plain TCP]: for `md5` and `ttlSecurityHops` of passive sessions. */
   readonly openListener?: OpenListener;
+}
+
+/** A path that a router took from a neighbour of another network and kept. */
+export interface KeptPath {
+  readonly nextHop: string;
+  readonly attributes: PathAttributes;
+}
+
+/** Stands in for add-path: all that a router kept, whichever of its paths is the best. */
+export interface PathMonitor {
+  tellsKept(router: RouterId): boolean;
+  kept(router: RouterId, prefix: Prefix): readonly KeptPath[];
+  onChange(listener: (router: RouterId) => void): void;
 }
 
 /** A whole message as a router sent it; `bytes` holds for the time of the call. */

@@ -12,13 +12,20 @@ import {
 import { parsePrefix } from '../../src/core/base/prefix.ts';
 import { asn, linkId, routerId } from '../../src/core/base/units.ts';
 import { type ContentLab, closeContentLab, openContentLab } from '../../src/lab/content/lab.ts';
-import { type Carrier, dscpOf, renderContentSettings } from '../../src/lab/content/settings.ts';
+import {
+  bmpPort,
+  type Carrier,
+  dscpOf,
+  isSpoken,
+  renderContentSettings,
+} from '../../src/lab/content/settings.ts';
 import {
   network,
   ourAsn,
   probeSource,
   providerEnd,
   providers,
+  type RouterKind,
   router,
   unit,
   upperEnd,
@@ -26,6 +33,7 @@ import {
 import { inside, spawnInside } from '../../src/lab/namespaces.ts';
 import { beginMark, endMark } from '../../src/router/section.ts';
 import { renderBirdPolicy } from '../../src/router/templates/bird.ts';
+import { renderFrrPolicy } from '../../src/router/templates/frr.ts';
 import { renderLinuxPolicy } from '../../src/router/templates/linux.ts';
 import type { RouterPolicy } from '../../src/router/templates/policy.ts';
 import { waitFor } from './lab.ts';
@@ -46,7 +54,7 @@ function borderPolicy(carrier: Carrier): RouterPolicy {
     unit: {
       address: unit.address,
       asn: asn(ourAsn),
-      ...(['bgp', 'timed', 'exports'].includes(carrier) ? { egressAddress: unit.egress } : {}),
+      ...(isSpoken(carrier) ? { egressAddress: unit.egress } : {}),
     },
     networks: [prefix.value],
     floor: { ipv4: 24, ipv6: 48 },
@@ -59,7 +67,8 @@ function borderPolicy(carrier: Carrier): RouterPolicy {
     })),
     maxPrefixes: 16,
     maxDetours: 1000,
-    addPath: true,
+    addPath: carrier !== 'bmp',
+    ...(carrier === 'bmp' ? { bmp: { address: unit.address, port: bmpPort } } : {}),
   };
 }
 
@@ -67,11 +76,15 @@ export async function openContent(
   t: Test,
   prefix: string,
   carrier: Carrier = 'bgp',
+  kind: RouterKind = 'bird',
 ): Promise<ContentLab> {
   const policy = borderPolicy(carrier);
-  // The section that a driver writes stands in every router's file, as router-config prints it.
-  const text = [renderBirdPolicy(policy), beginMark, endMark, ''].join('\n');
-  const lab = await openContentLab(prefix, text);
+  // The section that a driver writes stands in every BIRD's file, as router-config prints it.
+  const text =
+    kind === 'frr'
+      ? renderFrrPolicy(policy)
+      : [renderBirdPolicy(policy), beginMark, endMark, ''].join('\n');
+  const lab = await openContentLab(prefix, text, kind);
   t.teardown(() => closeContentLab(prefix));
   if (carrier === 'marks' || carrier === 'timed')
     await lab.run(router.name, ['sh', '-c', renderLinuxPolicy(policy)]);
@@ -145,11 +158,12 @@ export async function startContentUnit(
   t: Test,
   lab: ContentLab,
   carrier: Carrier = 'bgp',
+  kind: RouterKind = 'bird',
 ): Promise<ContentUnit> {
   const settings = `${lab.folder}/headgate.yaml`;
   writeFileSync(
     settings,
-    renderContentSettings(lab.folder, carrier, inside(lab.namespace(router.name), [])),
+    renderContentSettings(lab.folder, carrier, inside(lab.namespace(router.name), []), kind),
   );
   const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
   const child = spawnInside(

@@ -1,6 +1,7 @@
 /** Raises and removes the content network. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { HeadgateError } from '../../core/base/error.ts';
+import { startFrr } from '../frr-start.ts';
 import { renderSnmpd, snmpCacheCommand, snmpdCommand } from '../instruments.ts';
 import {
   type InterfaceCounters,
@@ -12,7 +13,8 @@ import {
   run,
 } from '../namespaces.ts';
 import { renderContentBorder, renderContentProvider, renderNet } from './bird.ts';
-import { cables, destinationCount, nodes, providers, router } from './topology.ts';
+import { renderContentFrr } from './frr.ts';
+import { cables, destinationCount, nodes, providers, type RouterKind, router } from './topology.ts';
 
 export interface ContentLab {
   readonly folder: string;
@@ -30,7 +32,11 @@ export interface ContentLab {
 const folderOf = (prefix: string) => `/run/headgate-lab-${prefix}`;
 
 /** `policy`: what headgate asks of the border router. A leftover of the same prefix is removed first. */
-export async function openContentLab(prefix: string, policy: string): Promise<ContentLab> {
+export async function openContentLab(
+  prefix: string,
+  policy: string,
+  kind: RouterKind = 'bird',
+): Promise<ContentLab> {
   if (process.getuid?.() !== 0)
     throw new HeadgateError('no_capability', 'the lab needs root: it makes network namespaces');
   await closeContentLab(prefix);
@@ -51,7 +57,13 @@ export async function openContentLab(prefix: string, policy: string): Promise<Co
   try {
     await cable(lab);
     await Promise.all([
-      startBird(lab, router.name, renderContentBorder(policy)),
+      kind === 'frr'
+        ? startFrr(
+            (argv) => runIn(router.name, argv),
+            `${folder}/${router.name}`,
+            renderContentFrr(policy),
+          )
+        : startBird(lab, router.name, renderContentBorder(policy)),
       startBird(lab, 'net', renderNet()),
       ...providers.map(({ name }, i) => startBird(lab, name, renderContentProvider(i))),
       startSnmp(lab),
@@ -102,10 +114,12 @@ async function configure(lab: ContentLab, node: string): Promise<void> {
     ...(node === 'net' ? ['route add local 10.200.0.0/16 dev lo'] : []),
   ]);
   if (node !== router.name) return;
+  // Half a second of queue: what the wire's process held back while this machine did not run it comes as one burst, and
+  // is no overload. One that lasts fills the queue, and shows on the interface before that.
   for (const { name, capacityBitps } of providers) {
     await lab.run(node, [
       ...['tc', 'qdisc', 'add', 'dev', name, 'root', 'tbf'],
-      ...['rate', String(capacityBitps), 'burst', '32k', 'latency', '100ms'],
+      ...['rate', String(capacityBitps), 'burst', '32k', 'latency', '500ms'],
     ]);
   }
 }

@@ -7,6 +7,7 @@ import {
   probeSource,
   providerEnd,
   providers,
+  type RouterKind,
   router,
   unit,
 } from './topology.ts';
@@ -14,10 +15,13 @@ import {
 export const threshold = 0.8;
 
 /**
- * How a detour reaches the router: told by BGP (`timed`: with probes; `exports`: without a wire), marked on the packets by a DSCP, or configured:
- * by destination, or by single session.
+ * How a detour reaches the router: told by BGP (`timed`: with probes; `exports`: without a wire; `bmp`: without
+ * add-path), marked on the packets by a DSCP, or configured: by destination, or by single session.
  */
-export type Carrier = 'bgp' | 'timed' | 'exports' | 'marks' | 'destinations' | 'sessions';
+export type Carrier = 'bgp' | 'timed' | 'exports' | 'bmp' | 'marks' | 'destinations' | 'sessions';
+export const isSpoken = (carrier: Carrier): boolean =>
+  ['bgp', 'timed', 'exports', 'bmp'].includes(carrier);
+export const bmpPort = 11_019;
 export const dscpOf = (i: number): number => 10 + 2 * i;
 
 const performance =
@@ -30,14 +34,15 @@ export function renderContentSettings(
   folder: string,
   carrier: Carrier,
   shell: readonly string[],
+  kind: RouterKind = 'bird',
 ): string {
-  const isSpoken = carrier === 'bgp' || carrier === 'timed' || carrier === 'exports';
-  const egress = isSpoken ? `, egress_address: ${unit.egress}` : '';
+  const egress = isSpoken(carrier) ? `, egress_address: ${unit.egress}` : '';
   const ofLink = (i: number) =>
     ({
       bgp: '',
       destinations: '',
       exports: '',
+      bmp: '',
       timed: `, mark: { dscp: ${dscpOf(i)} }, source: ${probeSource(i)}`,
       sessions: `, neighbor: ${providerEnd(i)}`,
       marks: `, neighbor: ${providerEnd(i)}, attribute: { wire: core, dscp: ${dscpOf(i)} }, mark: { dscp: ${dscpOf(i)} }`,
@@ -46,9 +51,12 @@ export function renderContentSettings(
     bgp: [],
     timed: [],
     exports: [],
+    bmp: [],
     marks: [],
     destinations: [
-      `kind: bird, file: ${folder}/${router.name}.conf, socket: ${folder}/${router.name}.ctl`,
+      kind === 'frr'
+        ? `kind: frr, vtysh: [vtysh, --vty_socket, ${folder}/${router.name}, --config_dir, ${folder}/${router.name}]`
+        : `kind: bird, file: ${folder}/${router.name}.conf, socket: ${folder}/${router.name}.ctl`,
     ],
     sessions: ['kind: linux'],
   }[carrier].map(
@@ -72,7 +80,7 @@ export function renderContentSettings(
     'routers:',
     `  - name: ${router.name}`,
     `    address: ${router.address}`,
-    '    bgp: { add_path: true, mrai: 0s, hold_time: 6s }',
+    `    bgp: { add_path: ${carrier !== 'bmp'}, mrai: 0s, hold_time: 6s }`,
     ...driver,
     `    snmp: { version: '2c', community: ${community}, interval: 1s, timeout: 2s }`,
     `outbound: { threshold: ${threshold * 100}%, target: 75%, release: 70%${carrier === 'timed' ? `, ${performance}` : ''} }`,
@@ -81,6 +89,7 @@ export function renderContentSettings(
           `probe: { targets: [${probed.join(', ')}], found: 0, interval: 500ms, budget: { per_network: 20 } }`,
         ]
       : []),
+    ...(carrier === 'bmp' ? [`bmp: { listen: "${unit.address}:${bmpPort}" }`] : []),
     'cycle: { interval: 1s, average: 1s }',
     'time_scale: 100',
     `control: { socket: ${folder}/unit.sock }`,

@@ -23,6 +23,9 @@ export interface ContentProvider {
   readonly preference: number;
 }
 
+/** What runs on the border router. */
+export type RouterKind = 'bird' | 'frr';
+
 export const ourAsn = 64512;
 export const netAsn = 65200;
 export const network = '198.18.0.0/24';

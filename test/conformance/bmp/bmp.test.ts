@@ -196,6 +196,14 @@ async function story(t: Test, kind: Kind): Promise<void> {
       station.routes(refused).some(({ table }) => table === 'in_pre'),
     );
   }
+  t.ok(station.tellsKept(br1));
+  t.match(station.kept(br1, prefixOf(prefixText(accepted))), [{ nextHop: provider }]);
+  t.same(
+    station.keptRoutes(br1, accepted).map(({ prefix, asPath }) => [prefix, asPath]),
+    [[accepted, '65001']],
+    'as the provider told it',
+  );
+  t.same(station.kept(br1, prefix), [], 'what we told is none of them');
   t.equal(station.isNeighborUp(br1, 65001), true);
   t.equal(station.isNeighborUp(br1, 65002), undefined, 'nothing is told of others');
 
@@ -212,6 +220,7 @@ async function story(t: Test, kind: Kind): Promise<void> {
     () => station.isNeighborUp(br1, 65001) === false,
   );
   t.same(station.routes(accepted), [], 'and what it told');
+  t.notOk(station.tellsKept(br1), 'of others nothing is told');
   const down = station.peers().find(({ address }) => address === provider);
   t.match(down, { isUp: false, asn: 65001, reason: /closed|lost/ });
 

@@ -22,6 +22,7 @@ import { Destinations, recallDetours } from '../../../src/daemon/destinations.ts
 import { waysOut } from '../../../src/daemon/egress-routes.ts';
 import { openOutbound } from '../../../src/daemon/outbound.ts';
 import type { FlowStretch } from '../../../src/daemon/samples.ts';
+import { ToldPaths } from '../../../src/daemon/told-paths.ts';
 import type { EngineTables, WireEngine } from '../../../src/engine/index.ts';
 import type {
   ReceivedRoute,
@@ -341,7 +342,7 @@ function stage(
   const destinations = new Destinations(
     own,
     outbound,
-    { speaker: speaker as Speaker, clock, log },
+    { speaker: speaker as Speaker, paths: new ToldPaths(speaker, undefined), clock, log },
     { detours: initial },
   );
   return {
@@ -428,6 +429,7 @@ t.test('a withdrawn path ends the detours that use it at once, and no others', a
     // Casts: the parts that are not asked for are left out.
     {
       speaker: speaker as Speaker,
+      station: undefined,
       engine: engine as WireEngine,
       sources: undefined,
       configured: undefined,

@@ -4,6 +4,7 @@ import { AdjRibIn } from '../../../src/core/bgp/rib/adj-rib-in.ts';
 import type { Override } from '../../../src/core/decide/egress/index.ts';
 import type { ConfiguredRouters } from '../../../src/daemon/configured.ts';
 import { nameOf, parseName, SessionRoutes } from '../../../src/daemon/session-routes.ts';
+import { ToldPaths } from '../../../src/daemon/told-paths.ts';
 import type { HeavySession } from '../../../src/engine/index.ts';
 import { emptyIntent, type SessionRoute } from '../../../src/router/index.ts';
 import type { ReceivedRoute, SessionStatus, Speaker } from '../../../src/speaker/index.ts';
@@ -58,15 +59,18 @@ function stage(initial: ReadonlyArray<Override<string>> = []) {
   const routes = new SessionRoutes(
     settings,
     outbound,
-    {
-      rib,
-      routesFrom: () => [
-        route('192.0.2.1', '65001 65100', 200),
-        route('192.0.2.5', '65002 65100', 100),
-      ],
-      // A cast: what else a session tells is not looked at.
-      sessions: () => [{ router: br1, phase: 'established' } as unknown as SessionStatus],
-    } satisfies Pick<Speaker, 'rib' | 'routesFrom' | 'sessions'>,
+    new ToldPaths(
+      {
+        rib,
+        routesFrom: () => [
+          route('192.0.2.1', '65001 65100', 200),
+          route('192.0.2.5', '65002 65100', 100),
+        ],
+        // A cast: what else a session tells is not looked at.
+        sessions: () => [{ router: br1, phase: 'established' } as unknown as SessionStatus],
+      } satisfies Pick<Speaker, 'rib' | 'routesFrom' | 'sessions'>,
+      undefined,
+    ),
     // A cast: the parts that are not asked for are left out.
     {
       setOutbound: (_, part) => {

@@ -13,6 +13,7 @@ import {
 import type { PathAttributes } from '../../../src/core/wire/bgp/attributes.ts';
 import { encodeEndOfRib, encodeUpdate } from '../../../src/core/wire/bgp/update.ts';
 import { createSpeaker, type Speaker } from '../../../src/speaker/index.ts';
+import type { KeptPath, PathMonitor } from '../../../src/speaker/peering.ts';
 import { HandClock, localAsn, ScriptedRouter, settle } from './scripted-router.ts';
 
 const prefix = (text: string): Prefix => {
@@ -58,7 +59,7 @@ interface Scene {
   readonly egress: ScriptedRouter;
 }
 
-async function open(hasAddPath = true): Promise<Scene> {
+async function open(hasAddPath = true, monitor?: PathMonitor): Promise<Scene> {
   const clock = new HandClock();
   const main = new ScriptedRouter('10.0.0.1', { addPath: hasAddPath, gracefulRestartS: 120 });
   const egress = new ScriptedRouter('10.0.0.1', { gracefulRestartS: 120 });
@@ -69,6 +70,7 @@ async function open(hasAddPath = true): Promise<Scene> {
     localAsn,
     routerId: '10.0.0.9',
     networks: [prefix('198.51.100.0/22')],
+    ...(monitor ? { monitor } : {}),
     clock,
     log: silent,
     openSocket: (request) =>
@@ -186,6 +188,39 @@ t.test('a router that tells its best paths alone gets no detours', async (t) => 
   t.same(egress.table, []);
   t.match(speaker.detours(br1), [{ state: 'waiting', reason: /set add_path on both sides/ }]);
   await speaker.stop();
+});
+
+t.test('where BMP tells what the router kept, detours stand on that', async (t) => {
+  const path = (nextHop: string): KeptPath => ({
+    nextHop,
+    attributes: { origin: 'igp', asPath: [{ kind: 'sequence', asns: [65002, 65100] }] },
+  });
+  let kept: readonly KeptPath[] = [path(north), path(south)];
+  let isTold = true;
+  const listeners: Array<(router: typeof br1) => void> = [];
+  const { clock, speaker, egress } = await open(false, {
+    tellsKept: () => isTold,
+    kept: (_, asked) => (asked.length === 24 ? kept : []),
+    onChange: (listener) => listeners.push(listener),
+  });
+  const changed = async () => {
+    for (const listener of listeners) listener(br1);
+    clock.advance(100);
+    await settle();
+  };
+  speaker.setDetours(br1, [detour('203.0.113.0/24', south), detour('203.0.0.0/16', south)]);
+  await settle();
+  t.same(egress.table, ['203.0.113.0/24'], 'and on nothing else');
+  t.match(speaker.detours(br1)[1], { state: 'refused', reason: 'no_such_path' });
+  kept = [path(north)];
+  await changed();
+  t.same(egress.table, [], 'gone with its path');
+  kept = [path(south)];
+  await changed();
+  t.same(egress.table, ['203.0.113.0/24']);
+  isTold = false;
+  await changed();
+  t.same(egress.table, [], 'gone when nothing is told any more');
 });
 
 t.test(

@@ -6,10 +6,15 @@ export class Projection {
   readonly #links: ReadonlyMap<LinkId, EgressLink>;
   readonly #load = new Map<LinkId, number>();
   readonly #threshold: number;
+  readonly #growth: number;
 
-  /** Starts with the traffic that no destination accounts for. `threshold`: of the links that set none. */
-  constructor(links: readonly EgressLink[], threshold: number) {
+  /**
+   * Starts with the traffic that no destination accounts for. `threshold`: of the links that set none. Room is left for
+   * `growth` times what is put on a link.
+   */
+  constructor(links: readonly EgressLink[], threshold: number, growth = 1) {
     this.#threshold = threshold;
+    this.#growth = growth;
     this.#links = new Map(links.map((link) => [link.link, link]));
     for (const link of links) this.#load.set(link.link, link.unattributed);
   }
@@ -28,10 +33,10 @@ export class Projection {
     return bitps(this.#load.get(link) ?? 0);
   }
 
-  /** How much more the link could carry up to `share`, see `shareOf`; negative when it is above. */
+  /** How much more of now the link could carry up to `share`, see `shareOf`; negative when it will be above. */
   room(link: LinkId, share: number): number {
     const { capacity = 0, isUp = false } = this.#links.get(link) ?? {};
-    return (isUp ? capacity * this.shareOf(link, share) : 0) - this.load(link);
+    return (isUp ? (capacity * this.shareOf(link, share)) / this.#growth : 0) - this.load(link);
   }
 
   /** A share that the policy names, of the capacity of this link: less on a link with a lower threshold of its own. */

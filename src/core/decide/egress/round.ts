@@ -34,8 +34,9 @@ export class Round<N extends string> {
     this.at = observation.at;
     this.policy = policy;
     this.destinations = [...observation.destinations].sort(bySizeThenName);
-    this.plain = new Projection(observation.links, policy.threshold);
-    this.planned = new Projection(observation.links, policy.threshold);
+    const { links, growth } = observation;
+    this.plain = new Projection(links, policy.threshold, growth);
+    this.planned = new Projection(links, policy.threshold, growth);
     for (const destination of this.destinations) {
       const preferred = this.plain.preferred(destination);
       if (!preferred) continue;

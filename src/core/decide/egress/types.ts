@@ -41,6 +41,8 @@ export interface EgressObservation<N extends string = PrefixText> {
   readonly at: Ms;
   readonly links: readonly EgressLink[];
   readonly destinations: ReadonlyArray<DestinationObservation<N>>;
+  /** By how much all rates are expected to have grown until the next decision takes effect; at least 1, 1 unless known. */
+  readonly growth?: number;
 }
 
 /** Shares are 0 to 1 of a link's capacity unless said otherwise; `release` < `target` < `threshold`. */

@@ -62,6 +62,20 @@ t.test(
   },
 );
 
+t.test('what grows is relieved before it is too much, and leaves room where it goes', async (t) => {
+  const now = observe([destination(1, 60), destination(2, 30)], [100, 33, 100]);
+  t.same(decideEgress(now, policy, []).overrides, []);
+  t.match(
+    decideEgress({ ...now, growth: 1.1 }, policy, []).overrides,
+    [{ destination: '203.0.2.0/24', link: 'c' }],
+    '99 of 100 by then, and 33 fill b',
+  );
+  const { overrides } = decideEgress({ ...now, growth: 1.1 }, policy, []);
+  const small = observe([destination(1, 45), destination(2, 30)]);
+  t.equal(decideEgress({ ...small, growth: 1.1 }, policy, overrides).overrides.length, 1);
+  t.equal(decideEgress(small, policy, overrides).overrides.length, 0);
+});
+
 t.test('the cheapest link with room is taken', async (t) => {
   const base = observe([destination(1, 60), destination(2, 40)]);
   const links = base.links.map((link) => ({ ...link, pricePerMbps: link.link === 'c' ? 1 : 5 }));
