@@ -26,7 +26,8 @@ struct hg_gate {
   hg_u32 changed[2];
   hg_u32 program; /* HG_PROGRAM_... */
   hg_u32 version; /* HG_GATE_VERSION of what is installed */
-  /* Of 256 sessions, how many are copied to the unit: it lowers this when it cannot keep up. */
+  /* Of 256 sessions, how many are copied to the unit. Lowered when it does not keep up: by itself, and by the kernel
+   * when it is so far behind that it does not even see it. Raised by the unit alone. */
   hg_u32 copy_share;
   /* Which of the arrays of counts the published tables use (abi/flat.h). */
   hg_u32 counts_slot;
@@ -35,11 +36,15 @@ struct hg_gate {
   /* By the port where each direction enters: what the unit found there and changed, so that the next one or releasing
    * can put it back after a crash. The value before and 1, or 0. */
   hg_u8 kept[2][HG_PORT_SETTINGS];
+  /* When the kernel lowered copy_share itself, having found no room for a copy; CLOCK_MONOTONIC. */
+  hg_u64 shed_ns;
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 5u
+#define HG_GATE_VERSION 6u
 #define HG_COPY_ALL 256u
+/* How long the kernel waits from one lowering of copy_share to the next: what is in the ring is still worked off. */
+#define HG_SHED_NS 5000000u
 #define HG_COPIES_BYTES (16u << 20) /* of the ring: some 0.1 s of a million packets a second */
 
 #define HG_CHANGED_QDISC 1u
@@ -79,6 +84,7 @@ struct hg_exception_key {
 
 /* The head of one packet that the kernel has forwarded. */
 #define HG_COPY_SHORT_BYTES 72u /* most TCP segments over IPv4: a third less to carry */
+#define HG_COPY_MIDDLE_BYTES 96u /* and over IPv6 */
 struct hg_copy {
   hg_u64 time_ns; /* CLOCK_MONOTONIC */
   hg_u32 wire_length;
@@ -92,7 +98,7 @@ struct hg_copy {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(hg_gate) == 72);
+static_assert(sizeof(hg_gate) == 80);
 static_assert(sizeof(hg_tallies) == 64 + 8 * HG_LINKS_MAX && sizeof(hg_exception_key) == 8);
 static_assert(sizeof(hg_bypassed) == 24);
 static_assert(sizeof(hg_copy) == 24 + HG_COPY_BYTES);

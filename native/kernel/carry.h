@@ -27,6 +27,7 @@ HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) {
 #define HG_STEPS_MAX 24u
 /* Those of one page, halved each time. */
 #define HG_PAGE_STEPS4 10u
+#define HG_PAGE_STEPS6 8u
 
 HG_INLINE hg_u32 hg_from_network(hg_u32 word) { return __builtin_bswap32(word); }
 
@@ -74,7 +75,26 @@ HG_INLINE hg_u32 hg_lookup4(hg_pages pages, const struct hg_flat_index* index, h
   return page->range4[at % HG_RANGES4_PER_PAGE].value;
 }
 
-/* IPv6 has more of a packet to read anyway: one function, whatever the pages. */
+/* Whether a range begins at the address or before. */
+HG_INLINE int hg_reaches6(const struct hg_range6* range, hg_u64 high, hg_u64 below) {
+  return range->start[0] < high || (range->start[0] == high && range->start[1] <= below);
+}
+
+/* As hg_search4(). */
+HG_APART hg_u32 hg_search6(hg_pages pages, const struct hg_flat_root* where, hg_u32 first_page, hg_u64 high, hg_u64 below) {
+  union hg_page* page;
+  hg_u32 low = where->first, count = where->count;
+  for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
+    const hg_u32 half = count / 2, middle = low + half;
+    page = hg_page_at(pages, first_page + middle / HG_RANGES6_PER_PAGE);
+    if (!page) return HG_NONE;
+    if (hg_reaches6(&page->range6[middle % HG_RANGES6_PER_PAGE], high, below)) low = middle;
+    count -= half;
+  }
+  page = hg_page_at(pages, first_page + low / HG_RANGES6_PER_PAGE);
+  return page ? page->range6[low % HG_RANGES6_PER_PAGE].value : HG_NONE;
+}
+
 HG_APART hg_u32 hg_lookup6(hg_pages pages, const struct hg_flat_index* index, const struct hg_address* address) {
   if (index->ranges == 0) return HG_NONE;
   const hg_u64 high = (hg_u64)hg_from_network(address->word[0]) << 32 | hg_from_network(address->word[1]);
@@ -85,19 +105,25 @@ HG_APART hg_u32 hg_lookup6(hg_pages pages, const struct hg_flat_index* index, co
   const hg_u32 slot = root_bits == 0 ? 0 : (hg_u32)(behind >> (64 - root_bits));
   union hg_page* page = hg_page_at(pages, index->root_page + slot / HG_ROOTS_PER_PAGE);
   if (!page) return HG_NONE;
-  const struct hg_flat_root* root = &page->root[slot % HG_ROOTS_PER_PAGE];
-  hg_u32 low = root->first, count = root->count;
-  if (count == 0) return low;
-  for (hg_u32 step = 0; step < HG_STEPS_MAX && count > 1; step++) {
-    const hg_u32 half = count / 2, middle = low + half;
-    page = hg_page_at(pages, index->range_page + middle / HG_RANGES6_PER_PAGE);
-    if (!page) return HG_NONE;
-    const struct hg_range6* range = &page->range6[middle % HG_RANGES6_PER_PAGE];
-    if (range->start[0] < high || (range->start[0] == high && range->start[1] <= below)) low = middle;
+  const struct hg_flat_root where = page->root[slot % HG_ROOTS_PER_PAGE];
+  hg_u32 count = where.count;
+  if (count == 0) return where.first;
+  const hg_u32 first_page = index->range_page;
+  if (where.first / HG_RANGES6_PER_PAGE != (where.first + count - 1) / HG_RANGES6_PER_PAGE)
+    return hg_search6(pages, &where, first_page, high, below);
+  page = hg_page_at(pages, first_page + where.first / HG_RANGES6_PER_PAGE);
+  if (!page) return HG_NONE;
+  hg_u32 at = where.first % HG_RANGES6_PER_PAGE;
+  for (hg_u32 step = 0; step < HG_PAGE_STEPS6 && count > 1; step++) {
+    const hg_u32 half = count / 2;
+    hg_u32 middle = at + half;
+    HG_OPAQUE(middle);
+    middle %= HG_RANGES6_PER_PAGE;
+    if (hg_reaches6(&page->range6[middle], high, below)) at = middle;
     count -= half;
   }
-  page = hg_page_at(pages, index->range_page + low / HG_RANGES6_PER_PAGE);
-  return page ? page->range6[low % HG_RANGES6_PER_PAGE].value : HG_NONE;
+  HG_OPAQUE(at);
+  return page->range6[at % HG_RANGES6_PER_PAGE].value;
 }
 
 HG_INLINE void hg_read_addresses(struct hg_work* work) {
@@ -135,8 +161,8 @@ HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, c
 }
 
 /* Everything about a packet that the tables decide but exceptions: `work` has been read. What is inbound has our address
- * as its destination, what is outbound as its source. `is_common`, a constant: by hg_read_common(). */
-HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, struct hg_work* work, const int is_common) {
+ * as its destination, what is outbound as its source. `common`, a constant: what hg_read_common() said, 0 where not by it. */
+HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, struct hg_work* work, const int common) {
   const struct hg_head* head = &work->head;
   work->block = HG_NONE;
   work->to = HG_NONE;
@@ -147,10 +173,11 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
   work->is_cleared = 0;
   work->is_markable = 0;
   work->link = hg_attribute(tables, flat, work);
-  if (!is_common && !head->has_addresses) return;
-  if (!is_common) hg_read_addresses(work);
+  if (common == 0 && !head->has_addresses) return;
+  if (common == 0) hg_read_addresses(work);
+  const int is_v4 = common == 0 ? head->network == 4 : common == 4;
   const int is_outbound = work->direction == HG_OUTBOUND;
-  if (is_common || head->network == 4) {
+  if (is_v4) {
     const struct hg_address* ours = is_outbound ? &work->source : &work->destination;
     work->block = hg_lookup4(tables, &flat->block[0], hg_from_network(ours->word[0]));
   } else {
@@ -158,7 +185,7 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
   }
   if (!is_outbound) return;
   hg_u32 found;
-  if (is_common || head->network == 4)
+  if (is_v4)
     found = hg_lookup4(tables, &flat->destination[0], hg_from_network(work->destination.word[0]));
   else
     found = hg_lookup6(tables, &flat->destination[1], &work->destination);

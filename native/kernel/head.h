@@ -80,7 +80,7 @@ struct hg_work {
   hg_u8 dscp;
   hg_u16 vlan;
   hg_u8 is_cleared;
-  hg_u8 is_common; /* hg_read_common() could read it */
+  hg_u8 common; /* what hg_read_common() said: the network's family, or 0 */
 };
 
 HG_INLINE hg_u8 hg_byte(const struct hg_work* work, hg_u32 at) {

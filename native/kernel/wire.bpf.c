@@ -141,7 +141,7 @@ static __always_inline void choose_mark(void* tables, const struct hg_mark_table
 }
 
 /* Counts the packet and says what is to be marked. */
-static __always_inline void decide(struct hg_work* work, const int is_common) {
+static __always_inline void decide(struct hg_work* work, const int common) {
   work->dscp = HG_DSCP_NONE;
   work->vlan = HG_VLAN_NONE;
   void* tables = array_at(HG_SLOT_TABLES);
@@ -149,7 +149,7 @@ static __always_inline void decide(struct hg_work* work, const int is_common) {
   const union hg_page* first = hg_page_at(tables, HG_PAGE_HEAD);
   if (!first) return;
   const struct hg_flat_head* flat = &first->head;
-  hg_consult(tables, flat, work, is_common);
+  hg_consult(tables, flat, work, common);
   if (work->is_markable && flat->marks.enabled) choose_mark(tables, &flat->marks, work);
   void* counts = array_at(flat->counts_slot);
   if (counts) hg_account(counts, flat, bpf_get_smp_processor_id(), work);
@@ -182,84 +182,97 @@ static __always_inline int is_sampled(const struct hg_work* work, const struct h
   return 0;
 }
 
-/* The unit looks by itself every millisecond: waking it for each would cost more than the copy. */
-static __always_inline void hand_over_short(const struct hg_work* work, const struct hg_gate* state) {
+/* No room for a copy: of fewer sessions from now on, whole. A reader that is kept from its processor would be too late. */
+static __always_inline void shed(struct hg_gate* state, __u64 now_ns) {
+  if (now_ns - state->shed_ns < HG_SHED_NS) return;
+  state->shed_ns = now_ns;
+  if (state->copy_share > 1) state->copy_share /= 2;
+}
+
+/* The unit looks by itself every millisecond: waking it for each would cost more than the copy. `room`, a constant. */
+static __always_inline void hand_over(const struct hg_work* work, struct hg_gate* state, const __u32 room) {
   struct hg_tallies* sum = tally();
   if (!sum || !is_sampled(work, state, sum)) return;
-  struct hg_copy* copy = bpf_ringbuf_reserve(&copies, sizeof *copy - HG_COPY_BYTES + HG_COPY_SHORT_BYTES, 0);
+  struct hg_copy* copy = bpf_ringbuf_reserve(&copies, sizeof *copy - HG_COPY_BYTES + room, 0);
   if (!copy) {
     sum->copies_lost += 1;
+    shed(state, work->time_ns);
     return;
   }
-  fill(copy, work, HG_COPY_SHORT_BYTES);
-  __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_SHORT_BYTES);
+  fill(copy, work, room);
+  __builtin_memcpy(copy->bytes, work->bytes, room);
   bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void hand_over_long(const struct hg_work* work, const struct hg_gate* state) {
-  struct hg_tallies* sum = tally();
-  if (!sum || !is_sampled(work, state, sum)) return;
-  struct hg_copy* copy = bpf_ringbuf_reserve(&copies, sizeof *copy, 0);
-  if (!copy) {
-    sum->copies_lost += 1;
-    return;
-  }
-  fill(copy, work, HG_COPY_BYTES);
-  __builtin_memcpy(copy->bytes, work->bytes, HG_COPY_BYTES);
-  bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
-}
-
-/* Whether a short copy holds all that measuring needs. */
-static __always_inline int is_short(const struct hg_work* work) {
+/* How much of the frame measuring needs. */
+static __always_inline __u32 needed(const struct hg_work* work) {
   const struct hg_head* head = &work->head;
-  if (head->is_unclear || head->protocol != 6) return 0;
-  return head->transport_offset + (hg_byte(work, head->transport_offset + 12) >> 4) * 4u <= HG_COPY_SHORT_BYTES;
+  if (head->is_unclear || head->protocol != 6) return HG_COPY_BYTES;
+  return head->transport_offset + (hg_byte(work, head->transport_offset + 12) >> 4) * 4u;
 }
 
 /* A packet of any kind whose head has been fetched: read, decided, copied. */
 HG_STAGE carry_any(struct hg_work* work) {
   if (!work) return 0;
-  work->is_common = 0;
+  work->common = 0;
   hg_read_head(work);
   decide(work, 0);
-  const struct hg_gate* state = state_of_wire();
+  struct hg_gate* state = state_of_wire();
   if (work->time_ns == 0 || !state || !is_due(work)) return 0;
-  if (is_short(work))
-    hand_over_short(work, state);
+  const __u32 bytes = needed(work);
+  if (bytes <= HG_COPY_SHORT_BYTES)
+    hand_over(work, state, HG_COPY_SHORT_BYTES);
+  else if (bytes <= HG_COPY_MIDDLE_BYTES)
+    hand_over(work, state, HG_COPY_MIDDLE_BYTES);
   else
-    hand_over_long(work, state);
+    hand_over(work, state, HG_COPY_BYTES);
   return 0;
 }
 
 /* The same for what most packets are; 0 when this is none of them, and nothing has been done. */
-static __always_inline int carry_common(struct hg_work* work, const struct hg_gate* state) {
-  work->is_common = hg_read_common(work) != 0;
-  if (!work->is_common) return 0;
-  decide(work, 1);
-  if (work->time_ns != 0 && is_due(work)) hand_over_short(work, state);
+static __always_inline int carry_common(struct hg_work* work, struct hg_gate* state) {
+  const int network = hg_read_common(work);
+  work->common = (__u8)network;
+  if (network == 0) return 0;
+  if (network == 4)
+    decide(work, 4);
+  else
+    decide(work, 6);
+  if (work->time_ns == 0 || !is_due(work)) return 1;
+  if (work->captured <= HG_COPY_SHORT_BYTES || (network == 4 && needed(work) <= HG_COPY_SHORT_BYTES))
+    hand_over(work, state, HG_COPY_SHORT_BYTES);
+  else
+    hand_over(work, state, HG_COPY_MIDDLE_BYTES);
   return 1;
 }
 
-/* The head of a frame that lies in one piece, eight bytes at a time: how many, or 0 where it is too short. */
+/* The head of a frame that lies in one piece, some words at a time: how many bytes, or 0 where it is too short. Each
+ * length is that of a kind of packet without payload: with or without a tag, TCP over IPv4 and IPv6 with timestamps or
+ * without. */
 static __always_inline __u32 fetch_common(struct hg_work* work, const void* data, const void* end) {
-  const __u64* from = data;
-  __u64* to = (__u64*)work->bytes;
-  if (data + HG_COMMON_BYTES <= end) {
-#pragma unroll
-    for (__u32 i = 0; i < HG_COMMON_BYTES / 8; i++) to[i] = from[i];
-    return HG_COMMON_BYTES;
-  }
-  if (data + HG_COMMON_BYTES_TIMED <= end) {
-#pragma unroll
-    for (__u32 i = 0; i < HG_COMMON_BYTES_TIMED / 8; i++) to[i] = from[i];
-    *(__u16*)(to + 8) = *(const __u16*)(from + 8);
-    return HG_COMMON_BYTES_TIMED;
-  }
+#define HG_WORD(type, at) *(type*)(work->bytes + (at)) = *(const type*)(data + (at))
   if (data + HG_COMMON_BYTES_LEAST > end) return 0;
 #pragma unroll
-  for (__u32 i = 0; i < HG_COMMON_BYTES_LEAST / 8; i++) to[i] = from[i];
-  *(__u32*)(to + 7) = *(const __u32*)(from + 7);
-  return HG_COMMON_BYTES_LEAST;
+  for (__u32 at = 0; at < 56; at += 8) HG_WORD(__u64, at);
+  HG_WORD(__u32, 56);
+  if (data + 66 > end) return HG_COMMON_BYTES_LEAST;
+  HG_WORD(__u32, 60);
+  HG_WORD(__u16, 64);
+  if (data + 70 > end) return 66;
+  HG_WORD(__u32, 66);
+  if (data + 74 > end) return 70;
+  HG_WORD(__u32, 70);
+  if (data + 78 > end) return 74;
+  HG_WORD(__u32, 74);
+  if (data + 86 > end) return 78;
+  HG_WORD(__u64, 78);
+  if (data + 90 > end) return 86;
+  HG_WORD(__u32, 86);
+  if (data + HG_COMMON_BYTES > end) return 90;
+  HG_WORD(__u32, 90);
+  HG_WORD(__u16, 94);
+  return HG_COMMON_BYTES;
+#undef HG_WORD
 }
 
 static __always_inline void tally_mark(const struct hg_work* work, int is_done) {
@@ -307,7 +320,7 @@ static __always_inline struct hg_work* begin_work(__u32 direction, __u32 length,
 
 /* ---- tc ---- */
 
-static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* work, const struct hg_gate* state) {
+static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* work, struct hg_gate* state) {
   work->segment_bytes = skb->gso_segs > 1 ? skb->gso_size : 0;
   work->has_vlan = skb->vlan_present != 0;
   work->vlan_tci = (__u16)skb->vlan_tci;
@@ -328,7 +341,7 @@ static __always_inline int set_dscp_skb(struct __sk_buff* skb, struct hg_work* w
   if (work->head.network == 6)
     return (int)bpf_skb_store_bytes(skb, at, &to.first_word, sizeof to.first_word, BPF_F_RECOMPUTE_CSUM);
   /* Of IPv4 both changes together leave every sum over the header as it was. */
-  if (work->is_common) {
+  if (work->common && at == 14) {
     /* One call: what lies between costs less than another. */
     work->bytes[15] = to.tos;
     *(__u16*)(work->bytes + 24) = to.checksum;
@@ -355,7 +368,7 @@ static __always_inline int mark_skb(struct __sk_buff* skb, struct hg_work* work)
   return error == 0;
 }
 
-static __always_inline int forward_skb(struct __sk_buff* skb, const struct hg_gate* state, const __u32 direction,
+static __always_inline int forward_skb(struct __sk_buff* skb, struct hg_gate* state, const __u32 direction,
                                        const int with_copies) {
   count(direction, skb->gso_segs ? skb->gso_segs : 1, skb->len);
   struct hg_work* work = begin_work(direction, skb->len, with_copies && has_reader(state));
@@ -367,7 +380,7 @@ static __always_inline int forward_skb(struct __sk_buff* skb, const struct hg_ga
 }
 
 static __always_inline int pass_gate(struct __sk_buff* skb, const __u32 direction) {
-  const struct hg_gate* state = state_of_wire();
+  struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
   if (is_fresh(state)) return TC_ACT_SHOT;
   return forward_skb(skb, state, direction, 0);
@@ -380,7 +393,7 @@ SEC("tc")
 int gate_outside(struct __sk_buff* skb) { return pass_gate(skb, HG_INBOUND); }
 
 static __always_inline int pass_tc(struct __sk_buff* skb, const __u32 direction) {
-  const struct hg_gate* state = state_of_wire();
+  struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
   return forward_skb(skb, state, direction, 1);
 }
@@ -393,7 +406,7 @@ int tc_outside(struct __sk_buff* skb) { return pass_tc(skb, HG_INBOUND); }
 
 /* ---- xdp ---- */
 
-static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, const struct hg_gate* state) {
+static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, struct hg_gate* state) {
   work->segment_bytes = 0;
   work->has_vlan = 0;
   work->captured = fetch_common(work, (const void*)(long)xdp->data, (const void*)(long)xdp->data_end);
@@ -424,11 +437,17 @@ static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* wor
 static __always_inline int set_dscp_xdp(struct xdp_md* xdp, const struct hg_work* work) {
   struct hg_octets to = with_dscp(work);
   const __u32 at = work->head.network_offset;
-  if (work->is_common) {
-    void* const data = (void*)(long)xdp->data;
-    if (data + HG_COMMON_BYTES_LEAST > (void*)(long)xdp->data_end) return -1;
-    *(__u8*)(data + 15) = to.tos;
-    *(__u16*)(data + 24) = to.checksum;
+  if (work->common) {
+    __u32 tag = at - 14; /* 0 or 4 */
+    HG_OPAQUE(tag);
+    void* const data = (void*)(long)xdp->data + (tag & 7);
+    if (data + HG_COMMON_BYTES_LEAST - 4 > (void*)(long)xdp->data_end) return -1;
+    if (work->common == 6) {
+      *(__u16*)(data + 14) = to.first_word;
+    } else {
+      *(__u8*)(data + 15) = to.tos;
+      *(__u16*)(data + 24) = to.checksum;
+    }
     return 0;
   }
   if (work->head.network == 6) return (int)bpf_xdp_store_bytes(xdp, at, &to.first_word, sizeof to.first_word);
@@ -445,7 +464,7 @@ static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* wo
 }
 
 static __always_inline int pass_xdp(struct xdp_md* xdp, const __u32 direction) {
-  const struct hg_gate* state = state_of_wire();
+  struct hg_gate* state = state_of_wire();
   if (!state) return XDP_PASS;
   const __u32 length = (__u32)bpf_xdp_get_buff_len(xdp);
   count(direction, 1, length);

@@ -10,17 +10,19 @@ namespace headgate {
 
 class CopyShare {
  public:
-  // `fill`: of the ring, 0 to 1. The share in force from now on.
-  uint32_t step(double fill, uint64_t now_ns) {
+  // `share`: the one in force, which the kernel may have lowered meanwhile. `fill`: of the ring, 0 to 1. The share in
+  // force from now on.
+  uint32_t step(uint32_t share, double fill, uint64_t now_ns) {
     if (fill > kQuiet) quiet_since_ns_ = now_ns;
     if (fill > kFull && now_ns - changed_ns_ > kReliefNs) {
-      share_ = std::max(1u, share_ / 2);
       changed_ns_ = now_ns;
-    } else if (share_ < HG_COPY_ALL && now_ns - quiet_since_ns_ > kQuietNs) {
-      share_ = std::min(HG_COPY_ALL, share_ + share_ / 4 + 1);
-      quiet_since_ns_ = changed_ns_ = now_ns;
+      return std::max(1u, share / 2);
     }
-    return share_;
+    if (share < HG_COPY_ALL && now_ns - quiet_since_ns_ > kQuietNs) {
+      quiet_since_ns_ = changed_ns_ = now_ns;
+      return std::min(HG_COPY_ALL, share + share / 4 + 1);
+    }
+    return share;
   }
 
  private:
@@ -30,7 +32,6 @@ class CopyShare {
   static constexpr uint64_t kReliefNs = 20'000'000;
   static constexpr uint64_t kQuietNs = 1'000'000'000;
 
-  uint32_t share_ = HG_COPY_ALL;
   uint64_t changed_ns_ = 0;
   uint64_t quiet_since_ns_ = 0;
 };

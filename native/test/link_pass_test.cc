@@ -36,21 +36,25 @@ TEST_CASE("two lost carriers change nothing") {
 }
 
 TEST_CASE("sessions are left out when the ring fills, and taken in again when it has been empty for long") {
-  CopyShare share;
+  CopyShare copies;
   uint64_t now = kSecond;
-  CHECK(share.step(0.2, now) == HG_COPY_ALL);
-  CHECK(share.step(0.6, now) == HG_COPY_ALL / 2);
-  CHECK(share.step(0.9, now + 1) == HG_COPY_ALL / 2);
-  for (unsigned i = 0; i < 20; i++) share.step(0.9, now += 50'000'000);
-  CHECK(share.step(0.9, now) == 1);
-  CHECK(share.step(0.01, now += 500'000'000) == 1);
+  uint32_t share = HG_COPY_ALL;
+  const auto step = [&](double fill, uint64_t at) { return share = copies.step(share, fill, at); };
+  CHECK(step(0.2, now) == HG_COPY_ALL);
+  CHECK(step(0.6, now) == HG_COPY_ALL / 2);
+  CHECK(step(0.9, now + 1) == HG_COPY_ALL / 2);
+  for (unsigned i = 0; i < 20; i++) step(0.9, now += 50'000'000);
+  CHECK(step(0.9, now) == 1);
+  CHECK(step(0.01, now += 500'000'000) == 1);
   unsigned last = 1;
   for (unsigned i = 0; i < 60 && last < HG_COPY_ALL; i++) {
-    const unsigned next = share.step(0.01, now += 1'100'000'000);
+    const unsigned next = step(0.01, now += 1'100'000'000);
     CHECK(next > last);
     last = next;
   }
   CHECK(last == HG_COPY_ALL);
+  share = 16;  // by the kernel
+  CHECK(step(0.01, now += 1'100'000'000) == 21);
 }
 
 }  // namespace headgate::test

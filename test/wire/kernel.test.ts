@@ -254,8 +254,16 @@ t.test(
           (text) => text.includes(' 0% packet loss'),
         );
         t.match(reached, / 0% packet loss/, driver);
-        const { blocks, marks } = await unit.snapshot();
-        t.ok(marks.set >= 2, `${driver} marks IPv6`);
+        const { bytes } = await transfer(border, 5, '-6');
+        const { blocks, links, marks, wires } = await until(
+          'its segments are measured',
+          () => unit.snapshot(),
+          ({ links }) => links.some(({ tcp }) => tcp.outbound.dataBytes >= bytes),
+        );
+        t.equal(links.find(({ link }) => link === north)?.tcp.outbound.lostBefore, 0);
+        t.equal(wires[0]?.coverage, 1);
+        t.equal(wires[0]?.unmarked, 0);
+        t.ok(marks.set >= 2 + bytes / 65_536, `${driver} marks IPv6`);
         t.ok(
           (blocks.find(({ direction, link }) => direction === 'outbound' && link === north)
             ?.packets ?? 0) >= 2,
