@@ -7,7 +7,7 @@ import { describeNames } from '../daemon/names.ts';
 import { adviseWire, capacityOf, memoryOf } from '../engine/index.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
-import { defaultSettingsFile, readSettings } from './face/settings-file.ts';
+import { defaultSettingsFile, ownSettings, readSettings } from './face/settings-file.ts';
 import { formatDuration, formatRate, formatShare } from './face/text.ts';
 
 export function register(program: Command): void {
@@ -58,7 +58,7 @@ export function describe(settings: Settings): readonly string[] {
     `mode ${mode}: ${doings[mode]}`,
     ...wires.map(
       (wire) =>
-        `wire ${wire.name}: forwards between ${wire.inside} and ${wire.outside ?? 'nothing'} (place ${wire.place}, driver ${wire.driver})`,
+        `wire ${wire.name}${at(wire)}: forwards between ${wire.inside} and ${wire.outside ?? 'nothing'} (place ${wire.place}, driver ${wire.driver})`,
     ),
     ...(wires.length === 0 ? ['no wire: no packet passes this unit'] : []),
     ...links.map((link) => {
@@ -70,9 +70,10 @@ export function describe(settings: Settings): readonly string[] {
     }),
     ...speaking.map((router) => {
       const asn = router.asn ?? settings.asn;
-      return `router ${router.name}: ${asn === settings.asn ? 'iBGP' : 'eBGP'} session with ${router.address}, AS ${asn}`;
+      return `router ${router.name}${at(router)}: ${asn === settings.asn ? 'iBGP' : 'eBGP'} session with ${router.address}, AS ${asn}`;
     }),
     ...(speaking.length === 0 ? ['no BGP session: nothing can be announced'] : []),
+    ...describeUnits(settings),
     `blocks: ${families[0] ?? 0} of IPv4, ${families[1] ?? 0} of IPv6, steered by ${rungNames.slice(1).join(', then ') || 'nothing'} on the links to leave`,
     `cycle: every ${formatDuration(intervalMs)} over averages of ${formatDuration(averageMs)}`,
     `rails: a block rests ${formatDuration(rails.dwellMs)} after a change, at most ${rails.movesPerHour} moves per ${formatDuration(rails.hourMs)} and ${formatShare(rails.sharePerRound, 0)} of the traffic at once`,
@@ -84,9 +85,24 @@ export function describe(settings: Settings): readonly string[] {
   ];
 }
 
+/** Whose it is, of several units. */
+const at = ({ unit }: { readonly unit?: readonly string[] }): string =>
+  unit === undefined ? '' : ` at ${unit.join(' and ')}`;
+
+function describeUnits({ cluster, regroup }: Settings): readonly string[] {
+  if (!cluster) return [];
+  const { units, servers, lease, silent, hold } = cluster;
+  return [
+    `units ${units.map(({ name }) => name).join(', ')} decide as one, by NATS at ${servers.join(', ')}: another decides ${formatDuration(2 * lease)} after the one that does is lost, at the latest`,
+    `a unit that hears no leader keeps the last plan for ${formatDuration(silent + hold)}, then returns to plain BGP; the others leave its links out after ${formatDuration(2 * silent + hold)}`,
+    ...(regroup ? ['regroup: does nothing, blocks are not divided anew among several units'] : []),
+  ];
+}
+
 /** What the wires find here. Settings may be checked anywhere: nothing of it is an error. */
-function lookAt(settings: Settings): readonly string[] {
+function lookAt(whole: Settings): readonly string[] {
   try {
+    const settings = ownSettings(whole);
     const capacity = capacityOf({
       tables: tablesOf(settings),
       ...(settings.outbound && { destinationsMax: settings.outbound.counted }),

@@ -4,7 +4,7 @@ import { gatherFacts } from './doctor/facts.ts';
 import { type Finding, judge } from './doctor/judge.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
-import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
+import { defaultSettingsFile, ownSettings, requireSettings } from './face/settings-file.ts';
 
 interface Options {
   readonly config: string;
@@ -18,7 +18,7 @@ export function register(program: Command): void {
     .option('-c, --config <file>', 'settings', defaultSettingsFile)
     .option('--json', 'one JSON value on stdout, nothing else')
     .action(async ({ config, json }: Options) => {
-      const settings = requireSettings(config);
+      const settings = ownSettings(requireSettings(config));
       const findings = judge(settings, await gatherFacts(settings, config));
       if (findings.some(({ state }) => state === 'fail')) process.exitCode = exitCodes.failed;
       print(json === undefined ? {} : { json }, findings, renderFindings);

@@ -11,7 +11,7 @@ import {
   releaseWire,
 } from '../engine/index.ts';
 import { print } from './face/ask.ts';
-import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
+import { defaultSettingsFile, ownSettings, requireSettings } from './face/settings-file.ts';
 import { formatBytes } from './face/text.ts';
 
 interface Options {
@@ -41,7 +41,7 @@ export function register(program: Command): void {
       defaultStaleMs,
     )
     .action(async (options: Options) => {
-      const settings = requireSettings(options.config);
+      const settings = ownSettings(requireSettings(options.config));
       const wires = wiresOf(settings).filter(({ driver }) => driver !== 'mirror');
       for (const each of wires) installWire(each, options.stale);
       // Until a unit says that it is ready; one that runs has said so, and goes on.
@@ -58,7 +58,7 @@ export function register(program: Command): void {
     'release',
     'takes it off every wire; from then on nothing passes, or only while headgate runs',
   ).action(async (options: Options) => {
-    const { wires } = requireSettings(options.config);
+    const { wires } = ownSettings(requireSettings(options.config));
     for (const { name, hook, hookTimeout } of wires) {
       try {
         releaseWire(name);
@@ -77,7 +77,7 @@ export function register(program: Command): void {
     (options: Options) => {
       report(
         options,
-        wiresOf(requireSettings(options.config)).map(({ name }) => name),
+        wiresOf(ownSettings(requireSettings(options.config))).map(({ name }) => name),
       );
     },
   );

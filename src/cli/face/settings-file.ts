@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { HeadgateError } from '../../core/base/error.ts';
 import type { Result } from '../../core/base/result.ts';
 import {
@@ -7,6 +8,7 @@ import {
   type Settings,
   type SettingsError,
 } from '../../core/settings/index.ts';
+import { ownPart, unitNameOf } from '../../daemon/cluster-settings.ts';
 
 /** Where a package puts the settings. */
 export const defaultSettingsFile = '/etc/headgate/headgate.yaml';
@@ -29,6 +31,14 @@ export function requireSettings(file: string): Settings {
   const [first, ...more] = loaded.error;
   const rest = more.length > 0 ? ` (and ${more.length} more: headgate check ${file})` : '';
   throw new HeadgateError('bad_settings', `${first ? formatSettingsError(first) : file}${rest}`);
+}
+
+/**
+ * What of them concerns this machine: of several units the wires, routers and links of its own alone. Throws
+ * HeadgateError `unknown_unit` where it is none of them.
+ */
+export function ownSettings(settings: Settings): Settings {
+  return ownPart(settings, unitNameOf(settings, hostname()));
 }
 
 function reasonOf(cause: unknown): string {
