@@ -25,6 +25,7 @@ import {
 } from './namespaces.ts';
 import type { LabShape } from './shape.ts';
 import { type BorderRouter, layOut, type Port, type Topology } from './topology.ts';
+import { layOutUnits } from './units-topology.ts';
 
 /** What headgate asks of a border router, in its configuration language. */
 export type BorderPolicy = (topology: Topology, router: BorderRouter) => string;
@@ -80,7 +81,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   await closeLab(prefix);
   const folder = `${stateFolder}/${prefix}`;
   mkdirSync(folder, { recursive: true });
-  const topology = layOut(options.shape);
+  const topology = layOutAny(options.shape);
   const owner = options.isOwned === false ? 0 : process.pid;
   writeFileSync(`${folder}/lab.json`, JSON.stringify({ owner, shape: options.shape }));
   const lab = labOf(prefix, folder, topology);
@@ -99,7 +100,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
 export function findLab(prefix = defaultPrefix): Lab | undefined {
   const folder = `${stateFolder}/${prefix}`;
   const state = readState(folder);
-  return state && labOf(prefix, folder, layOut(state.shape));
+  return state && labOf(prefix, folder, layOutAny(state.shape));
 }
 
 /** Removes a lab whatever state it is in; none is no error. */
@@ -119,10 +120,12 @@ export async function removeLeftovers(): Promise<void> {
   }
 }
 
+const layOutAny = (shape: LabShape): Topology =>
+  shape.routers === 3 ? layOutUnits(shape) : layOut(shape);
+
 function isNodeOf(prefix: string, node: string, name: string): boolean {
-  return (
-    name === `${prefix}-${node}` && /^(src\d|north|south|br\d|lan|unit|core|hosts)$/.test(node)
-  );
+  const nodes = /^(src\d|north|south|coast|hill|br\d|lan|unit|west|mid|east|nats\d|core|hosts)$/;
+  return name === `${prefix}-${node}` && nodes.test(node);
 }
 
 function readState(folder: string): { owner: number; shape: LabShape } | undefined {
@@ -187,7 +190,8 @@ async function cable(lab: Lab, wires: 'unit' | 'bridge'): Promise<void> {
 async function configureNode(lab: Lab, node: string, wires: 'unit' | 'bridge'): Promise<void> {
   const { topology } = lab;
   // Switches and the unit's ports stay silent: no IPv6 address may appear on them.
-  const isQuiet = node === 'lan' || node === 'unit';
+  const units = ['unit', ...topology.sites.map((site) => site.unit)];
+  const isQuiet = node === 'lan' || units.includes(node);
   await lab.run(node, [
     'sysctl',
     '-qw',
@@ -205,8 +209,10 @@ async function configureNode(lab: Lab, node: string, wires: 'unit' | 'bridge'): 
   const ports = topology.cables.flatMap((c) => c.ends).filter((port) => port.node === node);
   const bridges = topology.bridges.filter((bridge) => bridge.node === node);
   const standIns =
-    node === 'unit' && wires === 'bridge'
-      ? topology.wires.map((w) => ({ name: `w-${w.name}`, ports: [w.inside, w.outside] }))
+    wires === 'bridge'
+      ? topology.wires
+          .filter(({ unit }) => unit === node)
+          .map((w) => ({ name: `w-${w.name}`, ports: [w.inside, w.outside] }))
       : [];
   await ipBatch(lab.namespace(node), [
     'link set dev lo up',
@@ -264,7 +270,7 @@ async function startRouters(lab: Lab, policy: BorderPolicy): Promise<void> {
     ...topology.sources.map((s) => startBird(lab, s.name, renderSource(topology, s))),
     ...topology.providers.map((p) => startBird(lab, p.name, renderProvider(topology, p))),
     ...topology.routers.map((router) =>
-      topology.shape.kind === 'frr'
+      router.kind === 'frr'
         ? startFrr(
             (argv) => lab.run(router.name, argv),
             `${lab.folder}/${router.name}`,

@@ -69,6 +69,10 @@ export interface BorderRouter {
   readonly management: string;
   readonly inside: string;
   readonly insideMac: string;
+  /** What runs on it. */
+  readonly kind: LabShape['kind'];
+  /** Where the unit is that it has a session with. */
+  readonly unit: string;
 }
 
 export interface LabBlock {
@@ -80,6 +84,8 @@ export interface LabBlock {
 
 export interface LabWire {
   readonly name: string;
+  /** The node that it is in. */
+  readonly unit: string;
   readonly inside: string;
   readonly outside: string;
 }
@@ -102,15 +108,31 @@ export interface Topology {
   readonly wires: readonly LabWire[];
   /** The inside next hop of every block, IPv4 and IPv6. */
   readonly core: readonly [string, string];
+  /** Of the unit, or of the first of several. */
   readonly unit: string;
+  /** Several units: each with its own; none where there is but one. */
+  readonly sites: readonly Site[];
+}
+
+/** Where one of several units stands: beside its border router, with a NATS server. All three share a management network. */
+export interface Site {
+  readonly unit: string;
+  readonly address: string;
+  readonly router: string;
+  readonly nats: { readonly node: string; readonly address: string };
+  /** The port of `lan` that leads to the other sites' management: down, the site is cut off. */
+  readonly uplink: string;
 }
 
 export const ourAsn = 64512;
 const ipv4Blocks = 8;
 const ipv6Blocks = 2;
+const unitAddress = '10.0.9.10';
 
 export function layOut(shape: LabShape): Topology {
-  const routers = Array.from({ length: shape.routers }, (_, i) => borderRouter(i + 1));
+  const routers = Array.from({ length: shape.routers }, (_, i) =>
+    borderRouter(i + 1, shape.kind, unitAddress),
+  );
   const sources = (['shortest', 'shortest', 'south_longer', 'north_preferred'] as const).map(
     (leaning, i) => sourceNetwork(i + 1, leaning),
   );
@@ -155,21 +177,23 @@ export function layOut(shape: LabShape): Topology {
     blocks,
     wires: layOutWires(shape.place, providers),
     core: ['10.0.0.10', 'fd00:0:0:1::10'],
-    unit: '10.0.9.10',
+    unit: unitAddress,
+    sites: [],
   };
 }
 
 function layOutWires(place: Place, providers: readonly Provider[]): LabWire[] {
   if (place === 'beside') return [];
-  if (place === 'inside') return [{ name: 'core', inside: 'cin', outside: 'cout' }];
+  if (place === 'inside') return [{ name: 'core', unit: 'unit', inside: 'cin', outside: 'cout' }];
   return providers.map(({ name }) => ({
     name,
+    unit: 'unit',
     inside: `${name.charAt(0)}in`,
     outside: `${name.charAt(0)}out`,
   }));
 }
 
-function sourceNetwork(j: number, leaning: SourceNetwork['leaning']): SourceNetwork {
+export function sourceNetwork(j: number, leaning: SourceNetwork['leaning']): SourceNetwork {
   return {
     name: `src${j}`,
     asn: 65100 + j,
@@ -179,16 +203,18 @@ function sourceNetwork(j: number, leaning: SourceNetwork['leaning']): SourceNetw
   };
 }
 
-function borderRouter(k: number): BorderRouter {
+export function borderRouter(k: number, kind: LabShape['kind'], unit: string): BorderRouter {
   return {
     name: `br${k}`,
     management: `10.0.9.${k}`,
     inside: `10.0.0.${k}`,
     insideMac: `02:00:00:00:0${k}:01`,
+    kind,
+    unit,
   };
 }
 
-function layOutBlocks(): LabBlock[] {
+export function layOutBlocks(): LabBlock[] {
   const four = Array.from({ length: ipv4Blocks }, (_, n) => ({
     prefix: `198.18.${n}.0/24`,
     host: `198.18.${n}.10`,
@@ -201,7 +227,12 @@ function layOutBlocks(): LabBlock[] {
   return [...four, ...six];
 }
 
-function upstreamCable(source: SourceNetwork, j: number, provider: Provider, i: number): Cable {
+export function upstreamCable(
+  source: SourceNetwork,
+  j: number,
+  provider: Provider,
+  i: number,
+): Cable {
   const [net4, net6] = [`10.1${i + 1}.${j + 1}`, `fd00:0:1${i + 1}:${j + 1}:`];
   return {
     ends: [
@@ -213,6 +244,18 @@ function upstreamCable(source: SourceNetwork, j: number, provider: Provider, i: 
 
 /** The circuit to a provider, cut in two by the unit's wire where the wire sits on it. */
 function linkCables(place: Place, provider: Provider, i: number): Cable[] {
+  const wire = provider.name.charAt(0);
+  const through =
+    place === 'link' ? { node: 'unit', outside: `${wire}out`, inside: `${wire}in` } : undefined;
+  return linkCable(provider, i, through);
+}
+
+/** `through`: the ports of the unit's wire on it. */
+export function linkCable(
+  provider: Provider,
+  i: number,
+  through: { readonly node: string; readonly outside: string; readonly inside: string } | undefined,
+): Cable[] {
   const net6 = `fd00:0:2:${i + 1}:`;
   const far: Port = {
     node: provider.name,
@@ -224,35 +267,40 @@ function linkCables(place: Place, provider: Provider, i: number): Cable[] {
     name: provider.name,
     addresses: [`${provider.addresses.border}/30`, `${net6}:2/64`],
   };
-  if (place !== 'link') return [{ ends: [far, near] }];
-  const wire = provider.name.charAt(0);
+  if (!through) return [{ ends: [far, near] }];
+  const { node, outside, inside } = through;
   return [
-    { ends: [far, { node: 'unit', name: `${wire}out`, addresses: [] }] },
-    { ends: [{ node: 'unit', name: `${wire}in`, addresses: [] }, near] },
+    { ends: [far, { node, name: outside, addresses: [] }] },
+    { ends: [{ node, name: inside, addresses: [] }, near] },
   ];
 }
 
+export const corePort: Port = {
+  node: 'core',
+  name: 'border',
+  addresses: ['10.0.0.10/24', 'fd00:0:0:1::10/64'],
+  mac: '02:00:00:00:00:0a',
+};
+
+export const insidePort = (router: BorderRouter, k: number): Port => ({
+  node: router.name,
+  name: 'inside',
+  addresses: [`${router.inside}/24`, `fd00:0:0:1::${k + 1}/64`],
+  mac: router.insideMac,
+});
+
+export const managementPort = (router: BorderRouter): Port => ({
+  node: router.name,
+  name: 'mgmt',
+  addresses: [`${router.management}/24`],
+});
+
 function insideCables(shape: LabShape, routers: readonly BorderRouter[]): Cable[] {
-  const core: Port = {
-    node: 'core',
-    name: 'border',
-    addresses: ['10.0.0.10/24', 'fd00:0:0:1::10/64'],
-    mac: '02:00:00:00:00:0a',
-  };
-  const unit: Port = { node: 'unit', name: 'mgmt', addresses: ['10.0.9.10/24'] };
+  const core = corePort;
+  const unit: Port = { node: 'unit', name: 'mgmt', addresses: [`${unitAddress}/24`] };
   const wireOutside: Port = { node: 'unit', name: 'cout', addresses: [] };
   const wireInside: Port = { node: 'unit', name: 'cin', addresses: [] };
-  const inside = (router: BorderRouter, k: number): Port => ({
-    node: router.name,
-    name: 'inside',
-    addresses: [`${router.inside}/24`, `fd00:0:0:1::${k + 1}/64`],
-    mac: router.insideMac,
-  });
-  const management = (router: BorderRouter): Port => ({
-    node: router.name,
-    name: 'mgmt',
-    addresses: [`${router.management}/24`],
-  });
+  const [inside, management] = [insidePort, managementPort];
   const isInside = shape.place === 'inside';
   const throughWire: Cable[] = isInside ? [{ ends: [wireInside, core] }] : [];
   if (shape.routers === 1) {
@@ -274,7 +322,7 @@ function insideCables(shape: LabShape, routers: readonly BorderRouter[]): Cable[
   ];
 }
 
-function blockCable(block: LabBlock): Cable {
+export function blockCable(block: LabBlock): Cable {
   const [gateway, length] = [block.host.replace(/10$/, '1'), block.prefix.split('/')[1]];
   return {
     ends: [

@@ -35,7 +35,7 @@ export function borderPolicy(
   router: BorderRouter,
   egressAddress?: string,
 ): string {
-  const render = topology.shape.kind === 'frr' ? frrPolicy : birdPolicy;
+  const render = router.kind === 'frr' ? frrPolicy : birdPolicy;
   return render(topology, router, egressAddress);
 }
 
@@ -48,7 +48,7 @@ export function routerPolicy(
     router: routerId(router.name),
     asn: asn(topology.asn),
     unit: {
-      address: topology.unit,
+      address: router.unit,
       asn: asn(topology.asn),
       ...(egressAddress === undefined ? {} : { egressAddress }),
     },

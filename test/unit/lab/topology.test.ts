@@ -1,6 +1,7 @@
 import t from 'tap';
 import { covers, parsePrefix } from '../../../src/core/base/prefix.ts';
 import { formatSettingsError, loadSettings } from '../../../src/core/settings/index.ts';
+import { fingerprintOf } from '../../../src/daemon/cluster-settings.ts';
 import {
   type DemandShape,
   demandOf,
@@ -8,8 +9,10 @@ import {
   totalDemandBitps,
 } from '../../../src/lab/index.ts';
 import { renderSettings } from '../../../src/lab/settings.ts';
-import { defaultShape, type LabShape } from '../../../src/lab/shape.ts';
+import { defaultShape, type LabShape, unitsShape } from '../../../src/lab/shape.ts';
 import { layOut } from '../../../src/lab/topology.ts';
+import { renderUnitSettings } from '../../../src/lab/units-settings.ts';
+import { layOutUnits } from '../../../src/lab/units-topology.ts';
 
 const shapes = (['link', 'inside'] as const).flatMap((place) =>
   ([1, 2] as const).map(
@@ -23,14 +26,14 @@ const shapes = (['link', 'inside'] as const).flatMap((place) =>
 );
 
 t.test('every cable ends at ports of nodes that exist, each port once', async (t) => {
-  for (const shape of shapes) {
-    const { nodes, cables, bridges, wires } = layOut(shape);
+  for (const topology of [...shapes.map(layOut), layOutUnits(unitsShape)]) {
+    const { nodes, cables, bridges, wires } = topology;
     const ends = cables.flatMap((cable) => cable.ends);
     const ports = ends.map((end) => `${end.node}:${end.name}`);
     t.equal(new Set(ports).size, ports.length, 'no port has two cables');
     t.ok(ends.every((end) => nodes.includes(end.node)));
     t.ok(bridges.every((b) => b.ports.every((port) => ports.includes(`${b.node}:${port}`))));
-    t.ok(wires.every((w) => [w.inside, w.outside].every((p) => ports.includes(`unit:${p}`))));
+    t.ok(wires.every((w) => [w.inside, w.outside].every((p) => ports.includes(`${w.unit}:${p}`))));
     t.ok(
       ends.every((end) => end.name.length <= 15),
       'Linux takes the names',
@@ -66,6 +69,24 @@ t.test('the unit takes the settings of every shape and mode', async (t) => {
     }
   }
 });
+
+t.test(
+  'several units take their settings; all have the same but for what is of one machine',
+  async (t) => {
+    const topology = layOutUnits(unitsShape);
+    const shared = topology.sites.map((site) => {
+      const files = { folder: '/run/x', ca: '/run/x/ca.pem', nkey: `/run/x/${site.unit}.nk` };
+      const loaded = loadSettings(
+        renderUnitSettings(topology, site, files, 'control'),
+        'headgate.yaml',
+      );
+      if (!loaded.ok) throw new Error(loaded.error.map(formatSettingsError).join('\n'));
+      return fingerprintOf(loaded.value);
+    });
+    t.equal(shared.length, 3);
+    t.equal(new Set(shared).size, 1, 'they may decide for each other');
+  },
+);
 
 t.test('the demand is too much for north, not for both, whatever its shape', async (t) => {
   const topology = layOut(defaultShape('link'));
