@@ -1,0 +1,119 @@
+/** A NATS of three nodes, one at each site: TLS everywhere, an nkey for each unit, nobody else is let in. */
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { nkeys } from '@nats-io/nats-core';
+import type { Lab } from '../../../src/lab/index.ts';
+import { run, spawnInside } from '../../../src/lab/namespaces.ts';
+import type { Site } from '../../../src/lab/topology.ts';
+import { natsPort } from '../../../src/lab/units-settings.ts';
+
+const routePort = 6222;
+const monitorPort = 8222;
+
+/** Why no NATS can be had here, or false. */
+export function natsSkip(): string | false {
+  const missing = ['nats-server --version', 'openssl version', 'curl --version'].filter((line) => {
+    const [program = '', ...args] = line.split(' ');
+    return spawnSync(program, args).status !== 0;
+  });
+  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : false;
+}
+
+export class NatsNodes {
+  readonly ca: string;
+  readonly #lab: Lab;
+  readonly #processes = new Map<string, ChildProcess>();
+
+  private constructor(lab: Lab) {
+    this.#lab = lab;
+    this.ca = `${lab.folder}/nats-cert.pem`;
+  }
+
+  /** Writes keys and configuration, and starts all nodes. */
+  static async open(lab: Lab): Promise<NatsNodes> {
+    const nodes = new NatsNodes(lab);
+    const { sites } = lab.topology;
+    const names = sites.map(({ nats }) => `IP:${nats.address}`).join(',');
+    await run([
+      ...'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=nats'.split(
+        ' ',
+      ),
+      ...['-addext', `subjectAltName=${names}`],
+      ...['-keyout', `${lab.folder}/nats-key.pem`, '-out', nodes.ca],
+    ]);
+    const users = sites.map(({ unit }) => {
+      const user = nkeys.createUser();
+      writeFileSync(nodes.nkeyOf(unit), `${new TextDecoder().decode(user.getSeed())}\n`);
+      return user.getPublicKey();
+    });
+    for (const site of sites) {
+      writeFileSync(nodes.#configOf(site), nodes.#configuration(site, users));
+      nodes.start(site);
+    }
+    return nodes;
+  }
+
+  nkeyOf(unit: string): string {
+    return `${this.#lab.folder}/${unit}.nk`;
+  }
+
+  isRunning({ nats }: Site): boolean {
+    return this.#processes.has(nats.node);
+  }
+
+  start(site: Site): void {
+    const child = spawnInside(
+      this.#lab.namespace(site.nats.node),
+      ['nats-server', '-c', this.#configOf(site)],
+      { stdio: 'ignore' },
+    );
+    this.#processes.set(site.nats.node, child);
+  }
+
+  /** SIGKILL: what it had not written is lost. */
+  async kill({ nats }: Site): Promise<void> {
+    const child = this.#processes.get(nats.node);
+    if (!child) return;
+    this.#processes.delete(nats.node);
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Whether every node is up, knows its leader and has caught up, by its own word. */
+  async isWell(): Promise<boolean> {
+    const answers = await Promise.all(
+      this.#lab.topology.sites.map(({ nats }) =>
+        this.#lab
+          .run(nats.node, [...['curl', '-s', '-m', '2', `http://127.0.0.1:${monitorPort}/healthz`]])
+          .catch(() => ''),
+      ),
+    );
+    return answers.every((answer) => /"status":\s*"ok"/.test(answer));
+  }
+
+  #configOf({ nats }: Site): string {
+    return `${this.#lab.folder}/${nats.node}.conf`;
+  }
+
+  #configuration({ nats }: Site, users: readonly string[]): string {
+    const { folder, topology } = this.#lab;
+    const routes = topology.sites.map((other) => `"tls://${other.nats.address}:${routePort}"`);
+    const tls = `tls { cert_file: "${this.ca}", key_file: "${folder}/nats-key.pem", ca_file: "${this.ca}", timeout: 10 }`;
+    return `server_name: ${nats.node}
+listen: "${nats.address}:${natsPort}"
+http: "127.0.0.1:${monitorPort}"
+log_file: "${folder}/${nats.node}.log"
+jetstream { store_dir: "${folder}/${nats.node}" }
+${tls}
+authorization { timeout: 10, users: [ ${users.map((key) => `{ nkey: ${key} }`).join(', ')} ] }
+cluster {
+  name: lab
+  listen: "${nats.address}:${routePort}"
+  ${tls}
+  routes: [ ${routes.join(', ')} ]
+}
+`;
+  }
+}
