@@ -1,4 +1,5 @@
 /** What could be changed for one group, and what of it is best: the inner loop of a decision. */
+import { assert } from '../base/result.ts';
 import { expectedShare } from './effects.ts';
 import type { Group } from './group.ts';
 import { type Network, qualityCosts } from './network.ts';
@@ -11,6 +12,8 @@ import { type Bucket, type Cell, lastRung, rounding, type Targets } from './targ
 
 /** A group that keeps less than this share of what its target should bring has not moved. */
 const deadMove = 0.05;
+/** A rung that was tried and failed is still thought to bring a part of what was assumed of it, but less than this. */
+const failedTrial = 0.25;
 
 /** Every change that could be proposed for a group, whether it gains or not. */
 export function candidatesOf(group: Group, context: RailContext): Proposal[] {
@@ -207,16 +210,35 @@ function towards(
   const tried = group.state.tried[link];
   const first = isHere ? group.rung + 1 : tried ? firstUseful(tried) : 1;
   const last = lastRung(first, target, context);
+  const proposals: Proposal[] = [];
+  for (let rung = first; rung <= last; rung++)
+    proposals.push(towardsAt(group, target, rung, context, weigh));
+  return proposals;
+}
+
+/** One rung of one link, as it is expected to turn out. */
+export const proposalTowards = (
+  group: Group,
+  target: number,
+  rung: number,
+  context: RailContext,
+): Proposal => towardsAt(group, target, rung, context, weigherOf(group, context));
+
+function towardsAt(
+  group: Group,
+  target: number,
+  rung: number,
+  { effects, network }: RailContext,
+  weigh: Weigher,
+): Proposal {
+  const link = network.links[target];
+  assert(link !== undefined, 'a target is one of the links');
+  const isHere = group.link === target;
   const kind = group.pin !== undefined ? 'pin' : isHere ? 'escalate' : 'steer';
   const from = isHere ? group.shares : group.baseline;
-  const baselineShare = shareOn(group.baseline, target);
-  const proposals: Proposal[] = [];
-  for (let rung = first; rung <= last; rung++) {
-    const share = expectedShare(context.effects, group.state, baselineShare, link, rung);
-    const expected = isHere ? Math.max(share, shareOn(group.shares, target)) : share;
-    proposals.push(propose(group, kind, target, rung, withShareOn(from, target, expected), weigh));
-  }
-  return proposals;
+  const share = expectedShare(effects, group.state, shareOn(group.baseline, target), link, rung);
+  const expected = isHere ? Math.max(share, shareOn(group.shares, target)) : share;
+  return propose(group, kind, target, rung, withShareOn(from, target, expected), weigh);
 }
 
 /** A rung that was tried and brought something is used again; one that did not is passed over. */
@@ -234,9 +256,16 @@ function backToNone(group: Group, context: RailContext, weigh: Weigher): Proposa
   const isDead =
     tried !== undefined &&
     tried.moved < deadMove &&
-    (group.rung >= policy.rungs || isUnneeded) &&
+    (group.rung >= policy.rungs || isUnneeded || isHopeless(group.link, context)) &&
     !group.isPending;
   return propose(group, isDead ? 'roll_back' : 'steer', -1, 0, group.baseline, weigh);
+}
+
+/** Whether no rung towards a link is worth escalating to: the highest was tried and failed. */
+function isHopeless(target: number, { network, policy, effects }: RailContext): boolean {
+  const link = network.links[target];
+  const highest = link === undefined ? undefined : effects[link]?.[policy.rungs - 1];
+  return highest !== undefined && highest.weight > 0 && highest.mean < failedTrial;
 }
 
 function propose(

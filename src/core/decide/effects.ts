@@ -13,15 +13,22 @@ const assumedWeight = 0.5;
 
 export type Effects = Readonly<Record<string, readonly Effect[]>>;
 
-/** Share of the traffic not yet there that comes at `rung`, never less than a lower rung brings. */
+/**
+ * Share of the traffic not yet there that comes at `rung`: never less than a lower rung brings, and what is merely
+ * assumed never more than a higher one that was tried.
+ */
 export function effectOf(effects: Effects, link: LinkId, rung: number): Effect {
+  const known = effects[link] ?? [];
   let best: Effect = { mean: 0, weight: 0 };
   for (let r = 1; r <= rung; r++) {
-    const effect = effects[link]?.[r - 1] ?? assumption(r);
+    const effect = known[r - 1]?.weight ? known[r - 1] : assumption(r);
     // A rung that was tried overrules the assumption of a lower one.
-    if (effect.mean >= best.mean || (effect.weight > 0 && best.weight === 0)) best = effect;
+    if (effect && (effect.mean >= best.mean || (effect.weight > 0 && best.weight === 0)))
+      best = effect;
   }
-  return best;
+  if (best.weight > 0) return best;
+  const ceiling = known.slice(rung).find(({ weight }) => weight > 0)?.mean ?? 1;
+  return best.mean <= ceiling ? best : { mean: ceiling, weight: 0 };
 }
 
 /** Whether any rung towards `link` was ever judged. */

@@ -120,7 +120,7 @@ export function defaultRails(scale = 1): RailsPolicy {
     contradiction: 0.25,
     holdMs: time(60 * minute),
     controlShare: 0,
-    oscillationDwells: 12,
+    oscillationDwells: 4,
     dampingHalfLifeMs: time(15 * minute),
     dampingLimit: 2000,
   };

@@ -2,11 +2,13 @@ import type { Sliced } from '../base/slices.ts';
 import type { RailVerdict } from '../model/plan.ts';
 import { misplaced } from './aim.ts';
 import { Board } from './board.ts';
+import { proposalTowards } from './candidates.ts';
 import { dominantLink, type Group } from './group.ts';
 import { loadsOf } from './network.ts';
 import { judge } from './rails/index.ts';
 import type { Proposal, RailContext } from './rails/rail.ts';
 import { changeBetween, changed } from './spread.ts';
+import { trialsDue } from './trials.ts';
 
 export interface Judged {
   readonly proposal: Proposal;
@@ -22,8 +24,14 @@ const patience = 256;
  * rails let it, each judged with the moves before it in place. Stopped proposals are returned with their reasons.
  */
 export function* searchMoves(start: RailContext): Sliced<readonly Judged[]> {
-  const judged: Judged[] = [];
-  const board = new Board(yield* worthLooking(start), start);
+  const { judged, context } = tryOut(start);
+  yield;
+  const tried = new Set(context.accepted.map(({ group }) => group));
+  const groups = yield* worthLooking(context);
+  const board = new Board(
+    tried.size === 0 ? groups : groups.filter((group) => !tried.has(group)),
+    context,
+  );
   yield* board.fill();
   while (judged.length < patience) {
     const proposal = yield* board.best();
@@ -35,6 +43,24 @@ export function* searchMoves(start: RailContext): Sliced<readonly Judged[]> {
     else board.stop(proposal, isOnlyTarget(verdicts));
   }
   return judged;
+}
+
+/** The trials of a round that no rail stops, and what the rest of the round has to go by then. */
+export function tryOut(start: RailContext): {
+  readonly judged: Judged[];
+  readonly context: RailContext;
+} {
+  const judged: Judged[] = [];
+  let context = start;
+  for (const { group, target, rung } of start.state.isEngaged ? trialsDue(start) : []) {
+    const proposal = proposalTowards(group, target, rung, context);
+    const verdicts = judge(proposal, context);
+    // One that is stopped is no news: the group may still be proposed for what it gains.
+    if (verdicts.some(({ result }) => result !== 'pass')) continue;
+    judged.push({ proposal, verdicts, isAccepted: true });
+    context = afterMove(context, proposal);
+  }
+  return { judged, context };
 }
 
 /** Up to so many groups all are looked at; beyond, the optimiser says which ones could matter. */

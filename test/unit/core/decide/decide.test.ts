@@ -317,7 +317,7 @@ t.test('explain names every candidate with its terms, and what stops it', async 
   const told = explain(moved?.block ?? block(0), observation, policy, run.state);
   t.match(told?.text, /biased to south with 1 prepend on the others; .* come in/);
   t.ok((told?.candidates.length ?? 0) >= 2);
-  t.match(told?.candidates.find((c) => c.rejectedBy)?.rejectedBy, /settle|dwell/);
+  t.match(told?.candidates.find((c) => c.rejectedBy)?.rejectedBy, /settle|dwell|hysteresis/);
   t.equal(explain(prefixText('192.0.2.0/24'), observation, policy, run.state), undefined);
   const fresh = runLoop(policy, [{ steps: 1, demand: demandOf([6e6, 6e6, 6e6, 6e6, 6e6]) }]);
   const seen = fresh.traffic.at(-1)?.observation ?? observation;
@@ -363,8 +363,8 @@ t.test(
       }),
       prefers: fc.constantFrom(undefined, undefined, north, south),
     });
-    const policy = labPolicy();
     // A step is a second; a block may return to a link after 12 dwell times of 10 s.
+    const policy = labPolicy({}, { oscillationDwells: 12 });
     fc.assert(
       fc.property(
         fc.array(anySource, { minLength: 1, maxLength: 5 }),

@@ -151,8 +151,31 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
   ],
   [
     'oscillation',
-    { block: { left: [{ link: b, at: ago(359) }] } },
-    { block: { left: [{ link: b, at: ago(361) }] } },
+    { block: { left: [{ link: b, at: ago(119) }] } },
+    { block: { left: [{ link: b, at: ago(121) }] } },
+  ],
+  [
+    'oscillation',
+    {
+      block: { left: [{ link: b, at: ago(6 * 24 * 60) }], dwellFactor: 2 },
+      saidOf: /has been back/,
+    },
+    { block: { left: [{ link: b, at: ago(6 * 24 * 60) }], dwellFactor: 1 } },
+  ],
+  [
+    'oscillation',
+    {
+      block: { left: [{ link: a, at: ago(6 * 24 * 60) }], dwellFactor: 2 },
+      plan: { link: b, rung: 1 },
+      proposal: { target: 0 },
+      down: b,
+      saidOf: /has been back/,
+    },
+    {
+      block: { left: [{ link: a, at: ago(8 * 24 * 60) }], dwellFactor: 2 },
+      plan: { link: b, rung: 1 },
+      proposal: { target: 0 },
+    },
   ],
   [
     'oscillation',
@@ -162,13 +185,13 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
   [
     'oscillation',
     {
-      block: { changes: at(359) },
+      block: { changes: at(119) },
       plan: { link: b, rung: 1 },
       proposal: { target: -1, shares: spreadOf([[0, 1]]) },
       saidOf: /released after/,
     },
     {
-      block: { changes: at(361) },
+      block: { changes: at(121) },
       plan: { link: b, rung: 1 },
       proposal: { target: -1, shares: spreadOf([[0, 1]]) },
     },

@@ -10,7 +10,7 @@ import { buildNetwork, loadsOf } from '../../../../src/core/decide/network.ts';
 import { defaultPolicy, type Policy, type Quality } from '../../../../src/core/decide/policy.ts';
 import { judge } from '../../../../src/core/decide/rails/index.ts';
 import type { Proposal, RailContext } from '../../../../src/core/decide/rails/rail.ts';
-import { searchMoves } from '../../../../src/core/decide/search.ts';
+import { searchMoves, tryOut } from '../../../../src/core/decide/search.ts';
 import { changeBetween, changed } from '../../../../src/core/decide/spread.ts';
 import { emptyBlockState, initialState, type State } from '../../../../src/core/decide/state.ts';
 import type { Observation } from '../../../../src/core/model/observation.ts';
@@ -18,11 +18,12 @@ import type { Observation } from '../../../../src/core/model/observation.ts';
 const now = 1_800_000_000_000;
 const targetRails = new Set(['path', 'maintenance', 'oscillation', 'headroom', 'trial']);
 
-/** The same round without any memory between moves. */
+/** The same round without any memory between moves, once its trials are made. */
 function slowly(start: RailContext): readonly string[] {
-  const said: string[] = [];
-  const closed = new Set<string>();
-  let context = start;
+  const { judged, context: after } = tryOut(start);
+  const said = judged.map(({ proposal, isAccepted }) => described(proposal, isAccepted));
+  const closed = new Set(judged.map(({ proposal }) => proposal.group.name));
+  let context = after;
   for (;;) {
     const best: Proposal[] = [];
     for (const group of context.groups) {
