@@ -14,6 +14,8 @@ import { type Bucket, type Cell, lastRung, rounding, type Targets } from './targ
 const deadMove = 0.05;
 /** A rung that was tried and failed is still thought to bring a part of what was assumed of it, but less than this. */
 const failedTrial = 0.25;
+/** A bias that moves less than this share of a group is not worth a change of its announcement. */
+const leastShift = 0.05;
 
 /** Every change that could be proposed for a group, whether it gains or not. */
 export function candidatesOf(group: Group, context: RailContext): Proposal[] {
@@ -31,8 +33,9 @@ export const rankOf = ({ kind, gain }: Pick<Proposal, 'kind' | 'gain'>): number 
 
 /** Whether a proposal is worth asking the rails for. */
 export function isWorth(proposal: Proposal, { network, policy, total }: RailContext): boolean {
-  const { group, kind, gain, shiftBitps } = proposal;
+  const { group, kind, gain, shiftBitps, target } = proposal;
   if (kind === 'pin') return network.links[group.link] !== group.pin;
+  if (target >= 0 && shiftBitps < leastShift * group.rate) return false;
   return kind === 'roll_back' || gain > leastGain(policy, shiftBitps, total);
 }
 

@@ -2,7 +2,7 @@
  * What no rung is known to do yet is tried on small groups, every rung of every link at the same time: one settle time
  * later the groups that count can go where they fit at once, in place of a rung more every dwell time.
  */
-import { dominantLink, type Group } from './group.ts';
+import type { Group } from './group.ts';
 import { utilisation } from './network.ts';
 import { unitHash } from './rails/control.ts';
 import type { RailContext } from './rails/rail.ts';
@@ -10,6 +10,9 @@ import { shareOn } from './spread.ts';
 
 /** Groups below this share of all traffic teach nothing: their share cannot be told from noise. */
 const leastTellingShare = 0.005;
+
+/** Groups with less than this share on links that need relief are none of their trouble. */
+const leastHotShare = 0.1;
 
 /** One rung of one link to be tried with a group. */
 export interface Trial {
@@ -34,7 +37,7 @@ export function trialsDue(context: RailContext): readonly Trial[] {
   const wanted = most > 0 ? untried(context, isHot) : [];
   if (wanted.length === 0) return [];
   const able = context.groups
-    .filter((group) => isHot[dominantLink(group)] && mayTeach(group, context))
+    .filter((group) => meets(group, isHot) && mayTeach(group, context))
     .sort((a, b) => a.rate - b.rate || (a.name < b.name ? -1 : 1));
   // The larger half is what relief will be made of.
   const small = new Set(able.slice(0, able.length >> 1));
@@ -72,6 +75,10 @@ function firstOf(groups: Iterable<Group>, target: number): Group | undefined {
   for (const group of groups) if (couldTeach(group, target)) return group;
   return undefined;
 }
+
+/** Whether enough of a group comes in by the links that need relief. */
+const meets = ({ shares }: Group, isHot: readonly boolean[]): boolean =>
+  shares.links.some((link, i) => isHot[link] === true && (shares.shares[i] ?? 0) >= leastHotShare);
 
 /** Whether a group's move towards `target` would tell what a rung does there. */
 export const couldTeach = (group: Group, target: number): boolean =>

@@ -4,7 +4,7 @@ import { mostOf } from '../spread.ts';
 import type { BlockState } from '../state.ts';
 import { duration, pass, postpone, type Rail } from './rail.ts';
 
-/** Load that is merely uneven is a poor reason to return: it waits this much longer. */
+/** Unless a link is all but full there is poor reason to return: it waits this much longer. */
 const evenLoadPatience = 8;
 
 /**
@@ -16,8 +16,9 @@ export const oscillation: Rail = {
   judge: ({ group, target, kind, shares }, { now, policy, network, loads }) => {
     if (kind === 'pin' || kind === 'roll_back') return pass('oscillation', `waived: ${kind}`);
     if (group.link >= 0 && target === group.link) return pass('oscillation', 'stays where it is');
+    const urgent = (1 + policy.rails.high) / 2;
     const isRelief = network.links.some(
-      (_, link) => network.isUp[link] && utilisation(network, loads, link) >= policy.rails.low,
+      (_, link) => network.isUp[link] && utilisation(network, loads, link) >= urgent,
     );
     const patience = isRelief ? 1 : evenLoadPatience;
     const window = returnWindow(policy, group.state.dwellFactor) * patience;
