@@ -60,8 +60,8 @@ export function openExportCheck(
   return new ExportCheck(new Map(routers), clock, log, holdMs, changed);
 }
 
-/** Shorter than this a router would be reminded all the time. */
-const leaseMsMin = 15_000;
+/** Longer than a change is on trial: what is gone back to then must not outlive the lease. */
+const leaseMsMin = 45_000;
 
 function openDriver(
   settings: Settings,

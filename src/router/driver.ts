@@ -21,8 +21,8 @@ export interface RouterDialect {
   confirm(): Promise<void>;
   /** Goes back at once to what was in force before `stage`. */
   undo(): Promise<void>;
-  /** For the router's own shell: takes back all that an intent in force put there. */
-  clearScript(intent: RouterIntent): string;
+  /** For the router's own shell: takes back all that is ours there, whatever it is by then. */
+  clearScript(): string;
 }
 
 /** What a router tells its neighbours, asked of the router itself. */
@@ -48,7 +48,8 @@ export interface DriverOptions {
   readonly verifyWithinMs?: number;
   /**
    * What is in force ends by itself after `seconds` without another `apply`, of the same intent or another: as a
-   * session's routes end with it, so that no dead unit goes on steering.
+   * session's routes end with it, so that no dead unit goes on steering. Longer than `undoAfterS`, or what an undo goes
+   * back to would outlive it.
    */
   readonly lease?: { readonly timer: UndoTimer; readonly seconds: number };
   /** A further condition, such as that the unit still reaches what it must; throws or gives false to roll back. */
@@ -106,12 +107,12 @@ async function applyLeased(
   intent: RouterIntent,
   options: DriverOptions,
 ): Promise<Applied> {
-  const applied = await applyOnce(dialect, intent, options);
   const { lease } = options;
-  if (!lease || applied.result === 'rolled_back') return applied;
   const isEmpty = dialect.render(intent) === dialect.render(emptyIntent);
-  if (isEmpty) await lease.timer.stop();
-  else await lease.timer.start(dialect.clearScript(intent), lease.seconds);
+  // Before the change: were it after, a unit that dies in between would steer for ever.
+  if (lease && !isEmpty) await lease.timer.start(dialect.clearScript(), lease.seconds);
+  const applied = await applyOnce(dialect, intent, options);
+  if (lease && isEmpty && applied.result !== 'rolled_back') await lease.timer.stop();
   return applied;
 }
 

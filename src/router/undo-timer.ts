@@ -24,10 +24,12 @@ export function createUndoTimer(shell: RouterShell, name: string, folder: string
       // A name of its own each time: a timer whose file is gone does nothing, and never meets another's file.
       const path = `${folder}/${name}-${randomUUID()}.undo`;
       await shell.run(['mkdir', '-p', folder]);
-      await stop();
       await shell.run(['tee', path], script);
       const wait = `sleep ${seconds}; [ -e ${path} ] && sh ${path}; rm -f ${path}`;
-      await shell.run(['sh', '-c', `setsid -f sh -c '${wait}' </dev/null >/dev/null 2>&1`]);
+      const begin = `setsid -f sh -c '${wait}' </dev/null >/dev/null 2>&1`;
+      // The one before goes when this one runs: at no time is there none.
+      const replace = `for other in ${all}; do [ "$other" = ${path} ] || rm -f "$other"; done`;
+      await shell.run(['sh', '-c', `${begin}; ${replace}`]);
     },
     stop,
   };

@@ -39,8 +39,8 @@ t.test('its driver carries detours, and FRR goes back by itself', { skip, timeou
   traffic.setDemand(demand(6 * night));
   await waitFor('new detours', 60_000, async () => !allByNorth(await lab.waysOut()));
   unit.process.kill('SIGKILL');
-  // The lease is rails.hold: 30 min, 100 times as fast.
-  await waitFor('plain BGP when the lease ends', 60_000, async () =>
+  // The shortest lease there is: 45 s.
+  await waitFor('plain BGP when the lease ends', 90_000, async () =>
     allByNorth(await lab.waysOut()),
   );
   t.notMatch(await running(), 'tag 26727');

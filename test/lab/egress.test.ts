@@ -5,7 +5,13 @@
 import t, { type Test } from 'tap';
 import { allByNorth, type ContentLab } from '../../src/lab/content/lab.ts';
 import { threshold } from '../../src/lab/content/settings.ts';
-import { demand, destinationCount, providers, router } from '../../src/lab/content/topology.ts';
+import {
+  demand,
+  destinationCount,
+  largeHosts,
+  providers,
+  router,
+} from '../../src/lab/content/topology.ts';
 import { type Outflow, startOutflow } from '../../src/lab/content/traffic.ts';
 import { type ContentUnit, openContent, startContentUnit } from '../support/content.ts';
 import { carried, load, night, openAtPeak, peak, sharesOf } from '../support/content-peak.ts';
@@ -170,6 +176,36 @@ async function unmarkedOf20(lab: ContentLab): Promise<number | undefined> {
 }
 
 t.test(
+  'what is too large for any provider leaves in parts',
+  { skip: skip || (!isLong && 'half a minute: with --long'), timeout },
+  async (t) => {
+    // Four quarters of 4.5 Mbit/s: the whole would fit no link.
+    const sent = { hosts: largeHosts, rates: largeHosts.map(() => 4_500_000) };
+    const { lab, unit, traffic } = await openAtPeak(t, 'hgsplit', 'bgp', 'bird', sent);
+    const { detours } = await unit.destinations();
+    t.ok(detours.length > 0 && detours.length < 4, `${detours.length} of 4 quarters detour`);
+    for (const { prefix, state } of detours) {
+      t.match(prefix, /^10\.201\.\d\.0\/2[34]$/);
+      t.equal(state, 'sent');
+    }
+    const forwarded = await lab.run(router.name, ['ip', 'route', 'show', 'root', '10.201.0.0/16']);
+    t.match(forwarded, /^10\.201\.0\.0\/22 .*dev north/m, 'the whole goes as before');
+    for (const { prefix, to } of detours)
+      t.match(forwarded, new RegExp(`^${prefix} .*dev ${to}`, 'm'));
+    for (const { name } of providers) {
+      const heard = await lab.birdc(name, 'show route protocol customer');
+      t.notMatch(heard, '10.201.', `${name} hears of no part`);
+    }
+    traffic.setDemand(largeHosts.map(() => 200_000));
+    await waitFor('the parts to be gone at night', 60_000, async () => {
+      const routes = await lab.run(router.name, ['ip', 'route', 'show', 'root', '10.201.0.0/16']);
+      return /^10\.201\.0\.0\/22 .*dev north\b.*\s*$/.test(routes);
+    });
+    t.same((await unit.destinations()).detours, []);
+  },
+);
+
+t.test(
   'without a wire flow exports say where the traffic goes',
   {
     skip:
@@ -217,8 +253,8 @@ t.test(
       /[1-9]/,
     );
     unit.process.kill('SIGKILL');
-    // The lease is rails.hold: 30 min, 100 times as fast.
-    await waitFor('plain BGP when the lease ends', 40_000, async () =>
+    // The shortest lease there is: 45 s.
+    await waitFor('plain BGP when the lease ends', 90_000, async () =>
       allByNorth(await lab.waysOut()),
     );
     t.pass();

@@ -12,21 +12,28 @@ import { waitFor } from './lab.ts';
 export const night = 3_000_000;
 export const peak = 20_000_000;
 
+/** Who is sent to [all destinations] and how much, bit/s. */
+interface Sent {
+  readonly hosts?: readonly string[];
+  readonly rates: readonly number[];
+}
+
 /** The content network with a unit, its traffic first all by north, then at a peak that is carried. */
 export async function openAtPeak(
   t: Test,
   prefix: string,
   carrier: Carrier,
   kind: RouterKind = 'bird',
+  { hosts, rates }: Sent = { rates: demand(peak) },
 ) {
   const lab = await openContent(t, prefix, carrier, kind);
   const unit = await startContentUnit(t, lab, carrier, kind);
-  const traffic = await startOutflow(lab);
+  const traffic = await startOutflow(lab, hosts);
   t.teardown(() => traffic.stop());
   await waitFor('every destination to be reached by north', 60_000, async () =>
     allByNorth(await lab.waysOut()),
   );
-  traffic.setDemand(demand(peak));
+  traffic.setDemand(rates);
   await carried(t, lab, traffic);
   return { lab, unit, traffic };
 }

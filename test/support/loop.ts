@@ -5,7 +5,7 @@
 import type { Test } from 'tap';
 import { borderPolicy } from '../../src/cli/lab/policy.ts';
 import type { UnitMove } from '../../src/cli/lab/summary.ts';
-import { startUnit, type Unit } from '../../src/cli/lab/unit.ts';
+import { startUnit, type Unit, type UnitChanges } from '../../src/cli/lab/unit.ts';
 import {
   createMeter,
   demandOf,
@@ -103,11 +103,16 @@ async function blocksByNorth(unit: Unit): Promise<string[]> {
 }
 
 /** Lab, unit and traffic, taken down with the test in reverse order. */
-export async function openStage(t: Test, shape: LabShape, mode: Mode): Promise<Stage> {
-  const prefix = `hgloop-${shape.place}`;
+export async function openStage(
+  t: Test,
+  shape: LabShape,
+  mode: Mode,
+  changes: (lab: Lab) => UnitChanges = () => ({}),
+  prefix = `hgloop-${shape.place}`,
+): Promise<Stage> {
   const lab = await openLab({ shape, policy: borderPolicy, prefix });
   t.teardown(() => closeLab(prefix));
-  const unit = await startUnit(lab, mode);
+  const unit = await startUnit(lab, mode, undefined, changes(lab));
   t.teardown(() => unit.stop());
   await lab.waitForRoutes(60_000);
   const forwardingBefore = await Promise.all(

@@ -33,6 +33,8 @@ export interface Unit {
 export interface UnitChanges {
   /** Of the lab's settings, as text. */
   readonly edit?: (settings: string) => string;
+  /** How many routers it then speaks to [all of the lab's]. */
+  readonly sessions?: number;
   /** Beside this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -42,8 +44,10 @@ export async function startUnit(
   lab: Lab,
   mode: Mode,
   deadlineMs = 60_000,
-  { edit = (settings) => settings, env = {} }: UnitChanges = {},
+  changes: UnitChanges = {},
 ): Promise<Unit> {
+  const { edit = (settings) => settings, env = {} } = changes;
+  const { sessions = lab.topology.routers.length } = changes;
   const settingsFile = `${lab.folder}/headgate.yaml`;
   const logFile = `${lab.folder}/unit.log`;
   writeFileSync(settingsFile, edit(renderSettings(lab.topology, lab.folder, mode)));
@@ -97,7 +101,7 @@ export async function startUnit(
     },
   };
   try {
-    await untilEstablished(unit, lab, deadline);
+    await untilEstablished(unit, sessions, deadline);
   } catch (error) {
     const ended = endedAtStart(child, logFile);
     await unit.stop();
@@ -158,25 +162,25 @@ async function connect(
   }
 }
 
-async function untilEstablished(unit: Unit, lab: Lab, deadline: number): Promise<void> {
+async function untilEstablished(unit: Unit, sessions: number, deadline: number): Promise<void> {
   for (;;) {
     const routers = await routersOf(unit);
-    const ready = routers.filter((router) => router.phase === 'established');
-    if (ready.length === lab.topology.routers.length) return;
+    const ready = routers?.filter((router) => router.phase === 'established');
+    if (ready?.length === sessions) return;
     if (Date.now() > deadline) {
-      const phases = routers.map((router) => `${router.name} ${router.phase}`).join(', ');
+      const phases = (routers ?? []).map((router) => `${router.name} ${router.phase}`).join(', ');
       throw new HeadgateError('unit_not_ready', `no BGP session in time: ${phases}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 
-/** None while the unit cannot answer yet. */
-async function routersOf(unit: Unit): Promise<StatusView['routers']> {
+/** Undefined while the unit cannot answer yet. */
+async function routersOf(unit: Unit): Promise<StatusView['routers'] | undefined> {
   try {
     return (await unit.status()).routers;
   } catch (error) {
-    if (error instanceof HeadgateError && error.code === 'starting') return [];
+    if (error instanceof HeadgateError && error.code === 'starting') return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { head, kernel, session } from '../bird.ts';
 import {
   borderEnd,
   destinations,
+  largeDestination,
   netAsn,
   netEnd,
   network,
@@ -42,7 +43,9 @@ export function renderContentProvider(i: number): string {
 }
 
 export function renderNet(): string {
-  const routes = destinations.map((prefix) => `route ${prefix} unreachable;`).join(' ');
+  const routes = [...destinations, largeDestination]
+    .map((prefix) => `route ${prefix} unreachable;`)
+    .join(' ');
   return [
     head('10.0.3.1'),
     `protocol static own { ipv4; ${routes} }`,

@@ -111,7 +111,7 @@ async function configure(lab: ContentLab, node: string): Promise<void> {
     ]),
     ...(node === 'hosts' ? [`route add default via ${router.inside}`] : []),
     // Every address of the foreign network answers here.
-    ...(node === 'net' ? ['route add local 10.200.0.0/16 dev lo'] : []),
+    ...(node === 'net' ? ['route add local 10.200.0.0/15 dev lo'] : []),
   ]);
   if (node !== router.name) return;
   // Half a second of queue: what the wire's process held back while this machine did not run it comes as one burst, and

@@ -25,8 +25,8 @@ export const bmpPort = 11_019;
 export const dscpOf = (i: number): number => 10 + 2 * i;
 
 const performance =
-  'performance: { gain: 5ms, samples: 4, share_per_round: 100%, control_share: 0%, settle: 5s }';
-/** What is probed of the foreign network. */
+  'performance: { gain: 5ms, samples: 4, share_per_round: 0.3%, control_share: 10%, settle: 5s }';
+/** What is probed of the foreign network: one is of the control share, the others do not fit one round. */
 const probed = destinationHosts.slice(0, 5).map((address) => `{ address: ${address} }`);
 
 /** `shell`: runs a command on the router. */
@@ -83,7 +83,7 @@ export function renderContentSettings(
     `    bgp: { add_path: ${carrier !== 'bmp'}, mrai: 0s, hold_time: 6s }`,
     ...driver,
     `    snmp: { version: '2c', community: ${community}, interval: 1s, timeout: 2s }`,
-    `outbound: { threshold: ${threshold * 100}%, target: 75%, release: 70%${carrier === 'timed' ? `, ${performance}` : ''} }`,
+    `outbound: { threshold: ${threshold * 100}%, target: 75%, release: 70%, split: 20%${carrier === 'timed' ? `, ${performance}` : ''} }`,
     ...(carrier === 'timed'
       ? [
           `probe: { targets: [${probed.join(', ')}], found: 0, interval: 500ms, budget: { per_network: 20 } }`,

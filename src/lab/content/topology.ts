@@ -48,6 +48,10 @@ export const destinationHosts: readonly string[] = destinations.map((prefix) =>
   prefix.replace('.0/24', '.1'),
 );
 
+/** One that is heard from each provider too: with a host in each of its quarters it can be too large for any of them. */
+export const largeDestination = '10.201.0.0/22';
+export const largeHosts: readonly string[] = [0, 1, 2, 3].map((n) => `10.201.${n}.1`);
+
 export const nodes = ['hosts', 'unit', 'br1', 'north', 'south', 'east', 'net'] as const;
 export type ContentNode = (typeof nodes)[number];
 

@@ -2,10 +2,10 @@
 import { createInterface } from 'node:readline';
 import { end, start, waitUntilReady } from '../traffic/program.ts';
 import type { ContentLab } from './lab.ts';
-import { destinationCount, destinationHosts } from './topology.ts';
+import { destinationHosts } from './topology.ts';
 
 export interface Outflow {
-  /** IP bit/s for each destination. */
+  /** IP bit/s for each host. */
   setDemand(rates: readonly number[]): void;
   /** Datagrams so far, as the two programs told last. */
   sent(): number;
@@ -13,13 +13,15 @@ export interface Outflow {
   stop(): Promise<void>;
 }
 
-export async function startOutflow(lab: ContentLab): Promise<Outflow> {
+/** `hosts`: who is sent to. */
+export async function startOutflow(
+  lab: ContentLab,
+  hosts: readonly string[] = destinationHosts,
+): Promise<Outflow> {
   const file = (name: string) => new URL(name, import.meta.url);
-  const sink = start(lab.namespace('net'), file('sink.js'), [String(destinationCount)]);
+  const sink = start(lab.namespace('net'), file('sink.js'), [String(hosts.length)]);
   await waitUntilReady(sink);
-  const sender = start(lab.namespace('hosts'), file('sender.js'), [
-    JSON.stringify(destinationHosts),
-  ]);
+  const sender = start(lab.namespace('hosts'), file('sender.js'), [JSON.stringify(hosts)]);
   const counts = { sent: 0, received: 0 };
   // The programs' own format: an array of counts.
   const sum = (line: string) => (JSON.parse(line) as readonly number[]).reduce((a, b) => a + b, 0);

@@ -7,7 +7,14 @@ import type { RouterDialect, RouterReader } from '../driver.ts';
 import { familyOf, type RouterIntent } from '../intent.ts';
 import type { RouterShell } from '../shell.ts';
 import { createUndoTimer, defaultFolder } from '../undo-timer.ts';
-import { commandsFor, mapsIn, parseRunningConfig, renderFrrSection } from './render.ts';
+import {
+  blockMapPrefix,
+  commandsFor,
+  destinationTag,
+  mapsIn,
+  parseRunningConfig,
+  renderFrrSection,
+} from './render.ts';
 
 export interface FrrOptions {
   readonly shell: RouterShell;
@@ -61,9 +68,22 @@ export function frrDialect(options: FrrOptions): RouterDialect {
       await configure(back);
       await timer.stop();
     },
-    clearScript: (intent) => vtyshScript(commandsFor(asn, renderFrrSection(intent), '')),
+    clearScript: () => {
+      const run = vtysh.join(' ');
+      return `${run} -c 'show running-config' | awk '${clearProgram}' | ${run}\n`;
+    },
   };
 }
+
+/** awk, on the router: of a running configuration the commands that take back what carries our names. */
+const clearProgram = [
+  'BEGIN { print "configure terminal" }',
+  '/^router bgp / { bgp = $0 }',
+  '/^ address-family / { family = $0 }',
+  `/^ +network .* route-map ${blockMapPrefix}/ { print bgp; print family; print "no network " $2; print "exit-address-family"; print "exit" }`,
+  `/^ip(v6)? route .* tag ${destinationTag}/ { print "no " $0 }`,
+  'END { print "end" }',
+].join('\n');
 
 const script = (commands: readonly string[]): string =>
   ['configure terminal', ...commands, 'end', ''].join('\n');

@@ -9,7 +9,7 @@
  * The router takes the path that the unit asks for, passes it on to nobody, and is back at its own the moment the
  * detour or its session ends.
  */
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,11 +116,13 @@ router bgp 64512${neighbor(north, 65001, 'north')}${neighbor(south, 65002, 'sout
 exit
 `,
     );
+    // The daemons drop to their own user, who must own their sockets.
+    execFileSync('chown', ['-R', 'frr:frrvty', folder]);
     return (['zebra', 'bgpd'] as const).map((daemon) =>
       spawnInside(
         far,
         [
-          ...[`/usr/lib/frr/${daemon}`, '-S', '-f', join(folder, `${daemon}.conf`), '-P', '0'],
+          ...[`/usr/lib/frr/${daemon}`, '-f', join(folder, `${daemon}.conf`), '-P', '0'],
           ...['-z', join(folder, 'zserv.api'), '-i', join(folder, `${daemon}.pid`)],
           ...['--vty_socket', folder, '--log', 'stdout'],
         ],

@@ -3,23 +3,11 @@
  * speaker on both kinds of router, must give the same routes for the same plan.
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { borderPolicy } from '../../../src/cli/lab/policy.ts';
-import { prefixOf } from '../../../src/core/base/prefix.ts';
-import {
-  asn,
-  linkId,
-  type PrefixText,
-  prefixText,
-  routerId,
-} from '../../../src/core/base/units.ts';
-import { announcementsFor } from '../../../src/core/bgp/steering.ts';
-import { defaultShape, type Lab, openLab } from '../../../src/lab/index.ts';
-import { closeLab } from '../../../src/lab/lab.ts';
-import { inside, run, spawnInside } from '../../../src/lab/namespaces.ts';
-import { birdDialect } from '../../../src/router/bird/dialect.ts';
+import { HeadgateError } from '../../../src/core/base/error.ts';
+import type { Lab } from '../../../src/lab/index.ts';
+import { spawnInside } from '../../../src/lab/namespaces.ts';
 import {
   type Applied,
   createDriver,
@@ -27,86 +15,41 @@ import {
   type RouterDialect,
   together,
 } from '../../../src/router/driver.ts';
-import { frrDialect } from '../../../src/router/frr/dialect.ts';
 import { emptyIntent, type RouterIntent, type SessionRoute } from '../../../src/router/intent.ts';
-import { sessionsDialect } from '../../../src/router/sessions.ts';
 import type { RouterShell } from '../../../src/router/shell.ts';
 import { createUndoTimer } from '../../../src/router/undo-timer.ts';
 import { labTestSkip, waitFor } from '../../support/lab.ts';
+import {
+  block4,
+  block6,
+  candidates,
+  egressAddress,
+  foreign,
+  openRouterLab,
+  roads,
+  sessionsOf,
+  steer,
+} from './candidates.ts';
 import type { Wish } from './speaker-process.ts';
-
-interface Candidate {
-  readonly kind: 'bird' | 'frr';
-  readonly programs: readonly string[];
-  readonly dialect: (lab: Lab, shell: RouterShell) => RouterDialect;
-  /** All of the router's configuration that is not ours. */
-  readonly others: (lab: Lab) => Promise<string>;
-}
-
-const candidates: readonly Candidate[] = [
-  {
-    kind: 'bird',
-    programs: ['/usr/sbin/bird', '/usr/sbin/nft'],
-    dialect: (lab, shell) =>
-      birdDialect({ shell, file: `${lab.folder}/br1.conf`, socket: `${lab.folder}/br1.ctl` }),
-    others: async (lab) =>
-      readFileSync(`${lab.folder}/br1.conf`, 'utf8').replace(
-        /# headgate begin[^\n]*\n[\s\S]*# headgate end/,
-        '',
-      ),
-  },
-  {
-    kind: 'frr',
-    programs: ['/usr/sbin/bird', '/usr/sbin/nft', '/usr/lib/frr/bgpd'],
-    dialect: (lab, shell) => {
-      const folder = `${lab.folder}/br1`;
-      return frrDialect({
-        shell,
-        asn: lab.topology.asn,
-        vtysh: ['vtysh', '--vty_socket', folder, '--config_dir', folder],
-        folder: `${lab.folder}/timers`,
-      });
-    },
-    others: async (lab) =>
-      (await lab.vtysh('br1', 'show running-config'))
-        .replace(/^route-map HEADGATE-BLOCK[\s\S]*?^exit$/gm, '')
-        .replace(/^.*(HEADGATE-BLOCK|tag 26727).*$/gm, '')
-        .replace(/(^!?\n)+/gm, ''),
-  },
-];
 
 const timeout = 200_000;
 t.setTimeout(timeout);
 
-const block4 = prefixText('198.18.3.0/24');
-const block6 = prefixText('2001:db8:100::/40');
-const foreign = prefixText('10.101.0.0/24');
-const egressAddress = '10.0.9.11';
+const unmarked: SessionRoute = {
+  protocol: 'udp',
+  source: '198.18.0.10',
+  sourcePort: 40_001,
+  destination: '10.101.0.1',
+  destinationPort: 9,
+  link: 1,
+};
 const byNorth = ['north', 'north', 'north', 'north'];
 
 for (const candidate of candidates) {
   t.test(candidate.kind, { skip: labTestSkip(candidate.programs), timeout }, async (t) => {
-    const prefix = `hgrouter-${candidate.kind}`;
-    const lab = await openLab({
-      shape: { ...defaultShape('link'), kind: candidate.kind },
-      policy: (topology, router) => borderPolicy(topology, router, egressAddress),
-      prefix,
-      wires: 'bridge',
-    });
-    t.teardown(() => closeLab(prefix));
-    await lab.waitForRoutes(60_000);
-    const shell: RouterShell = {
-      run: (argv, input) => run(inside(lab.namespace('br1'), argv), input),
-    };
+    const { lab, shell } = await openRouterLab(t, candidate, `hgrouter-${candidate.kind}`);
     const dialect = candidate.dialect(lab, shell);
-    const sessions = sessionsDialect({
-      shell,
-      folder: `${lab.folder}/timers`,
-      gateways: [
-        { number: 1, ipv4: '192.0.2.1', ipv6: 'fd00:0:2:1::1' },
-        { number: 2, ipv4: '192.0.2.5', ipv6: 'fd00:0:2:2::1' },
-      ],
-    });
+    const sessions = sessionsOf(lab, shell);
     const driver = (options: DriverOptions = {}) =>
       together(
         [dialect, sessions].map((part) => createDriver(part, { undoAfterS: 20, ...options })),
@@ -129,14 +72,7 @@ for (const candidate of candidates) {
     });
 
     await t.test('one unmarked session leaves by its link, its neighbour does not', async (t) => {
-      const session: SessionRoute = {
-        protocol: 'udp',
-        source: '198.18.0.10',
-        sourcePort: 40_001,
-        destination: '10.101.0.1',
-        destinationPort: 9,
-        link: 2,
-      };
+      const session = { ...unmarked, link: 2 };
       t.equal((await driver().apply({ ...emptyIntent, sessions: [session] })).result, 'applied');
       t.equal(await byWhich(lab, 40_001), 'south');
       t.equal(await byWhich(lab, 40_002), 'north');
@@ -164,12 +100,34 @@ for (const candidate of candidates) {
       t.pass();
     });
 
-    await t.test('a change that nobody confirms is undone by the router itself', async (t) => {
+    await t.test('a change that cuts our own access is undone by the router itself', async (t) => {
       const section = await dialect.read();
-      await dialect.stage({ ...steer({ [block4]: 4 }), sessions: [] }, 3);
+      let isCut = false;
+      const cut: RouterShell = {
+        run: (argv, input) =>
+          isCut ? Promise.reject(new HeadgateError('cut', 'no way')) : shell.run(argv, input),
+      };
+      const cutting = (part: RouterDialect): RouterDialect => ({
+        ...part,
+        async stage(...change) {
+          await part.stage(...change);
+          isCut = true;
+        },
+      });
+      const session = { ...unmarked, link: 2 };
+      for (const part of [candidate.dialect(lab, cut), sessionsOf(lab, cut)]) {
+        isCut = false;
+        const applied = await createDriver(cutting(part), { undoAfterS: 3 }).apply({
+          ...steer({ [block4]: 4 }),
+          sessions: [session],
+        });
+        t.match(applied, { result: 'rolled_back', reason: 'no way' });
+      }
+      t.match(await sessions.read(), /link 2/, 'the rules of sessions are in force');
       await comesIn(block4, ['south', 'south', 'south', 'south']);
       await comesIn(block4, ['south', 'south', 'north', 'north']);
       t.equal(await dialect.read(), section, 'and its next start loads what worked');
+      await waitFor('no session', 10_000, async () => (await sessions.read()) === '');
     });
 
     await t.test('nothing that is not ours is written', async (t) => {
@@ -184,7 +142,7 @@ for (const candidate of candidates) {
 
     await t.test('without a word from the unit the router is soon its own again', async (t) => {
       const timer = createUndoTimer(shell, 'lease', `${lab.folder}/timers`);
-      const leased = createDriver(dialect, { lease: { timer, seconds: 2 } });
+      const leased = createDriver(dialect, { lease: { timer, seconds: 4 } });
       t.equal((await leased.apply(steer({ [block4]: 4 }))).result, 'applied');
       await waitFor('the lease to end', 30_000, async () => {
         const section = await dialect.read();
@@ -202,24 +160,6 @@ for (const candidate of candidates) {
       await sameRoutes(t, lab, (intent) => speaker.apply(intent));
     });
   });
-}
-
-/** How traffic comes in and goes out, as the routers of the lab have it. */
-function roads(lab: Lab) {
-  const waysTo = async (block: string) =>
-    (await lab.waysIn()).map((source) => source.blocks[block] ?? 'none');
-  const comesIn = (block: string, expected: readonly string[]) =>
-    waitFor(
-      `${block} comes in by ${expected}`,
-      30_000,
-      async () => (await waysTo(block)).join() === expected.join(),
-    );
-  const leavesBy = (host: string, link: string) =>
-    waitFor(`${host} is reached by ${link}`, 30_000, async () => {
-      const route = await lab.run('br1', ['ip', 'route', 'get', host]);
-      return /dev (\S+)/.exec(route)?.[1] === link;
-    });
-  return { waysTo, comesIn, leavesBy };
 }
 
 /** What every actuator must do alike. */
@@ -289,38 +229,6 @@ function speak(lab: Lab) {
     },
   };
 }
-
-/** The announcements of a plan that steers blocks to south, on the rungs given. */
-function steer(rungs: Readonly<Record<string, number>>): RouterIntent {
-  const router = routerId('br1');
-  const links = ['north', 'south'].map((name, i) => ({
-    id: linkId(name),
-    number: i + 1,
-    router,
-    neighbor: asn(65001 + i),
-    isEligible: true,
-  }));
-  const desired = announcementsFor({
-    asn: asn(64512),
-    networks: ['198.18.0.0/21', '2001:db8::/39'].map((text) => prefixOf(prefixText(text))),
-    mayAnnounce: () => false,
-    links,
-    blocks: Object.entries(rungs).map(([block, rung]) => ({
-      block: prefixText(block),
-      link: linkId('south'),
-      rung,
-      reason: 'the test says so',
-    })),
-  });
-  const blocks = (desired.get(router) ?? []).map((announcement) => ({
-    ...announcement,
-    nextHop: insideNextHop(announcement.prefix),
-  }));
-  return { ...emptyIntent, blocks };
-}
-
-const insideNextHop = (prefix: PrefixText) =>
-  prefix.includes(':') ? 'fd00:0:0:1::10' : '10.0.0.10';
 
 /** By which provider 50 datagrams of one UDP session from our host to a source leave. */
 async function byWhich(lab: Lab, sourcePort: number): Promise<string> {

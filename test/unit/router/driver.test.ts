@@ -100,3 +100,26 @@ t.test('two changes at once are made one after the other', async (t) => {
   t.equal(router.permanent, '');
   t.same(router.log, ['stage', 'confirm', 'stage', 'confirm']);
 });
+
+t.test('a lease runs before anything is changed, and ends when nothing is left', async (t) => {
+  const router = new PaperRouter();
+  const timer = {
+    start: async (script: string, seconds: number) => {
+      router.log.push(`${script} after ${seconds} s`);
+    },
+    stop: async () => {
+      router.log.push('no lease');
+    },
+  };
+  const driver = createDriver(router, { lease: { timer, seconds: 60 } });
+  await driver.apply(wanted);
+  t.same(router.log.splice(0), ['clear after 60 s', 'stage', 'confirm']);
+  await driver.apply(wanted);
+  t.same(router.log.splice(0), ['clear after 60 s'], 'prolonged');
+  router.refuses = true;
+  await driver.apply(emptyIntent);
+  t.same(router.log.splice(0), ['stage', 'undo'], 'it ends what could not be taken back');
+  router.refuses = false;
+  await driver.apply(emptyIntent);
+  t.same(router.log.splice(0), ['stage', 'confirm', 'no lease']);
+});
