@@ -34,6 +34,8 @@ const a = linkId('a');
 const b = linkId('b');
 const block = prefixText('198.51.100.0/24');
 const small = prefixText('198.51.101.0/24');
+/** A link that needs relief at once. */
+const full = { a: 95e6, b: 10e6 };
 const ago = (minutes: number): Ms => ms(now - minutes * minute);
 
 interface Case {
@@ -149,10 +151,16 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
     { block: { changes: at(1) }, plan: { link: b, rung: 1 } },
     { block: { changes: at(1) }, plan: { link: b, rung: 1 }, down: 'b' },
   ],
+  // Unless a link is all but full a return waits eight times as long.
   [
     'oscillation',
-    { block: { left: [{ link: b, at: ago(119) }] } },
     { block: { left: [{ link: b, at: ago(121) }] } },
+    { block: { left: [{ link: b, at: ago(121) }] }, loads: full },
+  ],
+  [
+    'oscillation',
+    { block: { left: [{ link: b, at: ago(119) }] }, loads: full },
+    { block: { left: [{ link: b, at: ago(121) }] }, loads: full },
   ],
   [
     'oscillation',
@@ -186,12 +194,14 @@ const table: ReadonlyArray<readonly [rail: string, bites: Case, not: Case]> = [
     'oscillation',
     {
       block: { changes: at(119) },
+      loads: full,
       plan: { link: b, rung: 1 },
       proposal: { target: -1, shares: spreadOf([[0, 1]]) },
       saidOf: /released after/,
     },
     {
       block: { changes: at(121) },
+      loads: full,
       plan: { link: b, rung: 1 },
       proposal: { target: -1, shares: spreadOf([[0, 1]]) },
     },
