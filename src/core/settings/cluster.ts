@@ -10,7 +10,7 @@ export const owners = z.union([name.transform((text) => [text]), list(name, 'uni
 
 const unit = section({
   name,
-  /** Our hosts behind this unit: it steers the outgoing traffic of these alone. All of them unless set. */
+  /** Our hosts behind this unit, whose outgoing traffic leaves by its wires: of others it is counted apart. All unless set. */
   portion: list(prefix, 'prefixes', 1000).exactOptional(),
 });
 
