@@ -13,7 +13,7 @@ const lookEveryMs = 150;
 /** Between two looks, and for messages and announcements on their way. */
 const wayMs = 500;
 /** A stream that lost packets when its way changed may wait as long until it tries again. */
-const silenceMs = 6000;
+const silenceMs = 10_000;
 /** A look that took longer says nothing of the time in between: this machine stood still. */
 const stallMs = 600;
 const faultsKept = 40;
