@@ -8,7 +8,8 @@ export const unitsTimes = {
   dwellMs: 4000,
   leaseMs: 2000,
   silentMs: 3000,
-  holdMs: 8000,
+  // Longer than NATS takes to find a leader of its own (4 to 9 s), as in production.
+  holdMs: 12_000,
   /** How long routers keep what a unit told them that stands still, and that died. */
   bgpHoldMs: 9000,
   gracefulRestartMs: 10_000,

@@ -340,7 +340,9 @@ t.test(`${seeds} random fault sequences from seed ${first}`, { timeout }, async 
     for (const line of happened) kinds.add(line.replace(/^\d+ (west|mid|east)? ?/, ''));
   }
   t.ok(changes > seeds, `${changes} changes at routers`);
-  t.comment(`${unluckyMs / 1000} s of a block contradicting, as a unit fell in the middle of a move`);
+  t.comment(
+    `${unluckyMs / 1000} s of a block contradicting, as a unit fell in the middle of a move`,
+  );
   t.ok(kinds.size > 1, `what happened: ${[...kinds].join(', ')}`);
 });
 if (!isLong) t.test('1000 sequences', { skip: 'set HEADGATE_LONG=1' }, () => undefined);
