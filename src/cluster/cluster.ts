@@ -65,6 +65,8 @@ export interface Cluster {
   ask(unit: string, body: unknown, timeoutMs: number): Promise<Result<unknown, string>>;
   /** Resolves when the plan in force is known (or that there is none), at the latest after `timeoutMs`. */
   ready(timeoutMs: number): Promise<void>;
+  /** Whose messages are refused, and why; of lately. */
+  refusals(): readonly string[];
   counters(): Readonly<Record<string, number>>;
   /** Says goodbye to the others; twice is harmless. */
   stop(): Promise<void>;

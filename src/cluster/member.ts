@@ -15,6 +15,7 @@ import {
 } from './plan-store.ts';
 import { reasonOf } from './reason.ts';
 import { Reports } from './reports.ts';
+import { Strangers } from './strangers.ts';
 
 /** What every unit says of itself a few times per lease. */
 interface Alive {
@@ -43,6 +44,7 @@ export class Member implements Cluster {
   readonly #connect: () => Promise<Bus>;
   readonly #hearing: Hearing;
   readonly #reports: Reports;
+  readonly #strangers: Strangers;
   readonly #counters = new Map<string, number>();
   #bus: Bus | undefined;
   #store: PlanStore | undefined;
@@ -77,6 +79,7 @@ export class Member implements Cluster {
     const count = (name: string, by?: number) => this.#count(name, by);
     this.#hearing = new Hearing(options);
     this.#reports = new Reports(options.unit, options.clock.now, count);
+    this.#strangers = new Strangers(options.clock.now, 2 * options.silentMs);
     this.#ready = new Promise((resolve) => {
       this.#nowReady = resolve;
     });
@@ -107,6 +110,9 @@ export class Member implements Cluster {
   }
   reports(): readonly UnitReport[] {
     return this.#reports.list();
+  }
+  refusals(): readonly string[] {
+    return this.#strangers.list();
   }
   counters(): Readonly<Record<string, number>> {
     return { ...Object.fromEntries(this.#counters), ...this.#reports.losses() };
@@ -461,7 +467,8 @@ export class Member implements Cluster {
     const message = decodeMessage(bytes);
     if (message.ok) return message.value;
     this.#count(`message_${message.error.code}`);
-    this.#options.onEvent({ kind: 'refused_message', reason: JSON.stringify(message.error) });
+    const reason = this.#strangers.note(message.error);
+    if (reason !== undefined) this.#options.onEvent({ kind: 'refused_message', reason });
     return undefined;
   }
 

@@ -73,6 +73,7 @@ export function clusterComplaints(joint: Joint): ReadonlyMap<string, string> {
   const stored = joint.stored?.settings;
   if (!joint.leads && stored !== undefined && stored !== own)
     found.set('settings', 'the leader has other settings for the network than this unit');
+  for (const what of cluster.refusals()) found.set(`refused ${what}`, what);
   const [first] = joint.refused;
   if (first)
     found.set(

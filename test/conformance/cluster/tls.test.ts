@@ -1,92 +1,130 @@
-/** One unit and a NATS on loopback that wants TLS and an nkey: the right one is let in, another is not. */
-import { spawn, spawnSync } from 'node:child_process';
+/** One unit and a NATS on loopback that wants TLS and proof: the right one is let in, another is not. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nkeys } from '@nats-io/nats-core';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { type Cluster, type ClusterEvent, openCluster } from '../../../src/cluster/index.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
 import { waitFor } from '../../support/lab.ts';
+import { makeCredentials } from '../../support/nats-jwt.ts';
 
 const hasAll = ['nats-server --version', 'openssl version'].every((line) => {
   const [program = '', ...args] = line.split(' ');
   return spawnSync(program, args).status === 0;
 });
 
-t.test(
-  'TLS and nkeys',
-  { skip: hasAll ? false : 'nats-server or openssl is missing' },
-  async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'hgtls-'));
-    const file = (name: string) => join(folder, name);
+/** A server with TLS on loopback, with `authorization` in its configuration, and who asks to be let in. */
+class Door {
+  readonly folder = mkdtempSync(join(tmpdir(), 'hgtls-'));
+  readonly #open: Cluster[] = [];
+  #server: ChildProcess | undefined;
+  #port = 0;
+
+  file(name: string): string {
+    return join(this.folder, name);
+  }
+
+  async start(authorization: string): Promise<void> {
     const subject = '-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1';
-    const made = spawnSync('openssl', [
-      'req',
-      ...subject.split(' '),
-      ...['-addext', 'subjectAltName=IP:127.0.0.1'],
-      ...['-keyout', file('key.pem'), '-out', file('cert.pem')],
-    ]);
-    t.equal(made.status, 0, 'a certificate');
-    const [known, stranger] = [nkeys.createUser(), nkeys.createUser()];
-    for (const [name, user] of [
-      ['known', known],
-      ['stranger', stranger],
-    ] as const)
-      writeFileSync(file(name), `${new TextDecoder().decode(user.getSeed())}\n`);
-    const port = await freePort();
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        ...subject.split(' '),
+        ...['-addext', 'subjectAltName=IP:127.0.0.1'],
+        ...['-keyout', this.file('key.pem'), '-out', this.file('cert.pem')],
+      ],
+      { stdio: 'ignore' },
+    );
+    this.#port = await freePort();
     writeFileSync(
-      file('nats.conf'),
-      `listen: "127.0.0.1:${port}"
-jetstream { store_dir: "${folder}/js" }
-tls { cert_file: "${file('cert.pem')}", key_file: "${file('key.pem')}" }
-authorization { users: [ { nkey: "${known.getPublicKey()}" } ] }
+      this.file('nats.conf'),
+      `listen: "127.0.0.1:${this.#port}"
+jetstream { store_dir: "${this.folder}/js" }
+tls { cert_file: "${this.file('cert.pem')}", key_file: "${this.file('key.pem')}" }
+${authorization}
 `,
     );
-    const server = spawn('nats-server', ['-c', file('nats.conf')], { stdio: 'ignore' });
-    const open: Cluster[] = [];
-    t.teardown(async () => {
-      for (const cluster of open) await cluster.stop();
-      server.kill('SIGKILL');
-      rmSync(folder, { recursive: true, force: true });
+    this.#server = spawn('nats-server', ['-c', this.file('nats.conf')], { stdio: 'ignore' });
+  }
+
+  ask(proof: { readonly nkey?: string; readonly credentials?: string }, events: ClusterEvent[]) {
+    const cluster = openCluster({
+      network: 'tls',
+      unit: 'west',
+      units: ['west'],
+      servers: [`tls://127.0.0.1:${this.#port}`],
+      tls: { ca: this.file('cert.pem') },
+      ...proof,
+      replicas: 1,
+      leaseMs: 1000,
+      silentMs: 2000,
+      holdMs: 2000,
+      clock: systemClock,
+      onPlan: () => undefined,
+      onDoubt: () => undefined,
+      onCommand: async () => ({}),
+      onEvent: (event) => events.push(event),
     });
-    const joinAs = (nkey: string | undefined, events: ClusterEvent[]) => {
-      const cluster = openCluster({
-        network: 'tls',
-        unit: 'west',
-        units: ['west'],
-        servers: [`tls://127.0.0.1:${port}`],
-        tls: { ca: file('cert.pem') },
-        ...(nkey === undefined ? {} : { nkey: file(nkey) }),
-        replicas: 1,
-        leaseMs: 1000,
-        silentMs: 2000,
-        holdMs: 2000,
-        clock: systemClock,
-        onPlan: () => undefined,
-        onDoubt: () => undefined,
-        onCommand: async () => ({}),
-        onEvent: (event) => events.push(event),
-      });
-      open.push(cluster);
-      return cluster;
-    };
-    const cluster = joinAs('known', []);
-    await waitFor('the known unit leads', 30_000, () => cluster.isLeader());
-    t.match(await cluster.publishPlan({ plan: 1 }, ['west']), { ok: true });
-    for (const nkey of ['stranger', undefined]) {
-      const events: ClusterEvent[] = [];
-      const refused = joinAs(nkey, events);
-      await waitFor('the refusal', 30_000, () =>
-        events.some(
-          (event) => event.kind === 'not_connected' && /authorization/i.test(event.reason),
-        ),
-      );
-      t.notOk(refused.isConnected(), `${nkey ?? 'nobody'} is not let in`);
-    }
-  },
-);
+    this.#open.push(cluster);
+    return cluster;
+  }
+
+  async close(): Promise<void> {
+    for (const cluster of this.#open) await cluster.stop();
+    this.#server?.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+const skip = hasAll ? false : 'nats-server or openssl is missing';
+
+async function letsIn(t: Test, door: Door, proof: Parameters<Door['ask']>[0]): Promise<void> {
+  const cluster = door.ask(proof, []);
+  await waitFor('the known unit leads', 30_000, () => cluster.isLeader());
+  t.match(await cluster.publishPlan({ plan: 1 }, ['west']), { ok: true });
+}
+
+async function refuses(t: Test, door: Door, proof: Parameters<Door['ask']>[0]): Promise<void> {
+  const events: ClusterEvent[] = [];
+  const refused = door.ask(proof, events);
+  await waitFor('the refusal', 30_000, () =>
+    events.some((event) => event.kind === 'not_connected' && /authorization/i.test(event.reason)),
+  );
+  t.notOk(refused.isConnected(), `${JSON.stringify(proof)} is not let in`);
+}
+
+t.test('nkeys', { skip }, async (t) => {
+  const door = new Door();
+  t.teardown(() => door.close());
+  const [known, stranger] = [nkeys.createUser(), nkeys.createUser()];
+  for (const [name, user] of [
+    ['known', known],
+    ['stranger', stranger],
+  ] as const)
+    writeFileSync(door.file(name), `${new TextDecoder().decode(user.getSeed())}\n`);
+  await door.start(`authorization { users: [ { nkey: "${known.getPublicKey()}" } ] }`);
+  await letsIn(t, door, { nkey: door.file('known') });
+  for (const proof of [{ nkey: door.file('stranger') }, {}]) await refuses(t, door, proof);
+});
+
+t.test('credentials: a JWT and its nkey', { skip }, async (t) => {
+  const door = new Door();
+  t.teardown(() => door.close());
+  const [known, stranger] = [makeCredentials(), makeCredentials()];
+  writeFileSync(door.file('known.creds'), known.user);
+  writeFileSync(door.file('stranger.creds'), stranger.user);
+  const preloaded = known.accounts.map(({ key, jwt }) => `${key}: "${jwt}"`).join('\n');
+  await door.start(`operator: "${known.operator}"
+system_account: ${known.systemAccount}
+resolver: MEMORY
+resolver_preload { ${preloaded} }`);
+  await letsIn(t, door, { credentials: door.file('known.creds') });
+  await refuses(t, door, { credentials: door.file('stranger.creds') });
+});
 
 function freePort(): Promise<number> {
   return new Promise((resolve) => {

@@ -81,16 +81,23 @@ export class NatsNodes {
     await gone;
   }
 
-  /** Whether every node is up, knows its leader and has caught up, by its own word. */
+  /** Whether every node is up, and knows who leads JetStream and each stream of it, by its own word. */
   async isWell(): Promise<boolean> {
-    const answers = await Promise.all(
+    const [healths, streams] = await Promise.all([
+      this.#monitored('healthz'),
+      this.#monitored('jsz?accounts=true&streams=true'),
+    ]);
+    return healths.every((answer) => /"status":\s*"ok"/.test(answer)) && streams.every(haveLeaders);
+  }
+
+  /** One page of every node's monitoring. */
+  #monitored(page: string): Promise<readonly string[]> {
+    const address = `http://127.0.0.1:${monitorPort}/${page}`;
+    return Promise.all(
       this.#lab.topology.sites.map(({ nats }) =>
-        this.#lab
-          .run(nats.node, [...['curl', '-s', '-m', '2', `http://127.0.0.1:${monitorPort}/healthz`]])
-          .catch(() => ''),
+        this.#lab.run(nats.node, ['curl', '-s', '-m', '2', address]).catch(() => ''),
       ),
     );
-    return answers.every((answer) => /"status":\s*"ok"/.test(answer));
   }
 
   #configOf({ nats }: Site): string {
@@ -116,4 +123,22 @@ cluster {
 }
 `;
   }
+}
+
+/** Both buckets have a leader: without one nothing can be written. */
+function haveLeaders(page: string): boolean {
+  try {
+    // NATS's own shape of `/jsz`.
+    const { account_details: accounts = [] } = JSON.parse(page) as JetStreamPage;
+    const streams = accounts.flatMap(({ stream_detail: own = [] }) => own);
+    return streams.every(({ cluster }) => Boolean(cluster?.leader));
+  } catch {
+    return false;
+  }
+}
+
+interface JetStreamPage {
+  readonly account_details?: ReadonlyArray<{
+    readonly stream_detail?: ReadonlyArray<{ readonly cluster?: { readonly leader?: string } }>;
+  }>;
 }

@@ -153,11 +153,10 @@ export const quorumShortly: Scenario = async (t, stage) => {
     const views = await stage.statuses();
     return views.every((view) => view?.cluster?.standing === 'holding');
   });
-  const [view] = await stage.statuses(['west']);
-  t.ok(
-    view?.reasons.some(({ what }) => /no leader is heard/.test(what)),
-    'status says so',
-  );
+  await waitFor('status says so', waitMs, async () => {
+    const [view] = await stage.statuses(['west']);
+    return view?.reasons.some(({ what }) => /no leader is heard/.test(what)) === true;
+  });
   const metrics = await stage.metrics('west');
   t.match(metrics, /headgate_cluster_standing\{standing="holding"\} 1/, 'and the metrics');
   await heal();
