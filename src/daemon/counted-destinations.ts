@@ -17,10 +17,32 @@ interface Told {
   entries(family: Family): Iterable<{ readonly prefix: Prefix }>;
 }
 
+/** What was counted, and by what it is divided anew. */
+export interface Counted {
+  readonly rates: ReadonlyMap<PrefixText, number>;
+  /** Bit/s, like `rates`. */
+  readonly limit: number;
+  readonly isDetoured: (prefix: PrefixText) => boolean;
+  /** Ms on any one clock, and the time that the rates are averages of. */
+  readonly at: number;
+  readonly averageMs: number;
+}
+
+export interface Divided {
+  /** Those that are counted otherwise from now on. */
+  readonly changed: readonly PrefixText[];
+  /**
+   * As by the new division. Until a part was counted for a whole averaging time it is taken to carry half of what was
+   * measured of the whole, or what was measured of itself if that is more.
+   */
+  readonly rates: ReadonlyMap<PrefixText, number>;
+}
+
 export class CountedDestinations {
   readonly #told: Told;
   /** Those that are counted in halves; a half may be among them too. */
   readonly #halved = new Set<PrefixText>();
+  readonly #assumed = new Map<PrefixText, { readonly rate: number; readonly until: number }>();
   #prefixes: readonly PrefixText[] = [];
   #left = 0;
 
@@ -56,16 +78,27 @@ export class CountedDestinations {
     return true;
   }
 
-  /**
-   * Halves what carries more than `limit`, bit/s, and joins halves that together carry less than half of it, unless
-   * `isDetoured`. Gives those that are counted otherwise from now on.
-   */
-  divide(
-    rates: ReadonlyMap<PrefixText, number>,
-    limit: number,
-    isDetoured: (prefix: PrefixText) => boolean,
-  ): readonly PrefixText[] {
+  /** Halves what carries more than `limit`, and joins halves that together carry less than half of it. */
+  divide({ rates: measured, limit, isDetoured, at, averageMs }: Counted): Divided {
     const changed: PrefixText[] = [];
+    const rates = new Map(measured);
+    for (const [prefix, { rate, until }] of this.#assumed) {
+      if (at >= until) this.#assumed.delete(prefix);
+      else rates.set(prefix, Math.max(rate, measured.get(prefix) ?? 0));
+    }
+    const replace = (
+      from: readonly PrefixText[],
+      to: ReadonlyArray<readonly [PrefixText, number]>,
+    ) => {
+      for (const prefix of from) {
+        rates.delete(prefix);
+        this.#assumed.delete(prefix);
+      }
+      for (const [prefix, rate] of to) {
+        rates.set(prefix, rate);
+        this.#assumed.set(prefix, { rate, until: at + averageMs });
+      }
+    };
     for (const prefix of [...this.#halved]) {
       const halves = halvesOf(prefix);
       if (halves.some((half) => this.#halved.has(half) || isDetoured(half))) continue;
@@ -73,13 +106,21 @@ export class CountedDestinations {
       if (sum >= limit / 2) continue;
       this.#halved.delete(prefix);
       changed.push(prefix);
+      replace(halves, [[prefix, sum]]);
     }
-    for (const [prefix, rate] of rates) {
-      if (rate <= limit || this.#halved.has(prefix) || halvesOf(prefix).length === 0) continue;
+    for (const [prefix, rate] of [...rates]) {
+      const halves = halvesOf(prefix);
+      // What is only assumed of it would halve it again and again.
+      if (rate <= limit || (measured.get(prefix) ?? 0) <= limit) continue;
+      if (this.#halved.has(prefix) || halves.length === 0) continue;
       this.#halved.add(prefix);
       changed.push(prefix);
+      replace(
+        [prefix],
+        halves.map((half) => [half, rate / 2]),
+      );
     }
-    return changed;
+    return { changed, rates };
   }
 
   #partsOf(prefix: PrefixText): readonly PrefixText[] {

@@ -18,7 +18,7 @@ import type { Clock } from './clock.ts';
 import { cycleTimesOf, policyOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
 import { CountedDestinations } from './counted-destinations.ts';
-import { measureRates } from './destination-rates.ts';
+import { type MeasuredRates, measureRates } from './destination-rates.ts';
 import { DetourCarriers } from './detour-carriers.ts';
 import { EgressLinks } from './egress-links.ts';
 import type { UselessReason, WaysOut } from './egress-routes.ts';
@@ -249,11 +249,9 @@ export class Destinations {
     this.#measuredAt = observation.at;
     this.#source = measured.source;
     this.#useless.clear();
-    this.#divide(measured.source, measured.rates);
-    const growth = this.#growthOf(measured.rates, observation.at);
-    this.#routers = this.#carriers.scopes.map((scope) =>
-      this.#decide(scope, input, measured.rates, growth),
-    );
+    const rates = this.#divide(measured, observation.at);
+    const growth = this.#growthOf(rates, observation.at);
+    this.#routers = this.#carriers.scopes.map((scope) => this.#decide(scope, input, rates, growth));
     this.#disproved = this.#routers.flatMap(({ plan }) => plan.disproved);
     const inForce = this.#routers.flatMap(({ plan, adviseOnly }) =>
       adviseOnly === undefined ? plan.overrides : [],
@@ -286,16 +284,22 @@ export class Destinations {
   }
 
   /** Halves what is too large to move; what was told of the whole ends with that. */
-  #divide(source: 'wire' | 'flows', rates: ReadonlyMap<PrefixText, number>): void {
+  #divide({ source, rates }: MeasuredRates, at: number): ReadonlyMap<PrefixText, number> {
     const { split } = this.#outbound;
-    if (split === undefined || source !== 'wire') return;
+    if (split === undefined || source !== 'wire') return rates;
     const smallest = Math.min(...this.#settings.links.map(({ capacity }) => capacity));
-    const isDetoured = (prefix: PrefixText) => this.isDetoured(prefix);
-    const changed = new Set(this.#counted.divide(rates, split * smallest, isDetoured));
-    if (changed.size === 0) return;
-    this.#isChanged = true;
+    const divided = this.#counted.divide({
+      rates,
+      limit: split * smallest,
+      isDetoured: (prefix) => this.isDetoured(prefix),
+      at,
+      averageMs: cycleTimesOf(this.#settings).averageMs,
+    });
+    const changed = new Set(divided.changed);
+    if (changed.size > 0) this.#isChanged = true;
     this.#overrides = this.#overrides.filter(({ destination }) => !changed.has(destination));
     for (const prefix of changed) this.#log.info({ prefix }, 'counted in other parts from now on');
+    return divided.rates;
   }
 
   #decide(

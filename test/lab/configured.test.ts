@@ -1,6 +1,7 @@
 /**
  * Blocks steered without a session: the unit configures the border router by its driver, and the router itself goes back
- * when the unit is gone. The drawing is in src/lab/topology.ts, place `link`.
+ * when the unit is gone. The drawing is in src/lab/topology.ts, place `inside`: there the wire may die
+ * with the unit, and the routers' sessions with the providers do not.
  */
 import t from 'tap';
 import type { UnitChanges } from '../../src/cli/lab/unit.ts';
@@ -18,55 +19,65 @@ for (const kind of ['bird', 'frr'] as const) {
   const skip =
     labTestSkip(['/usr/sbin/bird', ...programs[kind]]) || (!isLong && 'a minute: with --long');
   t.test(`${kind}: overload is relieved by its driver`, { skip, timeout }, async (t) => {
-    const shape = { ...defaultShape('link'), kind };
+    const shape = { ...defaultShape('inside'), kind };
     const stage = await openStage(t, shape, 'control', withDriver, `hgconfigured-${kind}`);
     const { lab, unit, traffic, meter, forwardingBefore } = stage;
     traffic.setDemand(demandOf(lab.topology));
-    await waitFor('blocks that come in by south', 90_000, async () => (await bySouth(lab)) > 0);
+    await waitFor('blocks that come in by south', 90_000, async () =>
+      (await ways(lab)).includes('south'),
+    );
     await waitFor('relief', 90_000, async () => {
       await meter.sample();
       const reading = meter.last(4);
       return reading?.links.every(({ load }) => load <= full) ?? false;
     });
-    t.equal(await lab.forwarding('br1'), forwardingBefore[0], 'inside forwarding stays');
+    for (const [i, { name }] of lab.topology.routers.entries())
+      t.equal(await lab.forwarding(name), forwardingBefore[i], `${name} forwards as before`);
 
     await unit.ask('withdraw', { all: true });
-    await waitFor('all is taken back', 30_000, async () => (await bySouth(lab)) === 0);
+    await waitFor('all is taken back', 30_000, async () => allByNorth(await ways(lab)));
     await unit.ask('resume');
-    await waitFor('and there again', 90_000, async () => (await bySouth(lab)) > 0);
+    await waitFor('and there again', 90_000, async () => (await ways(lab)).includes('south'));
 
     unit.process.kill('SIGKILL');
     // The shortest lease there is: 45 s.
-    await waitFor('plain BGP when the lease ends', 90_000, async () => (await bySouth(lab)) === 0);
-    t.notMatch(await configurationOf(lab), /HEADGATE-BLOCK-\S+$|route .* via .*bgp_large/m);
+    await waitFor('plain BGP when the lease ends', 90_000, async () => allByNorth(await ways(lab)));
+    for (const { name } of lab.topology.routers)
+      t.notMatch(await configurationOf(lab, name), /network .* HEADGATE-BLOCK|route .* bgp_large/);
   });
 }
 
-/** A driver in the place of the session. */
+/** Drivers in the place of the sessions. */
 function withDriver(lab: Lab): UnitChanges {
   const { topology, folder } = lab;
-  const own = `${folder}/br1`;
-  const kind =
-    topology.shape.kind === 'frr'
-      ? `kind: frr, vtysh: [vtysh, --vty_socket, ${own}, --config_dir, ${own}]`
-      : `kind: bird, file: ${own}.conf, socket: ${own}.ctl`;
-  const shell = inside(lab.namespace('br1'), []).join(', ');
   const [ipv4, ipv6] = topology.core;
-  const nextHop = `next_hop: { ipv4: ${ipv4}, ipv6: '${ipv6}' }`;
-  const driver = `driver: { ${kind}, shell: [${shell}], folder: ${folder}/timers, blocks: true, ${nextHop} }`;
+  const driverOf = (router: string) => {
+    const own = `${folder}/${router}`;
+    const kind =
+      topology.shape.kind === 'frr'
+        ? `kind: frr, vtysh: [vtysh, --vty_socket, ${own}, --config_dir, ${own}]`
+        : `kind: bird, file: ${own}.conf, socket: ${own}.ctl`;
+    const shell = inside(lab.namespace(router), []).join(', ');
+    const nextHop = `next_hop: { ipv4: ${ipv4}, ipv6: '${ipv6}' }`;
+    return `driver: { ${kind}, shell: [${shell}], folder: ${own}-timers, blocks: true, ${nextHop} }`;
+  };
   return {
-    edit: (settings) => settings.replaceAll('bgp: { add_path: true }', driver),
+    edit: (settings) =>
+      settings.replace(
+        /(name: (br\d), .*)bgp: \{ add_path: true \}/g,
+        (_, before: string, router: string) => `${before}${driverOf(router)}`,
+      ),
     sessions: 0,
   };
 }
 
-/** How many ways of sources to blocks lead by south. */
-async function bySouth(lab: Lab): Promise<number> {
-  const ways = (await lab.waysIn()).flatMap(({ blocks }) => Object.values(blocks));
-  return ways.filter((way) => way === 'south').length;
-}
+/** Each source's way to each block. */
+const ways = async (lab: Lab): Promise<readonly string[]> =>
+  (await lab.waysIn()).flatMap(({ blocks }) => Object.values(blocks));
 
-const configurationOf = (lab: Lab): Promise<string> =>
+const allByNorth = (list: readonly string[]): boolean => list.every((way) => way === 'north');
+
+const configurationOf = (lab: Lab, router: string): Promise<string> =>
   lab.topology.shape.kind === 'frr'
-    ? lab.vtysh('br1', 'show running-config')
-    : lab.run('br1', ['cat', `${lab.folder}/br1.conf`]);
+    ? lab.vtysh(router, 'show running-config')
+    : lab.run(router, ['cat', `${lab.folder}/${router}.conf`]);

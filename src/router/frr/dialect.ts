@@ -135,13 +135,18 @@ async function firstMissing(
     const lacking = block.largeCommunities.find((c) => !heard.includes(c.join(':')));
     if (lacking) return `${block.prefix} is not announced with the community ${lacking.join(':')}`;
   }
-  for (const destination of intent.destinations) {
-    const word = familyOf(destination.prefix) === 4 ? 'ip' : 'ipv6';
-    const said = await show(`show ${word} route ${destination.prefix} json`);
+  for (const family of [4, 6] as const) {
+    const wanted = intent.destinations.filter(({ prefix }) => familyOf(prefix) === family);
+    if (wanted.length === 0) continue;
+    // Of all at once: each question to FRR is a process on the router.
+    const word = family === 4 ? 'ip' : 'ipv6';
+    const said = await show(`show ${word} route tag ${destinationTag} json`);
     const entries = JSON.parse(said || '{}') as RouteEntry;
-    const selected = entries[destination.prefix]?.find((entry) => entry.selected);
-    if (!selected?.nexthops?.some((hop) => hop.fib && hop.ip === destination.gateway))
-      return `${destination.prefix} is not routed by ${destination.gateway}`;
+    const missing = wanted.find(({ prefix, gateway }) => {
+      const selected = entries[prefix]?.find((entry) => entry.selected);
+      return !selected?.nexthops?.some((hop) => hop.fib && hop.ip === gateway);
+    });
+    if (missing) return `${missing.prefix} is not routed by ${missing.gateway}`;
   }
   return undefined;
 }
