@@ -17,10 +17,16 @@ export class ClockWatch {
   /** By how many milliseconds it was last set, forward or back, where that is at most `standsMs` ago. */
   look(standsMs: number): number | undefined {
     const now = this.#clock.now();
-    const offset = this.#clock.wall() - now;
+    const ms = this.moved();
+    if (ms !== 0) this.#step = { ms, at: now };
+    return this.#step && now - this.#step.at <= standsMs ? this.#step.ms : undefined;
+  }
+
+  /** By how many milliseconds it was set since the last look of either kind; 0 where it was not. */
+  moved(): number {
+    const offset = this.#clock.wall() - this.#clock.now();
     const ms = offset - this.#offset;
     this.#offset = offset;
-    if (Math.abs(ms) >= stepMs) this.#step = { ms, at: now };
-    return this.#step && now - this.#step.at <= standsMs ? this.#step.ms : undefined;
+    return Math.abs(ms) >= stepMs ? Math.round(ms) : 0;
   }
 }

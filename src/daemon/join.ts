@@ -56,7 +56,7 @@ export async function joinUnits(
       else log.info({}, `units: ${event.kind.replaceAll('_', ' ')}`);
     },
   });
-  const joint = new Joint({ cluster, settings, wall: clock.wall, log });
+  const joint = new Joint({ cluster, settings, clock, log });
   const stopLooking = every(clock, lease / looksPerLease, () => joint.look());
   await cluster.ready(readyMs);
   return {

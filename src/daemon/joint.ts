@@ -10,6 +10,7 @@ import type { BlockPlan, Plan } from '../core/model/plan.ts';
 import { type Report, reportOf } from '../core/model/report.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { Cycle } from '../history/index.ts';
+import type { Clock } from './clock.ts';
 import { blocksKeyOf, fingerprintOf, mergedLinksOf } from './cluster-settings.ts';
 import type { Log } from './log.ts';
 import type { Loop } from './loop.ts';
@@ -53,7 +54,7 @@ export interface JointOptions {
   readonly cluster: Cluster;
   /** Of the whole network. */
   readonly settings: Settings;
-  readonly wall: () => number;
+  readonly clock: Pick<Clock, 'now' | 'wall'>;
   readonly log: Log;
 }
 
@@ -86,7 +87,7 @@ export class Joint {
     this.#options = options;
     this.#settings = options.settings;
     this.cluster = options.cluster;
-    this.#time = new NetworkTime(options.wall);
+    this.#time = new NetworkTime(options.clock);
   }
 
   /** The plan that was read last, before there was a loop to follow it. */

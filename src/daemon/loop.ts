@@ -6,6 +6,7 @@ import { ms, type PrefixText } from '../core/base/units.ts';
 import { withdraw } from '../core/decide/carry-out.ts';
 import { type Decision, decideSliced, type Policy, type State } from '../core/decide/index.ts';
 import { type Division, redivide } from '../core/decide/regroup.ts';
+import { shiftTimes } from '../core/decide/shift.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
 import type { LinkObservation, Observation } from '../core/model/observation.ts';
 import type { Plan } from '../core/model/plan.ts';
@@ -232,6 +233,12 @@ export class Loop {
     this.#policy = policy;
     this.#proposal = undefined;
     this.#act();
+  }
+
+  /** The clock by which observations are made was set: what is remembered was as long ago as before. */
+  shift(byMs: number): void {
+    this.#state = shiftTimes(this.#state, byMs);
+    this.#proposal = undefined;
   }
 
   /** Blocks were cut or joined: what was decided for them goes on under their new names. */

@@ -11,6 +11,7 @@ import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
 import { PaidLevels } from './bill.ts';
 import { type Clock, every } from './clock.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { ownPart } from './cluster-settings.ts';
 import { clusterView } from './cluster-views.ts';
 import { gatherComplaints } from './complaints.ts';
@@ -57,6 +58,7 @@ export class Unit {
   /** This unit's place among several; absent where it is alone. */
   readonly #joint: Joint | undefined;
   readonly #clock: Clock;
+  readonly #clockWatch: ClockWatch;
   readonly #log: Log;
   readonly #parts: Parts;
   readonly #components: Components;
@@ -92,6 +94,7 @@ export class Unit {
     this.#settings = withDivision(settings, memory?.divisions);
     this.#own = ownPart(this.#settings, this.#joint?.cluster.unit);
     this.#clock = parts.clock;
+    this.#clockWatch = new ClockWatch(parts.clock);
     this.#steps = new Steps(parts.clock);
     this.#log = parts.log;
     this.#parts = parts;
@@ -206,6 +209,8 @@ export class Unit {
       this.#meterSteering(observation, this.#loop.state);
       yield* this.#joint.turn(observation, routing ?? new Map());
     } else {
+      const steppedMs = this.#clockWatch.moved();
+      if (steppedMs !== 0) this.#loop.shift(steppedMs);
       yield* this.#loop.turn(observation);
       yield;
       this.#regroup(observation);

@@ -102,7 +102,7 @@ export class SimulatedUnit {
     this.joint = new Joint({
       cluster: connection,
       settings: world.settings,
-      wall: this.clock.wall,
+      clock: this.clock,
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     });
     const remembered = { at: 0, state: initialState(), isWithdrawn: false };

@@ -34,7 +34,7 @@ const joint = new Joint({
     () => new Promise(() => undefined),
   ),
   settings: settingsOf(threeUnits),
-  wall: systemClock.wall,
+  clock: systemClock,
   log: {
     debug: () => undefined,
     info: () => undefined,
