@@ -3,8 +3,7 @@
  * where traffic moves freely many times inside a sample, and inbound, by blocks under the production rails.
  * Usage: scripts/bench price [--quick] [--json]
  */
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { answersOf } from '../support/threads.ts';
 import type { Job, Score, Scores, Setup } from './price/score.ts';
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 
@@ -32,7 +31,7 @@ const labels = [
 const jobs = labels.flatMap(({ firstSeed }) =>
   setups.map((setup): Job => ({ setup, firstSeed, series })),
 );
-const scores = await scoreAll(jobs);
+const scores = await answersOf<Job, Scores>(new URL('./price/worker.js', import.meta.url), jobs);
 
 const rows: Row[] = [];
 const goals: Goal[] = [];
@@ -78,28 +77,4 @@ function savings(label: string, all: readonly Score[]): [Row, Row] {
 
 function dearest(all: readonly Score[]): number {
   return Math.max(...all.flatMap((score) => score.dearer));
-}
-
-/** The jobs' scores in their order, by as many threads as there are processors. */
-async function scoreAll(all: readonly Job[]): Promise<Scores[]> {
-  const found: Scores[] = [];
-  let next = 0;
-  const threads = Array.from({ length: Math.min(availableParallelism(), 8) }, async () => {
-    const worker = new Worker(new URL('./price/worker.js', import.meta.url));
-    try {
-      for (let i = next++; i < all.length; i = next++) {
-        const answer = new Promise<Scores>((resolve, reject) => {
-          worker.once('message', resolve);
-          worker.once('error', reject);
-        });
-        worker.postMessage(all[i]);
-        found[i] = await answer;
-        worker.removeAllListeners('error');
-      }
-    } finally {
-      await worker.terminate();
-    }
-  });
-  await Promise.all(threads);
-  return found;
 }

@@ -39,7 +39,7 @@ export function staticBest(world: World, routes: Routes): Controller {
       chosen.set(block, best);
       let least = cost();
       for (const { link } of world.links) {
-        for (const rung of [1, 3]) {
+        for (const rung of [1, 3, ladderOf(world).length]) {
           chosen.set(block, { block, link, rung, reason: '' });
           const value = cost();
           if (value < least) {
@@ -55,8 +55,11 @@ export function staticBest(world: World, routes: Routes): Controller {
   return () => plan;
 }
 
-/** Moves the largest block off any link above 80 %, to the emptiest link, with three prepends; no memory. */
-export function threshold(world: World): Controller {
+const ladderOf = ({ ladder }: World) =>
+  ladder ?? [{ prepends: 1 }, { prepends: 2 }, { prepends: 3 }];
+
+/** Moves the largest block off any link above 80 %, to the emptiest link, at one rung; no memory. */
+export function threshold(world: World, rung: number): Controller {
   const chosen = new Map<string, BlockPlan>();
   return (observation) => {
     const used = observation.links
@@ -76,7 +79,7 @@ export function threshold(world: World): Controller {
         chosen.set(largest.block, {
           block: largest.block,
           link: target.link,
-          rung: 3,
+          rung,
           reason: 'over 80 %',
         });
     }
@@ -86,11 +89,9 @@ export function threshold(world: World): Controller {
   };
 }
 
-export function headgate(
-  world: World,
-  change: (policy: Policy) => Policy = (policy) => policy,
-): Controller {
-  const policy = change(defaultPolicy(world.links));
+/** The product's defaults, with as many rungs as the world's ladder has, or fewer. */
+export function headgate(world: World, rungs = ladderOf(world).length): Controller {
+  const policy: Policy = { ...defaultPolicy(world.links), rungs };
   let state = initialState();
   return (observation) => {
     state = decide(observation, policy, state).state;
