@@ -16,6 +16,7 @@
         'native/core/network_table.cc',
         'native/core/parse.cc',
         'native/core/pipeline.cc',
+        'native/core/pipeline_batch.cc',
         'native/core/prefix_table.cc',
         'native/core/resolver.cc',
         'native/core/rewrite.cc',

@@ -9,7 +9,7 @@
 namespace headgate {
 
 struct CommonPacket {
-  static constexpr uint16_t kNetwork = 14, kTransport = 34;
+  static constexpr uint16_t kNetwork = 14, kAddresses = 26, kTransport = 34;
   static constexpr uint32_t kHeaders = 66;
 
   const uint8_t* data;
@@ -25,24 +25,27 @@ struct CommonPacket {
   uint32_t ack() const { return load_be32(data + 42); }
   uint8_t tcp_flags() const { return data[47]; }
   uint16_t window() const { return load_be16(data + 48); }
+  uint16_t has_window() const { return load<uint16_t>(data + 48); }  // not 0 where the window is open
   uint32_t tsval() const { return load_be32(data + 58); }
   uint32_t tsecr() const { return load_be32(data + 62); }
   uint32_t payload_bytes() const { return ip_bytes() - (kHeaders - kNetwork); }
 };
 
-// One branch for all that must hold: each by itself would be one that is rarely wrong but always paid for.
+// One branch for all that must hold: each by itself would be one that is rarely wrong but always paid for. What has a
+// length on the wire of 2^31 or more is none.
 inline bool is_common(const Packet& packet) {
-  if (packet.link_type != 1 || packet.captured < CommonPacket::kHeaders) return false;
+  if (packet.captured < CommonPacket::kHeaders) return false;
   const uint8_t* at = packet.data;
   // Written as the bytes stand: little-endian loads (byte_order.h).
-  const uint32_t type = (load<uint32_t>(at + 12) & 0x00ffffff) ^ 0x00450008;         // 08 00, version 4, 5 words
-  const uint32_t fragment = (load<uint32_t>(at + 20) & 0xff00ff3f) ^ 0x06000000;     // whole, TCP
-  const uint32_t offset = (at[46] & 0xf0u) ^ 0x80;                                   // 8 words of TCP header
-  const uint32_t options = load<uint32_t>(at + 54) ^ 0x0a080101;                     // NOP NOP timestamps
+  const uint32_t type = (load<uint32_t>(at + 12) & 0x00ffffff) ^ 0x00450008;      // 08 00, version 4, 5 words
+  const uint32_t fragment = (load<uint32_t>(at + 20) & 0xff00ff3f) ^ 0x06000000;  // whole, TCP
+  const uint32_t offset = (at[46] ^ 0x80u) & 0xf0;                                // 8 words of TCP header
+  const uint32_t options = load<uint32_t>(at + 54) ^ 0x0a080101;                  // NOP NOP timestamps
+  // Negative: the IP length below its headers or beyond the frame, more captured than there was.
   const uint32_t payload = load_be16(at + 16) - (CommonPacket::kHeaders - CommonPacket::kNetwork);
-  const uint32_t is_too_long = payload > packet.wire_length - CommonPacket::kHeaders;
-  const uint32_t is_contradictory = packet.wire_length < packet.captured;
-  return (type | fragment | offset | options | is_too_long | is_contradictory) == 0;
+  const uint32_t lengths = (packet.wire_length - CommonPacket::kHeaders - payload) | payload |
+                           (packet.wire_length - packet.captured) | packet.wire_length;
+  return (type | fragment | offset | options | (packet.link_type ^ 1u) | lengths >> 31) == 0;
 }
 
 }  // namespace headgate

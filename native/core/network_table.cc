@@ -13,11 +13,15 @@ NetworkTable::Address NetworkTable::address_of(const uint8_t* ip, uint8_t family
 uint32_t NetworkTable::hash_of(uint64_t prefix, const HashKey& secret) {
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(prefix + secret.word[4]) * (secret.word[5] | 1);
-  return BrentTable<Network>::usable(static_cast<uint32_t>(product >> 64) ^ static_cast<uint32_t>(product >> 32));
+  return BrentTable<NetworkSlot>::usable(static_cast<uint32_t>(product >> 64) ^ static_cast<uint32_t>(product >> 32));
 }
 
 Network* NetworkTable::find(uint64_t prefix, uint8_t family, uint32_t hash) {
-  return table_.find(hash, [&](const Network& other) { return other.prefix == prefix && other.family == family; });
+  const NetworkSlot* const slot = table_.find(hash, [&](const NetworkSlot& other) {
+    const Network& network = table_.rest_of(other);
+    return network.prefix == prefix && network.family == family;
+  });
+  return slot == nullptr ? nullptr : &table_.rest_of(*slot);
 }
 
 void NetworkTable::note_query(const uint8_t* ip, uint8_t family, uint32_t now_ms) {
@@ -36,13 +40,16 @@ bool NetworkTable::note_session(const uint8_t* ip, uint8_t family, bool is_inbou
     // A full table is searched in vain for most of a scan: one newcomer of several is enough to let in who stays.
     const bool is_full = table_.stats().occupied > table_.slots() / 8 * 7;
     if (is_full && ++newcomers_ % kAdmitEvery != 0) return false;
-    network = table_.insert(
-        hash, [now_ms](const Network& other) { return now_ms - other.last_seen_ms > kNetworkIdleMs; },
+    const NetworkSlot* const slot = table_.insert(
+        hash,
+        [&](const NetworkSlot& other) { return now_ms - table_.rest_of(other).last_seen_ms > kNetworkIdleMs; },
         // A network that came once is let go for a new one: a scan forgets only its own.
-        [now_ms](const Network& other) -> unsigned {
-          return other.sessions > 2 ? 0 : 1 + (now_ms - other.last_seen_ms);
+        [&](const NetworkSlot& other) -> unsigned {
+          const Network& known = table_.rest_of(other);
+          return known.sessions > 2 ? 0 : 1 + (now_ms - known.last_seen_ms);
         });
-    if (network == nullptr) return false;
+    if (slot == nullptr) return false;
+    network = &table_.rest_of(*slot);
     network->prefix = prefix;
     network->family = family;
     network->resolver_votes = network->sessions = 0;

@@ -31,11 +31,6 @@ struct NetworkRtt {
 };
 
 struct Network {
-  uint32_t hash;
-  uint8_t reach : 4;
-  uint8_t displaced : 4;
-  uint8_t family;  // 4 or 6
-  uint8_t spare[2];
   uint64_t prefix;   // IPv4: the /24 in the low word; IPv6: the /48 in the upper bits
   uint64_t host[2];  // the latest that was seen there
   // The resolver that most sessions followed, by majority vote (Boyer and Moore, 1981): one candidate, one count.
@@ -43,16 +38,25 @@ struct Network {
   uint32_t resolver_votes;
   uint32_t sessions;
   uint32_t last_seen_ms;
+  uint8_t family;  // 4 or 6
   uint8_t resolver_family;  // 0 none yet
-  uint8_t spare_too[3];
+  uint8_t spare[2];
   NetworkRtt rtt[kNetworkLinks];
 };
-static_assert(sizeof(Network) == 96);
+static_assert(sizeof(Network) == 88);
+
+// What a search looks at, dense: most of a scan is searched for in vain.
+struct NetworkSlot {
+  uint32_t hash;
+  uint8_t reach : 4;
+  uint8_t displaced : 4;
+};
 
 class NetworkTable {
  public:
-  NetworkTable(void* memory, size_t slots) : table_(memory, slots) {}
-  static size_t bytes(size_t slots) { return slots * sizeof(Network); }
+  NetworkTable(void* memory, size_t slots)
+      : table_(memory, slots, static_cast<uint8_t*>(memory) + slots * sizeof(NetworkSlot)) {}
+  static size_t bytes(size_t slots) { return slots * (sizeof(NetworkSlot) + sizeof(Network)); }
 
   // `ip` is the whole fixed header of IPv4 or IPv6, by `family`.
   //
@@ -64,10 +68,12 @@ class NetworkTable {
   bool note_session(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret, uint32_t now_ms);
 
   // Asks for the memory of the foreign network of a packet that will soon be noted.
-  void prefetch(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret) {
-    const Network& home = table_.home(hash_of(address_of(ip, family, is_inbound).prefix(family), secret));
+  __attribute__((always_inline)) void prefetch(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret) {
+    const NetworkSlot& home = table_.home(hash_of(address_of(ip, family, is_inbound).prefix(family), secret));
+    const auto* const network = reinterpret_cast<const uint8_t*>(&table_.rest_of(home));
     __builtin_prefetch(&home, 1);
-    __builtin_prefetch(reinterpret_cast<const uint8_t*>(&home) + sizeof home - 1, 1);
+    __builtin_prefetch(network, 1);
+    __builtin_prefetch(network + sizeof(Network) - 1, 1);
   }
 
   // Whether the next round trip is one of those that count.
@@ -75,7 +81,14 @@ class NetworkTable {
   // A round trip to the packet's source ended, on a link below HG_LINKS_MAX.
   void note_rtt(const uint8_t* ip, uint8_t family, uint8_t link, uint32_t rtt_us, const HashKey& secret);
 
-  BrentTable<Network>& table() { return table_; }
+  size_t occupied() const { return table_.stats().occupied; }
+  // All that are known, as visit(network).
+  template <typename Visit>
+  void each(Visit&& visit) {
+    for (size_t i = 0; i < table_.slots(); i++) {
+      if (table_.at(i).hash != 0) visit(static_cast<const Network&>(table_.rest_of(table_.at(i))));
+    }
+  }
 
  private:
   struct Address {
@@ -86,7 +99,7 @@ class NetworkTable {
   static uint32_t hash_of(uint64_t prefix, const HashKey& secret);
   Network* find(uint64_t prefix, uint8_t family, uint32_t hash);
 
-  BrentTable<Network> table_;
+  BrentTable<NetworkSlot, Network> table_;
   Address last_resolver_{};
   uint8_t last_family_ = 0;
   uint32_t last_query_ms_ = 0;

@@ -166,12 +166,13 @@ class Pipeline {
  private:
   struct Places;
   struct Work;
-  struct Sums;
   struct Found;
+  struct Listed;
+  struct Batch;
+  struct Amount;
   struct Regions;
-  struct Amount {
-    uint64_t segments, ip_bytes, l2_bytes;
-  };
+  class LinkOf;
+  static const Places kCommonPlaces;
   // Both directions of a block and link are one cache line, and no counter lies across two.
   struct alignas(32) TrafficCell : hg_traffic {};
   static Regions layout(const PipelineSettings& settings);
@@ -186,27 +187,36 @@ class Pipeline {
     return static_cast<size_t>(row) * links() * 2 + link_index(link, direction);
   }
 
+  // By what is on: no packet asks again.
+  template <bool kByAddress, bool kSteers>
   void process_batch(Packet* packets, unsigned n, const Tables& tables, const Marks& marks);
-  void read(Packet& packet, Work& work, Parsed& parsed, const Tables& tables, bool is_marking);
-  void read_any(Packet& packet, Work& work, Parsed& parsed, const Tables& tables, bool is_marking);
-  void attribute_packet(Packet& packet, Work& work, const Tables& tables, bool is_marking, uint8_t outermost,
-                        uint16_t vlan, uint8_t tos);
-  void count(const Packet& packet, const Work& work, const Parsed& parsed, Sums& sums);
-  void count_common(const Packet& packet, const Work& work, Sums& sums);
-  void add_traffic(const Work& work, const Amount& amount);
-  bool follow_steady(const Packet& packet, const Work& work, Session& session, uint32_t at, Found& found);
-  void follow_common(const Packet& packet, const Work& work, Parsed& parsed, Session* session, uint32_t at,
-                     Found& found);
-  void follow_tcp(const Packet& packet, const Work& work, const Parsed& parsed, Session* session, uint32_t at,
-                  Found& found);
-  void prefetch_network(const Packet& packet, const Work& work);
-  void note_session(const Packet& packet, const Work& work);
+  template <bool kByAddress, bool kSteers>
+  void read(Batch& batch, unsigned i, const LinkOf& links);
+  template <bool kByAddress, bool kSteers>
+  void read_any(Batch& batch, unsigned i);
+  template <bool kByAddress, bool kSteers>
+  void find_ends(Batch& batch, unsigned i, uint8_t network, const uint8_t* source, const uint8_t* destination);
+  void place(Batch& batch, unsigned i);
+  template <bool kByAddress, bool kSteers>
+  void follow(Batch& batch, unsigned i);
+  bool follow_steady(Batch& batch, unsigned i, Session& session);
+  void follow_common(Batch& batch, unsigned i, Session* session);
+  void follow_tcp(Batch& batch, unsigned i, Session* session);
   void record(const Packet& packet, const Work& work, const Tracked& tracked);
-  void note_heavy(const Packet& packet, const Work& work);
-  void count_round_trips(const Packet* packets, const Work* work, const Found& found);
-  uint8_t choose(const Packet& packet, const Work& work, const Marks& marks);
-  uint8_t choose_between(const Packet& packet, const Work& work, const Marks& marks, uint8_t way, bool begins);
-  void mark(Packet& packet, const Work& work, const hg_mark_table& table);
+  void count_any(Batch& batch, unsigned i);
+  template <bool kByAddress, bool kSteers>
+  void count_traffic(const Work& work, const Amount& amount);
+  void count_round_trips(const Batch& batch);
+  void prefetch_network(const Batch& batch, unsigned i);
+  void note_session(const Batch& batch, unsigned i);
+  void note_heavy(const Batch& batch, unsigned i);
+  static uint32_t ports_of(const Packet& packet, const Places& at);
+  static uint32_t tuple_hash(const Packet& packet, const Places& at, const uint32_t* key);
+  void choose_all(Batch& batch);
+  void choose(const Packet& packet, Work& work, const Places& at, const Marks& marks, uint32_t hash);
+  uint8_t choose_kept(const Packet& packet, const Places& at, const Marks& marks, hg_bucket bucket, unsigned way,
+                      bool begins, uint32_t hash);
+  void mark(Packet& packet, const Work& work, const Places& at, const hg_mark_table& table);
 
   const PipelineSettings settings_;
   std::atomic<const Tables*> tables_;

@@ -5,8 +5,7 @@
 namespace headgate {
 SessionTag session_tag(const uint8_t* data, const Parsed& parsed, const HashKey& secret) {
   const uint8_t* ip = data + parsed.network_offset;
-  if (parsed.network == 4)
-    return session_tag4(load_be32(ip + 12), load_be32(ip + 16), parsed.source_port, parsed.destination_port, secret);
+  if (parsed.network == 4) return session_tag4(ip + 12, data + parsed.transport_offset, secret);
   const uint64_t source[2] = {load_be64(ip + 8), load_be64(ip + 16)};
   const uint64_t destination[2] = {load_be64(ip + 24), load_be64(ip + 32)};
   const bool by_port = parsed.source_port > parsed.destination_port;
@@ -17,8 +16,8 @@ SessionTag session_tag(const uint8_t* data, const Parsed& parsed, const HashKey&
   const uint32_t ports = side ? static_cast<uint32_t>(parsed.destination_port) << 16 | parsed.source_port
                               : static_cast<uint32_t>(parsed.source_port) << 16 | parsed.destination_port;
   const uint64_t* k = secret.word;
-  const uint64_t hash = fold(a[1] + k[0], b[1] + k[1]) ^ fold(a[0] + k[2], b[0] + k[3]);
-  return finish_tag(hash, 6, ports, side, secret);
+  const uint64_t hash = fold(a[1] + k[1], b[1] + k[2]) ^ fold(a[0] + k[3], b[0] + k[6]);
+  return finish_tag(fold(hash ^ k[7], ports + k[5]), side, secret);
 }
 
 Session* SessionTable::insert(const SessionTag& key, uint32_t now_ms) {

@@ -2,8 +2,8 @@
 //
 // 64 bytes, one cache line, have all that a segment in order needs; what is seldom asked lies in a second array, since
 // random accesses cost by the page as well as by the line. A session is known by 64 bits of a keyed hash of its tuple
-// and by nothing else: of a million sessions, one new one in 18 million million would be taken for another. "a" is
-// the endpoint with the lower (address, port); side 0 is what a sends.
+// and by nothing else: of a million sessions, one new one in 18 million million would be taken for another. Of the two
+// endpoints one is "a", always the same one of a session; side 0 is what a sends.
 #pragma once
 #include <cstdint>
 
@@ -103,20 +103,17 @@ struct SessionTag {
   uint64_t key() const { return static_cast<uint64_t>(tag) << 32 | hash; }
 };
 
-inline SessionTag finish_tag(uint64_t hash, uint64_t network, uint32_t ports, bool side, const HashKey& secret) {
-  hash = fold(hash ^ secret.word[4], (network << 32 | ports) + secret.word[5]);
+inline SessionTag finish_tag(uint64_t mixed, bool side, const HashKey& secret) {
+  const uint64_t hash = fold(mixed ^ secret.word[4], secret.word[5]);
   return {BrentTable<Session>::usable(static_cast<uint32_t>(hash >> 32)), static_cast<uint32_t>(hash), side};
 }
 
-// Of a packet of IPv4. Which end is a takes no branch: in traffic both ways nobody can predict it.
-inline SessionTag session_tag4(uint32_t source, uint32_t destination, uint16_t source_port, uint16_t destination_port,
-                               const HashKey& secret) {
-  const uint64_t from = static_cast<uint64_t>(source) << 16 | source_port;
-  const uint64_t to = static_cast<uint64_t>(destination) << 16 | destination_port;
-  const bool side = from > to;
-  const uint64_t a = side ? to : from, b = side ? from : to;
-  const auto ports = static_cast<uint32_t>(a << 16 | (b & 0xffff));
-  return finish_tag(fold((a >> 16) + secret.word[0], (b >> 16) + secret.word[1]), 4, ports, side, secret);
+// Of a packet of IPv4: `addresses` and `ports` are the two of each where they stand in it. The product is the same for
+// both directions, so nothing is sorted: (a + k)(b + k) is that of two other endpoints under no more than one k.
+inline SessionTag session_tag4(const uint8_t* addresses, const uint8_t* ports, const HashKey& secret) {
+  const uint64_t from = static_cast<uint64_t>(load<uint16_t>(ports)) << 32 | load<uint32_t>(addresses);
+  const uint64_t to = static_cast<uint64_t>(load<uint16_t>(ports + 2)) << 32 | load<uint32_t>(addresses + 4);
+  return finish_tag(fold(from + secret.word[0], to + secret.word[0]), from > to, secret);
 }
 
 // The same of any packet: `data` is what `parsed` was read from; parsed.has_tcp holds.
@@ -134,7 +131,8 @@ class SessionTable {
   static size_t bytes(size_t slots) { return slots * sizeof(Session); }
   static size_t rest_bytes(size_t slots) { return slots * sizeof(SessionRest); }
 
-  void prefetch(uint32_t hash) { __builtin_prefetch(&table_.home(hash), 1); }
+  // Inlined by force: what only asks for memory has no effect that a compiler would keep a call for.
+  __attribute__((always_inline)) void prefetch(uint32_t hash) { __builtin_prefetch(&table_.home(hash), 1); }
   Session* find(const SessionTag& key) {
     Session& home = table_.home(key.hash);
     if (load<uint64_t>(reinterpret_cast<const uint8_t*>(&home)) == key.key()) return &home;

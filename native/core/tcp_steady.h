@@ -109,8 +109,8 @@ __attribute__((always_inline)) inline bool track_steady(Session& session, unsign
   constexpr uint32_t deciding = kTcpFin | kTcpSyn | kTcpRst | kTcpAck;
   // Differences whose top bit says that the one is beyond the other: nothing acknowledged that was not sent, a window
   // that is open, no super-packet. What was sent and what was acknowledged are less than kJumpMax apart.
-  const uint32_t is_beyond = ((session.next[peer] - ack) | (packet.window() - 1u) | (limit - payload)) >> 31 |
-                             (end - session.acked[side]) >> 30;
+  const uint32_t is_beyond = (((session.next[peer] - ack) | (packet.has_window() - 1u) | (limit - payload)) & 0x80000000) |
+                             ((end - session.acked[side]) & 0xc0000000);
   uint64_t word = facts::read(session);
   const uint64_t strange = ((word ^ facts::kSteady) & facts::kDeciding) | (seq ^ session.next[side]) |
                            ((packet.tcp_flags() & deciding) ^ kTcpAck) | is_beyond | (tsval == 0);

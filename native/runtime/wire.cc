@@ -79,16 +79,20 @@ void Wire::copy_tables(uint64_t now_ns) {
   if (now_ns - copied_ns_ < kCopyNs) return;
   copied_ns_ = now_ns;
   sessions_occupied_.store(pipeline_->sessions().stats().occupied, std::memory_order_relaxed);
-  const auto copy = [this](auto& table, auto& to) {
-    if (table.stats().occupied == 0) return;
+  auto& resolvers = pipeline_->resolvers().table();
+  if (resolvers.stats().occupied != 0) {
     const std::lock_guard lock(copy_);
-    to.clear();
-    for (size_t i = 0; i < table.slots(); i++) {
-      if (table.at(i).hash != 0) to.push_back(table.at(i));
+    resolvers_.clear();
+    for (size_t i = 0; i < resolvers.slots(); i++) {
+      if (resolvers.at(i).hash != 0) resolvers_.push_back(resolvers.at(i));
     }
-  };
-  copy(pipeline_->resolvers().table(), resolvers_);
-  copy(pipeline_->networks().table(), networks_);
+  }
+  NetworkTable& networks = pipeline_->networks();
+  if (networks.occupied() != 0) {
+    const std::lock_guard lock(copy_);
+    networks_.clear();
+    networks.each([this](const Network& network) { networks_.push_back(network); });
+  }
   if (!pipeline_->settings().finds_heaviest) return;
   const std::lock_guard lock(copy_);
   heaviest_.clear();

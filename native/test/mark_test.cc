@@ -4,6 +4,7 @@
 
 #include "core/byte_order.h"
 #include "core/exceptions.h"
+#include "core/tuple_lanes.h"
 #include "support.h"
 
 namespace headgate::test {
@@ -93,6 +94,26 @@ struct Marking {
 constexpr unsigned kSessions = 8000;
 
 }  // namespace
+
+TEST_CASE("four tuples at a time have the hashes that each has alone") {
+  INFO("seed ", seed());
+  Random random(12);
+  for (unsigned round = 0; round < 1000; round++) {
+    const uint32_t key[2] = {static_cast<uint32_t>(random.next()), static_cast<uint32_t>(random.next())};
+    uint8_t bytes[4][CommonPacket::kHeaders];
+    const uint8_t* packet[4];
+    uint32_t hash[4];
+    for (unsigned lane = 0; lane < 4; lane++) {
+      for (auto& byte : bytes[lane]) byte = static_cast<uint8_t>(random.next());
+      packet[lane] = bytes[lane];
+    }
+    tuple_hash_lanes(key, packet, hash);
+    for (unsigned lane = 0; lane < 4; lane++) {
+      const uint32_t source = load<uint32_t>(bytes[lane] + 26), destination = load<uint32_t>(bytes[lane] + 30);
+      CHECK(hash[lane] == hg_tuple_hash(key, &source, &destination, 1, load<uint32_t>(bytes[lane] + 34), kProtocolTcp));
+    }
+  }
+}
 
 TEST_CASE("sessions spread over the links by their weights, within four standard deviations") {
   Marking marking;

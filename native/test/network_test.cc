@@ -37,11 +37,11 @@ struct Table {
       table.note_rtt(pair.bytes.data(), 4, link, rtt_us, secret);
   }
   const Network* find(uint32_t address) {
-    for (size_t i = 0; i < table.table().slots(); i++) {
-      const Network& at = table.table().at(i);
-      if (at.hash != 0 && at.prefix == (address & ~0xffu)) return &at;
-    }
-    return nullptr;
+    const Network* found = nullptr;
+    table.each([&](const Network& at) {
+      if (at.prefix == (address & ~0xffu)) found = &at;
+    });
+    return found;
   }
   Memory memory;
   NetworkTable table;

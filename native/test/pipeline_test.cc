@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 
 #include "core/byte_order.h"
 #include "core/checksum.h"
@@ -263,6 +264,87 @@ TEST_CASE("the short way of the commonest packets leaves the same sessions and c
     REQUIRE(std::memcmp(&one.sessions().table().at(i), &other.sessions().table().at(i), sizeof(Session)) == 0);
   CHECK(one.tcp(HG_LINK_UNKNOWN, Direction::Outbound).lost_beyond > 0);
   CHECK(one.rtt(HG_LINK_UNKNOWN, Direction::Outbound).samples > 0);
+}
+
+// In a batch the common packets take their way together and the others theirs between them.
+TEST_CASE("what is handed over in batches leaves the same bytes, sessions and counts as packet by packet") {
+  INFO("seed ", seed());
+  Random random(41);
+  for (const bool by_address : {false, true}) {
+    PipelineSettings settings = Unit::settings();
+    settings.direction_by_address = by_address;
+    Owned batched(settings), single(settings);
+    Tables tables;
+    tables.blocks = PrefixTable({{kOurs, 25, 1}, {kOurs + 128, 25, 2}}, {});
+    tables.destinations = PrefixTable({{0xc6336400, 25, destination_value(HG_LINKS_MAX, 0)}}, {});
+    tables.marks.table.enabled = 1;
+    tables.marks.table.otherwise = HG_LINKS_MAX + 1;
+    tables.marks.table.ways = 2;
+    tables.marks.table.reserved_dscp = 1ull << 13;
+    tables.marks.table.marks[1].dscp = 12;
+    for (unsigned i = 0; i < 2 * HG_BUCKETS; i++)
+      tables.marks.buckets.push_back({static_cast<uint8_t>(i % 3 == 0 ? HG_LINK_PLAIN : i % 2), HG_LINK_UNKNOWN});
+    for (unsigned wire : {0, 1}) {
+      tables.wires[wire].may_mark = wire == 0;
+      tables.wires[wire].macs = 1;
+      tables.wires[wire].mac[0] = 0x020000000002;
+    }
+    batched.pipeline.publish(&tables);
+    single.pipeline.publish(&tables);
+    uint64_t now_us = 1'000'000'000;
+    for (unsigned round = 0; round < (is_long() ? 5'000u : 150u); round++) {
+      std::deque<Frame> one, other;
+      const unsigned n = 1 + random.below(3 * kBatch);
+      for (unsigned i = 0; i < n; i++) {
+        TcpShape shape = outbound_shape();
+        shape.source = kOurs + random.below(random.one_in(9) ? 300 : 4);
+        shape.destination = 0xc6336400 + random.below(256);
+        if (random.one_in(9)) shape.destination = kOurs + random.below(256);
+        shape.destination_port = random.one_in(20) ? 53 : 443;
+        shape.seq = random.below(2000), shape.ack = random.below(2000);
+        shape.has_timestamps = !random.one_in(10);
+        shape.tsval = 1 + round;
+        shape.tos = random.one_in(5) ? 13 << 2 : 0;
+        if (random.one_in(9)) shape.flags = static_cast<uint8_t>(random.next());
+        if (random.one_in(2)) std::swap(shape.source, shape.destination), std::swap(shape.source_port, shape.destination_port);
+        auto bytes = ethernet(ipv4_tcp(shape), random.one_in(20) ? std::vector<uint16_t>{7} : std::vector<uint16_t>{});
+        if (random.one_in(30)) bytes.resize(random.below(static_cast<uint32_t>(bytes.size())));
+        now_us += random.below(50);
+        one.emplace_back(bytes, uint16_t{1}, now_us);
+        Packet& packet = one.back().packet;
+        packet.direction = random.one_in(2) ? Direction::Outbound : Direction::Inbound;
+        packet.wire = random.one_in(25) ? 1 : 0;
+        packet.segment_bytes = random.one_in(25) ? 50 : 0;
+        other.emplace_back(bytes, uint16_t{1}, now_us);
+        uint8_t* const data = other.back().packet.data;
+        other.back().packet = packet;
+        other.back().packet.data = data;
+      }
+      std::vector<Packet> together;
+      for (const Frame& frame : one) together.push_back(frame.packet);
+      batched.pipeline.process(together.data(), n);
+      for (unsigned i = 0; i < n; i++) {
+        Packet& alone = other[i].packet;
+        single.pipeline.process(&alone, 1);
+        REQUIRE(together[i].verdict == alone.verdict);
+        REQUIRE(together[i].direction == alone.direction);
+        REQUIRE(std::equal(alone.data, alone.data + alone.captured, together[i].data));
+      }
+    }
+    REQUIRE(std::memcmp(&batched.pipeline.counts(), &single.pipeline.counts(), sizeof(PipelineCounts)) == 0);
+    for (size_t i = 0; i < batched.pipeline.sessions().table().slots(); i++)
+      REQUIRE(std::memcmp(&batched.pipeline.sessions().table().at(i), &single.pipeline.sessions().table().at(i), sizeof(Session)) == 0);
+    for (const Direction direction : {Direction::Inbound, Direction::Outbound}) {
+      for (uint32_t link = 0; link <= settings.links; link++) {
+        CHECK(std::memcmp(&batched.pipeline.tcp(link, direction), &single.pipeline.tcp(link, direction), sizeof(hg_tcp_counts)) == 0);
+        for (uint32_t block = 0; block <= settings.blocks; block++)
+          CHECK(std::memcmp(&batched.pipeline.traffic(block, link, direction), &single.pipeline.traffic(block, link, direction), sizeof(hg_traffic)) == 0);
+      }
+    }
+    CHECK(batched.pipeline.counts().marked > 0);
+    CHECK(batched.pipeline.destination(0).packets == single.pipeline.destination(0).packets);
+    CHECK(batched.pipeline.destination(0).packets > 0);
+  }
 }
 
 TEST_CASE("an outbound packet is counted for the link that its mark names") {
