@@ -89,6 +89,10 @@ export class Destinations {
   #overrides: readonly Override[];
   #routers: readonly RouterEgress[] = [];
   #measuredAt: number | undefined;
+  /** Since when traffic is counted: less than an averaging time ago its rates are too low. */
+  #firstMeasuredAt: number | undefined;
+  /** An earlier run left something in force. */
+  readonly #hasRecalled: boolean;
   #disproved: readonly Disproved[] = [];
   #mode: Settings['mode'] = 'observe';
   readonly #links = new Map<string, EgressLinks>();
@@ -112,6 +116,7 @@ export class Destinations {
     this.#paths = paths;
     this.#log = log;
     this.#overrides = initial.detours ?? [];
+    this.#hasRecalled = this.#overrides.length > 0;
     this.#disproved = initial.disproved ?? [];
     this.#counted = new CountedDestinations(this.#paths);
     this.#carriers = new DetourCarriers(
@@ -199,9 +204,11 @@ export class Destinations {
       const router = this.#carriers.routerOf(link);
       const has =
         router !== undefined &&
-        this.#routesOf([router], destination, from).routes.some(
-          (route) => route.link === link && route.nextHop === nextHop,
-        );
+        // Of a session that is lost nothing is known: that is for the next cycles to judge.
+        (!this.#paths.isKnown(router) ||
+          this.#routesOf([router], destination, from).routes.some(
+            (route) => route.link === link && route.nextHop === nextHop,
+          ));
       if (!has)
         this.#log.info(
           { destination, from: link, to: from },
@@ -247,6 +254,7 @@ export class Destinations {
       return;
     }
     this.#measuredAt = observation.at;
+    if (measured.rates.size > 0) this.#firstMeasuredAt ??= observation.at;
     this.#source = measured.source;
     this.#useless.clear();
     const rates = this.#divide(measured, observation.at);
@@ -316,6 +324,14 @@ export class Destinations {
     );
     const router = scope.join(' + ');
     const before = this.#overrides.filter(({ link }) => own.has(link));
+    // What an earlier run left in force, or what is while a session is lost, is not judged by what is not known.
+    if (before.length > 0 && this.#isWaiting(scope, observation.at))
+      return {
+        router,
+        adviseOnly: undefined,
+        destinations: [],
+        plan: untouched(before, this.#disproved),
+      };
     const destinations = this.#destinations(scope, rates, before, { times, passive });
     const known = this.#links.get(router) ?? new EgressLinks();
     this.#links.set(router, known);
@@ -328,6 +344,13 @@ export class Destinations {
       destinations,
       plan: decideEgress(egress, policy, before, this.#disproved),
     };
+  }
+
+  #isWaiting(scope: readonly RouterId[], at: number): boolean {
+    const { holdMs } = policyOf(this.#settings).rails;
+    const { averageMs } = cycleTimesOf(this.#settings);
+    const isRecalled = at - (this.#firstMeasuredAt ?? at) < averageMs && this.#hasRecalled;
+    return this.#paths.isWaiting(scope, at, holdMs) || isRecalled;
   }
 
   /** An average speaks of its middle, and what is decided now holds until the next cycle. */
@@ -381,6 +404,19 @@ export class Destinations {
       this.#log.info({ destination, from: link, to: from }, `detour ends: ${removedBecause}`);
   }
 }
+
+/** Goes on with what is in force. */
+export const untouched = <N extends string>(
+  overrides: ReadonlyArray<Override<N>>,
+  disproved: ReadonlyArray<Disproved<N>> = [],
+): EgressPlan<N> => ({
+  overrides,
+  disproved,
+  added: [],
+  removed: [],
+  projection: [],
+  unplaced: [],
+});
 
 export function egressPolicyOf(settings: Settings, outbound: OutboundSettings): EgressPolicy {
   const { threshold, target, release, detours, performance } = outbound;

@@ -15,9 +15,9 @@ import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { HeavySession } from '../engine/index.ts';
 import type { SessionRoute } from '../router/index.ts';
-import { cycleTimesOf } from './configure.ts';
+import { cycleTimesOf, policyOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
-import { egressComplaints, type RouterEgress } from './destinations.ts';
+import { egressComplaints, type RouterEgress, untouched } from './destinations.ts';
 import { EgressLinks } from './egress-links.ts';
 import type { Log } from './log.ts';
 import type { ToldPaths } from './told-paths.ts';
@@ -192,6 +192,9 @@ export class SessionRoutes {
     const settings = this.#settings;
     const most = settings.routers.find(({ name }) => name === router)?.driver?.sessions ?? 0;
     const before = this.#overridesOf(router);
+    const { holdMs } = policyOf(settings).rails;
+    if (before.length > 0 && this.#paths.isWaiting([router], observation.at, holdMs))
+      return { router, adviseOnly: undefined, destinations: [], plan: untouched(before) };
     const destinations = this.#sessions(router, rates, before, 2 * most);
     const own = new Set<LinkId>(
       settings.links.filter((link) => link.router === router).map(({ name }) => name),

@@ -16,6 +16,7 @@ export type Station = Pick<BmpStation, 'tellsKept' | 'keptRoutes' | 'tables' | '
 export class ToldPaths implements Learned {
   readonly #speaker: Pick<Speaker, 'rib' | 'sessions' | 'routesFrom'>;
   readonly #station: Station | undefined;
+  readonly #waitingSince = new Map<string, number>();
 
   constructor(
     speaker: Pick<Speaker, 'rib' | 'sessions' | 'routesFrom'>,
@@ -35,6 +36,28 @@ export class ToldPaths implements Learned {
     const session = this.#speaker.sessions().find((entry) => entry.router === router);
     if (session?.capabilities.includes('add_path_receive')) return 'add_path';
     return this.#station?.tellsKept(router) ? 'bmp' : undefined;
+  }
+
+  /** Whether the router has told its whole table, and has not been lost since. */
+  isKnown(router: RouterId): boolean {
+    const session = this.#speaker.sessions().find((entry) => entry.router === router);
+    const tellsAll = this.#station === undefined || this.allBy(router) !== undefined;
+    return session?.isSettled === true && tellsAll;
+  }
+
+  /**
+   * Whether what routers have is not known now, but was or will be within `holdMs`: a session that is not there, or has
+   * not told its whole table yet. `at`: ms on any one clock.
+   */
+  isWaiting(routers: readonly RouterId[], at: number, holdMs: number): boolean {
+    const key = routers.join();
+    if (routers.every((router) => this.isKnown(router))) {
+      this.#waitingSince.delete(key);
+      return false;
+    }
+    const since = this.#waitingSince.get(key) ?? at;
+    this.#waitingSince.set(key, since);
+    return at - since <= holdMs;
   }
 
   /** Of the session that tells the paths; undefined where there is none. */

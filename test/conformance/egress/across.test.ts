@@ -63,7 +63,8 @@ t.test('the owner of the link goes first, and last', { skip, timeout }, async (t
       if (await isCircle(lab)) circles++;
     }
   })();
-  for (let round = 0; round < 3; round++) {
+  // On a busy machine looks are slow.
+  for (let round = 0; round < 3 || looks <= 50; round++) {
     wish({ isOrdered: true, detours: both });
     await waitFor('the way by br2', 30_000, reached('br2,south'));
     wish({ isOrdered: true, detours: { br1: [], br2: [] } });
@@ -72,7 +73,6 @@ t.test('the owner of the link goes first, and last', { skip, timeout }, async (t
   isDone = true;
   await watch;
   t.equal(circles, 0, `none in ${looks} looks`);
-  t.ok(looks > 50);
 });
 
 /**

@@ -236,6 +236,32 @@ t.test(
   },
 );
 
+t.test(
+  'after a restart what was in force stays until the router has told its table and traffic was counted',
+  async (t) => {
+    const first = stage();
+    first.turn(0, { 1: 60e6, 2: 35e6 });
+    const before = first.destinations.overrides;
+    t.equal(before.length, 1);
+    const session = { isSettled: false };
+    // Averages are of two minutes.
+    const again = stage(text(), session, before);
+    again.turn(30, {});
+    again.turn(60, { 1: 6e6, 2: 3e6 });
+    t.same(again.destinations.overrides, before, 'its table is not told');
+    session.isSettled = true;
+    again.turn(90, { 1: 12e6, 2: 7e6 });
+    t.same(again.destinations.overrides, before, 'counted for half a minute');
+    again.turn(180, { 1: 50e6, 2: 32e6 });
+    t.match(again.destinations.overrides, [{ since: before[0]?.since }], 'still needed');
+    session.isSettled = false;
+    again.turn(210, { 1: 20e6, 2: 3e6 });
+    t.equal(again.destinations.overrides.length, 1, 'a lost session ends nothing at once');
+    again.turn(810 + 30, { 1: 20e6, 2: 3e6 });
+    t.same(again.destinations.overrides, [], 'but after the hold time');
+  },
+);
+
 t.test('a bit outbound costs nothing while the other direction decides the bill', async (t) => {
   const priced = (direction: string) =>
     text(`, price: { model: percentile, per_mbps: 1, direction: larger }`).replace(
@@ -317,10 +343,11 @@ function stage(
   if (!outbound) throw new Error('the settings have outbound');
   const clock = new FakeClock(1_700_000_000_000);
   let told: readonly Detour[] = [];
-  const status: Pick<SessionStatus, 'router' | 'phase' | 'capabilities'> = {
+  const status: Pick<SessionStatus, 'router' | 'phase' | 'capabilities' | 'isSettled'> = {
     router: br1,
     phase: 'established',
     capabilities: ['add_path_receive'],
+    isSettled: true,
   };
   const speaker: Pick<
     Speaker,
@@ -415,6 +442,7 @@ t.test('a withdrawn path ends the detours that use it at once, and no others', a
         router: br1,
         phase: 'established',
         capabilities: ['add_path_receive'],
+        isSettled: true,
       } as unknown as SessionStatus,
     ],
     routesFrom: (_, at) =>

@@ -67,7 +67,9 @@ function stage(initial: ReadonlyArray<Override<string>> = []) {
           route('192.0.2.5', '65002 65100', 100),
         ],
         // A cast: what else a session tells is not looked at.
-        sessions: () => [{ router: br1, phase: 'established' } as unknown as SessionStatus],
+        sessions: () => [
+          { router: br1, phase: 'established', isSettled: true } as unknown as SessionStatus,
+        ],
       } satisfies Pick<Speaker, 'rib' | 'routesFrom' | 'sessions'>,
       undefined,
     ),
