@@ -9,7 +9,7 @@ import { beginMark, endMark } from '../router/section.ts';
 import { type RouterKind, renderPolicy, routerKinds } from '../router/templates/index.ts';
 import type { RouterPolicy } from '../router/templates/policy.ts';
 import { UseError } from './face/exit.ts';
-import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
+import { defaultSettingsFile, ownSettings, requireSettings } from './face/settings-file.ts';
 
 interface Options {
   readonly config: string;
@@ -36,11 +36,22 @@ export function register(program: Command): void {
     .option('-u, --unit <address>', 'our end of the session, where the settings do not name it')
     .action((router: string, options: Options) => {
       const settings = requireSettings(options.config);
+      if (options.unit === undefined) refuseOthers(settings, router);
       process.stdout.write(renderPolicy(options.kind, policyFor(settings, router, options.unit)));
       const { driver } = settings.routers.find(({ name }) => name === router) ?? {};
       // Where the driver writes, and nowhere else.
       if (driver && options.kind === 'bird') process.stdout.write(`${beginMark}\n${endMark}\n`);
     });
+}
+
+/** Of several units each knows its own address alone. Throws UseError for a router of another one. */
+export function refuseOthers(settings: Settings, router: string): void {
+  const { unit } = settings.routers.find(({ name }) => name === router) ?? {};
+  if (unit === undefined || ownSettings(settings).routers.some(({ name }) => name === router))
+    return;
+  throw new UseError(
+    `router ${router} speaks with ${unit.join(' and ')}: run this there, or give that unit's address with --unit`,
+  );
 }
 
 /** What the settings say of one router. Throws UseError when they do not say enough. */

@@ -65,6 +65,13 @@ export async function openNatsBus(options: NatsOptions): Promise<Bus> {
       ? {}
       : { authenticator: credsAuthenticator(readFileSync(credentials)) }),
     ...(nkey === undefined ? {} : { authenticator: nkeyAuthenticator(seedOf(nkey)) }),
+  }).catch((cause: unknown) => {
+    // With TLS 1.3 a server that wants another certificate only stops talking.
+    if (!tls || reasonOf(cause) !== 'timeout') throw cause;
+    const unproven = tls.cert === undefined ? 'no certificate of ours' : tls.cert;
+    throw new Error(`no answer in time; is the server there, and does it take ${unproven}?`, {
+      cause,
+    });
   });
   try {
     const kvm = new Kvm(connection);

@@ -1,7 +1,9 @@
 /** Commands that look at this machine, with the settings of several units: only what is this one's concerns them. */
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { describe } from '../../../src/cli/check.ts';
 import { ownSettings } from '../../../src/cli/face/settings-file.ts';
+import { refuseOthers } from '../../../src/cli/router-config.ts';
 import { settingsOf, threeUnits, twoLinks } from '../../support/settings.ts';
 
 const names = (entries: ReadonlyArray<{ readonly name: string }>) => entries.map((e) => e.name);
@@ -30,3 +32,23 @@ t.test(
     t.notMatch(describe(settingsOf(`${twoLinks}regroup: {}\n`)).join('\n'), /units|regroup: does/);
   },
 );
+
+t.test('the policy of a router is printed where its unit is', async (t) => {
+  const settings = settingsOf(threeUnits);
+  t.doesNotThrow(() => refuseOthers(settings, 'br1'));
+  t.throws(() => refuseOthers(settings, 'br2'), /speaks with mid: run this there/);
+  t.doesNotThrow(() => refuseOthers(settingsOf(twoLinks), 'br1'), 'a unit alone has all routers');
+});
+
+t.test('the settings that the manual shows for several units are right as printed', async (t) => {
+  const [, manual = ''] = readFileSync('README.md', 'utf8').split('### Several units');
+  const block = /```yaml\n(.*?)```/s.exec(manual)?.[1] ?? '';
+  const { cluster, routers } = settingsOf(`asn: 64512
+mode: observe
+networks: [198.51.100.0/22]
+management: { address: 10.0.0.9 }
+links: [{ name: a, asn: 65001, capacity: 1G, router: br1 }, { name: b, asn: 65002, capacity: 1G, router: br2 }]
+${block}`);
+  t.equal(cluster?.servers.length, 3);
+  t.equal(routers.length, 2);
+});
