@@ -117,13 +117,16 @@ Napi::Value engine_publish(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// Publishes marks on a thread of its own: the kernel takes some 30 ms to take up anything.
-class MarksWorker : public Napi::AsyncWorker {
+// Publishes on a thread of its own: a full table takes most of a second, and the kernel some 30 ms to take up anything.
+class PublishWorker : public Napi::AsyncWorker {
  public:
-  MarksWorker(const Napi::CallbackInfo& info, Engine* engine)
+  using Publish = std::optional<Failure> (Engine::*)(std::span<const uint8_t>);
+
+  PublishWorker(const Napi::CallbackInfo& info, Engine* engine, Publish publish)
       : Napi::AsyncWorker(info.Env()),
         deferred_(Napi::Promise::Deferred::New(info.Env())),
         engine_(engine),
+        publish_(publish),
         handle_(Napi::Persistent(info[0])),
         bytes_(Napi::Persistent(info[1].As<Napi::Uint8Array>())),
         given_{bytes_.Value().Data(), bytes_.Value().ByteLength()} {}
@@ -131,7 +134,7 @@ class MarksWorker : public Napi::AsyncWorker {
   Napi::Promise promise() { return deferred_.Promise(); }
 
  protected:
-  void Execute() override { failure_ = engine_->publish_marks(given_); }
+  void Execute() override { failure_ = (engine_->*publish_)(given_); }
   void OnOK() override {
     if (!failure_) return deferred_.Resolve(Env().Undefined());
     Napi::Error error = Napi::Error::New(Env(), failure_->message);
@@ -142,21 +145,30 @@ class MarksWorker : public Napi::AsyncWorker {
  private:
   Napi::Promise::Deferred deferred_;
   Engine* engine_;
+  Publish publish_;
   Napi::Reference<Napi::Value> handle_;  // keeps the engine
   Napi::Reference<Napi::Uint8Array> bytes_;
   std::span<const uint8_t> given_;
   std::optional<Failure> failure_;
 };
 
-// enginePublishMarks(handle, bytes) -> Promise; laid out as abi/tables.h says
-Napi::Value engine_publish_marks(const Napi::CallbackInfo& info) {
+Napi::Value publish_later(const Napi::CallbackInfo& info, PublishWorker::Publish publish, const char* usage) {
   Engine* const engine = engine_of(info);
-  if (engine == nullptr || info.Length() < 2 || !info[1].IsTypedArray())
-    return misused(info.Env(), "enginePublishMarks(handle, bytes)");
-  auto* const worker = new MarksWorker(info, engine);
+  if (engine == nullptr || info.Length() < 2 || !info[1].IsTypedArray()) return misused(info.Env(), usage);
+  auto* const worker = new PublishWorker(info, engine, publish);
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   return promise;
+}
+
+// enginePublishLater(handle, bytes) -> Promise; as enginePublish
+Napi::Value engine_publish_later(const Napi::CallbackInfo& info) {
+  return publish_later(info, &Engine::publish, "enginePublishLater(handle, bytes)");
+}
+
+// enginePublishMarks(handle, bytes) -> Promise; laid out as abi/tables.h says
+Napi::Value engine_publish_marks(const Napi::CallbackInfo& info) {
+  return publish_later(info, &Engine::publish_marks, "enginePublishMarks(handle, bytes)");
 }
 
 // engineSnapshot(handle) -> { blocks, destinations, links, wires, pipeline, resolvers }: records of abi/engine.h
@@ -272,6 +284,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineOpen", Napi::Function::New<engine_open>(env));
   exports.Set("engineClose", Napi::Function::New<engine_close>(env));
   exports.Set("enginePublish", Napi::Function::New<engine_publish>(env));
+  exports.Set("enginePublishLater", Napi::Function::New<engine_publish_later>(env));
   exports.Set("enginePublishMarks", Napi::Function::New<engine_publish_marks>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));

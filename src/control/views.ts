@@ -377,11 +377,56 @@ export interface DestinationsView {
     readonly preferred: string | null;
     readonly link: string | null;
     readonly routes: ReadonlyArray<{ readonly link: string; readonly next_hop: string }>;
+    /** Where sessions are spread: the class of `marks` that it is of. */
+    readonly class?: string;
   }>;
+  /** Present where sessions are spread over the links of a router by marks on their packets. */
+  readonly marks?: MarksView;
   /** Oldest first. */
   readonly detours: readonly DetourView[];
   /** Paths that were no way out at the last look, by reason. */
   readonly useless_paths: Readonly<Record<string, number>>;
+}
+
+/** Sessions that each get a link of their own, by weight. */
+export interface MarksView {
+  readonly router: string;
+  /** False: the router chooses for all sessions; the weights are what would be. */
+  readonly is_on: boolean;
+  /** The class of what no route that the router told covers. */
+  readonly otherwise: string;
+  readonly classes: ReadonlyArray<{
+    readonly class: string;
+    /** Destinations of the routers' tables that are of it. */
+    readonly prefixes: number;
+    readonly bitps: number;
+    readonly since: number;
+    readonly reason: string;
+    readonly links: ReadonlyArray<{
+      readonly link: string;
+      /** Shares of the sessions that begin, 0 to 1: now, and where they go in steps. */
+      readonly share: number;
+      readonly wanted: number;
+      /** By term of the objective, what the next bit would cost. */
+      readonly terms: Readonly<Record<string, number>>;
+    }>;
+  }>;
+  readonly links: ReadonlyArray<{
+    readonly link: string;
+    readonly capacity_bitps: number;
+    readonly planned_bitps: number;
+    readonly is_down: boolean;
+    /** Why nothing is marked for it. */
+    readonly reason?: string;
+    /** Sessions begun that were marked for it. */
+    readonly sessions: number;
+  }>;
+  /** Sessions that got another link because theirs went down; that stay where the weights would not put them now. */
+  readonly remarked: number;
+  readonly kept: number;
+  readonly exceptions: number;
+  readonly exceptions_max: number;
+  readonly exceptions_lost: number;
 }
 
 export interface DetourView {

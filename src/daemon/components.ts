@@ -6,6 +6,7 @@ import { type Answer, AuditLog, type ControlServer, openControlServer } from '..
 import { HeadgateError } from '../core/base/error.ts';
 import { prefixOf } from '../core/base/prefix.ts';
 import type { Result } from '../core/base/result.ts';
+import type { RememberedWeights } from '../core/decide/weights/index.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { EngineOptions, EngineSnapshot, NetworkCount, WireEngine } from '../engine/index.ts';
 import { History } from '../history/index.ts';
@@ -18,6 +19,8 @@ import type { ConfiguredRouters } from './configured.ts';
 import { Diary } from './diary.ts';
 import { type Joined, joinUnits } from './join.ts';
 import type { Log } from './log.ts';
+import { openingMarks, recallMarks } from './mark-memory.ts';
+import { spreadRouter } from './marked-router.ts';
 import { MrtDump } from './mrt-dump.ts';
 import { type NameService, openNameService, resolverProbesOf } from './names.ts';
 import { OriginCheck } from './origin.ts';
@@ -92,6 +95,8 @@ export interface Components {
   readonly configured: ConfiguredRouters | undefined;
   /** Absent for a unit that is alone. */
   readonly joined: Joined | undefined;
+  /** Weights of outbound sessions that the wires were opened with; absent where no router reads marks. */
+  readonly remembered: RememberedWeights | undefined;
   /** Absent where no names are steered. */
   readonly names: NameService | undefined;
 }
@@ -147,12 +152,16 @@ export async function openComponents(
   // Before the speaker: goodbye is said when its announcements have been taken back.
   if (joined) closers.push(() => joined.close());
 
+  const remembered =
+    spreadRouter(settings) === undefined
+      ? undefined
+      : recallMarks(history.recall(), settings, parts.clock.wall());
   const engine =
     settings.wires.length === 0
       ? undefined
       : parts.openWires({
           wires: wiresOf(settings),
-          tables: tablesOf(settings),
+          tables: { ...tablesOf(settings), ...(remembered && openingMarks(remembered)) },
           ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
           findsHeaviest: settings.routers.some(({ driver }) => driver?.outbound === 'sessions'),
         });
@@ -211,6 +220,7 @@ export async function openComponents(
     sources,
     origin,
     configured,
+    remembered,
     names,
     joined,
   };

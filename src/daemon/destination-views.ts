@@ -3,6 +3,7 @@ import type { Answer, DestinationsView, DetourView } from '../control/index.ts';
 import { err, ok } from '../core/base/result.ts';
 import type { Clock } from './clock.ts';
 import type { Destinations, RouterEgress } from './destinations.ts';
+import type { SpreadViews } from './mark-views.ts';
 import type { Outbound } from './outbound.ts';
 import type { SessionRoutes } from './session-routes.ts';
 
@@ -15,7 +16,9 @@ export function destinationAnswers(
       'destinations',
       () =>
         outbound
-          ? ok(destinationsView(outbound.destinations, wall(), outbound.sessions))
+          ? ok(
+              destinationsView(outbound.destinations, wall(), outbound.sessions, outbound.spread()),
+            )
           : err({
               code: 'refused',
               message: 'outbound traffic is not steered; add outbound: {} to the settings',
@@ -35,6 +38,7 @@ export function destinationsView(
   destinations: Pick<Destinations, 'routers' | 'source' | 'useless' | 'told'>,
   at: number,
   sessions?: Pick<SessionRoutes, 'routers' | 'told'>,
+  spread?: SpreadViews,
 ): DestinationsView {
   const { source, useless } = destinations;
   const decided: ReadonlyArray<readonly [RouterEgress<string>, readonly ToldDetour[]]> = [
@@ -60,9 +64,11 @@ export function destinationsView(
         text,
       })),
     })),
-    destinations: decided
-      .flatMap(([entry]) => destinationRows(entry))
-      .sort((a, b) => b.bitps - a.bitps),
+    destinations: [
+      ...decided.flatMap(([entry]) => destinationRows(entry)),
+      ...(spread?.destinations ?? []),
+    ].sort((a, b) => b.bitps - a.bitps),
+    ...(spread?.marks ? { marks: spread.marks } : {}),
     detours: decided
       .flatMap(([entry, told]) => detourRows(entry, told, at))
       .sort((a, b) => a.since - b.since || (a.prefix < b.prefix ? -1 : 1)),

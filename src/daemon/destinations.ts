@@ -11,7 +11,7 @@ import {
 } from '../core/decide/egress/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineSnapshot, EngineTables } from '../engine/index.ts';
+import type { EngineSnapshot } from '../engine/index.ts';
 import type { Memory } from '../history/index.ts';
 import type { InjectedDetour, Speaker } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
@@ -100,9 +100,9 @@ export class Destinations {
   #source: 'wire' | 'flows' | undefined;
   readonly #useless = new Map<UselessReason, number>();
   #isChanged = true;
+  #measured: MeasuredRates | undefined;
   readonly #counted: CountedDestinations;
   readonly #carriers: DetourCarriers;
-  #markedKey = '';
 
   /** `initial`: what an earlier run left in force, so that a restart changes nothing. */
   constructor(
@@ -148,6 +148,10 @@ export class Destinations {
   get routers(): readonly RouterEgress[] {
     return this.#routers;
   }
+  /** What was measured in the last cycle. */
+  get measured(): MeasuredRates | undefined {
+    return this.#measured;
+  }
   get source(): 'wire' | 'flows' | undefined {
     return this.#source;
   }
@@ -169,23 +173,16 @@ export class Destinations {
     this.#isChanged = true;
   }
 
-  /** Foreign prefixes for the wires to count, when the routers' tables have changed since the last call. */
-  takeCounted(): readonly PrefixText[] | undefined {
-    if (!this.#isChanged || this.#settings.wires.length === 0) return undefined;
+  /** Whether other foreign prefixes are to be counted, when the routers' tables have changed since the last call. */
+  takeCounted(): boolean {
+    if (!this.#isChanged || this.#settings.wires.length === 0) return false;
     this.#isChanged = false;
-    const isNew = this.#counted.refresh(this.#settings.networks, this.#outbound.counted);
-    return isNew ? this.#counted.prefixes : undefined;
+    return this.#counted.refresh(this.#settings.networks, this.#outbound.counted);
   }
 
-  /** What the wires count and, where marks carry detours, mark. */
-  get table(): NonNullable<EngineTables['destinations']> {
-    const marked = new Map(
-      this.#carriers.marked(this.#overrides).map(({ destination, link }) => [destination, link]),
-    );
-    return [...new Set([...this.#counted.prefixes, ...marked.keys()])].map((prefix) => {
-      const link = marked.get(prefix);
-      return link === undefined ? { prefix } : { prefix, link, movesSessions: true };
-    });
+  /** What the wires count. */
+  get counted(): readonly PrefixText[] {
+    return this.#counted.prefixes;
   }
 
   /** As adopted last. */
@@ -225,22 +222,12 @@ export class Destinations {
     return this.#paths.waysOut(this.#settings, routers, whole, from);
   }
 
-  /** Whether the marks differ from what `table` gave at the last call of this. */
-  takeMarks(): boolean {
-    const key = this.#carriers
-      .marked(this.#overrides)
-      .map(({ destination, link }) => `${destination} ${link}`)
-      .join();
-    const isNew = key !== this.#markedKey;
-    this.#markedKey = key;
-    return isNew;
-  }
-
   /** One cycle: project, decide, tell the routers. */
   turn(input: DestinationsTurn): void {
     const { observation } = input;
     this.#mode = input.mode;
     const measured = measureRates(input.span, input.flows);
+    this.#measured = measured;
     const { maxAgeMs, holdMs } = policyOf(this.#settings).rails;
     if (!measured || measured.ageMs > maxAgeMs) {
       // Nothing new is known: what is in force stays for the hold time, then plain BGP.

@@ -1,4 +1,4 @@
-/** How detours reach the routers: by a session of their own, by a driver, or on marked packets; and what became of them. */
+/** How detours reach the routers: by a session of their own or by a driver; and what became of them. */
 import { covers, formatPrefix, prefixOf } from '../core/base/prefix.ts';
 import { type LinkId, type PrefixText, prefixText, type RouterId } from '../core/base/units.ts';
 import type { Detour } from '../core/bgp/detour.ts';
@@ -10,12 +10,13 @@ import type { ConfiguredRouters } from './configured.ts';
 import { DetourOrder, detourKey } from './detour-order.ts';
 import { insideOf } from './egress-routes.ts';
 import type { ExportCheck } from './export-check.ts';
+import { spreadRouter } from './marked-router.ts';
 import type { ToldPaths } from './told-paths.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 const unread =
   'it has BGP customers, from whom NO_EXPORT would hide the prefix; with their addresses and a driver it is asked what it exports';
-export type Carrier = 'session' | 'driver' | 'marks';
+export type Carrier = 'session' | 'driver';
 
 export class DetourCarriers {
   #settings: Settings;
@@ -61,8 +62,10 @@ export class DetourCarriers {
 
   /** Those that are decided for together: all that tell paths, or each by itself. */
   get scopes(): ReadonlyArray<readonly RouterId[]> {
+    // Where sessions are marked nothing is left to detour.
+    const marked = spreadRouter(this.#settings);
     const names = this.#settings.routers.flatMap(({ name, bgp, driver }) =>
-      bgp && driver?.outbound !== 'sessions' ? [name] : [],
+      bgp && driver?.outbound !== 'sessions' && name !== marked ? [name] : [],
     );
     if (names.length === 0) return [];
     return this.#outbound.acrossRouters ? [names] : names.map((name) => [name]);
@@ -71,21 +74,10 @@ export class DetourCarriers {
   /** Why detours of these routers are only advised; undefined when they are carried out. */
   adviseOnly(routers: readonly RouterId[]): string | undefined {
     for (const router of routers) {
-      const reason = this.#adviseOnly(router, routers.length > 1);
+      const reason = this.#adviseOnly(router);
       if (reason !== undefined) return routers.length > 1 ? `${router}: ${reason}` : reason;
     }
     return undefined;
-  }
-
-  /** Detours that packets carry to their router. */
-  marked(overrides: readonly Override[]): readonly Override[] {
-    const isMarked = new Map(
-      this.#settings.routers.map(({ name }) => [name, this.#carriedBy(name) === 'marks']),
-    );
-    return overrides.filter(({ link }) => {
-      const router = this.routerOf(link);
-      return router !== undefined && isMarked.get(router);
-    });
   }
 
   /** Tells every router; what is left out is taken back. */
@@ -115,8 +107,6 @@ export class DetourCarriers {
       const owner = this.routerOf(override.link);
       if (owner === undefined) return [];
       const detour = this.#detourOf(override);
-      if (this.#carriedBy(owner) === 'marks')
-        return [{ detour, state: 'sent' as const, reason: 'by marks' }];
       return [{ detour, ...this.#state(owner, detour) }];
     });
   }
@@ -179,7 +169,7 @@ export class DetourCarriers {
     return { state: 'waiting', reason };
   }
 
-  #adviseOnly(name: RouterId, isAcross: boolean): string | undefined {
+  #adviseOnly(name: RouterId): string | undefined {
     const router = this.#settings.routers.find((entry) => entry.name === name);
     if (router?.bgpCustomers) {
       const refusal = this.#exports?.has(name) ? this.#exports.refusal(name) : unread;
@@ -188,12 +178,7 @@ export class DetourCarriers {
     const session = this.#speaker.sessions().find((entry) => entry.router === name);
     const carrier = this.#carriedBy(name);
     if (carrier === undefined)
-      return 'it has no session for detours (set management.egress_address), no driver that carries them, nor marks on all its links';
-    // Marks change no route: what the router tells stays what it told.
-    if (carrier === 'marks')
-      return isAcross
-        ? 'marks carry detours between the links of one router alone; leave across_routers away'
-        : undefined;
+      return 'it has no session for detours (set management.egress_address), no driver that carries them, nor marks on all links of this router alone';
     if (session?.phase === 'established' && this.#paths.allBy(name) === undefined)
       return 'it does not tell all its paths: set add_path on both sides, or let it tell them by BMP';
     return undefined;
@@ -205,18 +190,7 @@ export class DetourCarriers {
     if (router?.driver?.outbound === 'destinations') return 'driver';
     const session = this.#speaker.sessions().find((entry) => entry.router === name);
     if (session?.egress) return 'session';
-    return this.#isMarked(name) ? 'marks' : undefined;
-  }
-
-  /** Every link of the router has a mark and a wire behind which the router reads it: packets carry the detour then. */
-  #isMarked(name: RouterId): boolean {
-    const { links, wires } = this.#settings;
-    const own = links.filter(({ router }) => router === name);
-    return own.every(
-      ({ mark, attribute }) =>
-        mark !== undefined &&
-        wires.some((wire) => wire.name === attribute?.wire && wire.place === 'inside'),
-    );
+    return undefined;
   }
 
   #insideOf(name: RouterId, destination: PrefixText): string | undefined {

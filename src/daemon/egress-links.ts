@@ -1,18 +1,16 @@
 /** The links of a router as the decision over outbound traffic wants them. */
-import { type Bitps, bitps, type LinkId } from '../core/base/units.ts';
+import { bitps, type LinkId } from '../core/base/units.ts';
 import type { DestinationObservation, EgressLink, Override } from '../core/decide/egress/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { policyOf } from './configure.ts';
 import { attributedRates, unattributed } from './destination-rates.ts';
-
-/** Cycles until traffic that no destination accounts for counts. */
-const settlingCycles = 4;
+import { LeastOf } from './least-of.ts';
 
 /** Of one router, or of all that are decided for together. */
 export class EgressLinks {
-  /** What no destination accounted for in the latest cycles, the newest first. */
-  #rests: ReadonlyArray<ReadonlyMap<LinkId, Bitps>> = [];
+  /** What no destination accounted for: counters of routers come in bursts of their own. */
+  readonly #rests = new LeastOf<LinkId>();
 
   of<N extends string>(
     settings: Settings,
@@ -26,7 +24,9 @@ export class EgressLinks {
     const loads = new Map(
       seen.flatMap(({ link, outbound }) => (outbound ? [[link, outbound.value]] : [])),
     );
-    const rest = this.#settled(unattributed(loads, attributedRates(destinations, inForce, isUp)));
+    const rest = this.#rests.next(
+      unattributed(loads, attributedRates(destinations, inForce, isUp)),
+    );
     return seen.map((entry): EgressLink => {
       const { link, capacity } = entry;
       const { isDrained, threshold, pricePerMbps } = termsOf(settings, link, observation);
@@ -34,27 +34,11 @@ export class EgressLinks {
         link,
         isUp: entry.isUp,
         capacity,
-        unattributed: rest.get(link) ?? bitps(0),
+        unattributed: bitps(rest.get(link) ?? 0),
         pricePerMbps,
         ...(isDrained ? { threshold: 0 } : threshold === undefined ? {} : { threshold }),
       };
     });
-  }
-
-  /**
-   * The least of the latest cycles: counters of routers come in bursts of their own, and a burst must not chase traffic
-   * away. What is really there beside the destinations counts a few cycles later.
-   */
-  #settled(now: ReadonlyMap<LinkId, Bitps>): ReadonlyMap<LinkId, Bitps> {
-    const latest = [now, ...this.#rests].slice(0, settlingCycles);
-    this.#rests = latest;
-    const least = (link: LinkId) => Math.min(...latest.map((rest) => rest.get(link) ?? 0));
-    return new Map(
-      [...now.keys()].map((link) => [
-        link,
-        bitps(latest.length < settlingCycles ? 0 : least(link)),
-      ]),
-    );
   }
 }
 

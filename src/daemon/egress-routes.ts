@@ -29,7 +29,7 @@ export function waysOut(
 ): WaysOut {
   const useless: UselessReason[] = [];
   const usable = told.flatMap((route) => {
-    const found = judge(settings, route);
+    const found = judgeRoute(settings, route);
     if ('link' in found) return [{ route, ...candidateOf(route), link: found.link }];
     useless.push(found.reason);
     return [];
@@ -44,7 +44,8 @@ export function waysOut(
   return { routes: routes.sort((a, b) => isBest(b) - isBest(a)), useless };
 }
 
-function judge(
+/** By which link a told path leads out, or why it is no way out. */
+export function judgeRoute(
   settings: Pick<Settings, 'asn' | 'links' | 'routers'>,
   route: ReceivedRoute,
 ): { readonly link: LinkId } | { readonly reason: UselessReason } {

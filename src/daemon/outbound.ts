@@ -1,9 +1,11 @@
 /** Outbound in a cycle of the unit: what it needs of the other components, and what it hands to them. */
+import { HeadgateError } from '../core/base/error.ts';
+import type { Sliced } from '../core/base/slices.ts';
 import type { PrefixText } from '../core/base/units.ts';
 import type { Override, PathTime } from '../core/decide/egress/index.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
-import type { EngineTables } from '../engine/index.ts';
+import type { Destination, EngineTables, MarkCounts } from '../engine/index.ts';
 import type { Memory } from '../history/index.ts';
 import { type Components, networksOf, type Parts } from './components.ts';
 import { tablesOf } from './configure.ts';
@@ -13,14 +15,21 @@ import {
   type RouterEgress,
   recallDetours,
 } from './destinations.ts';
+import { marksComplaints, marksView, type SpreadViews, spreadRows } from './mark-views.ts';
+import { spreadRouter } from './marked-router.ts';
 import { PassiveTimes } from './passive-times.ts';
 import { openExportCheck } from './router-access.ts';
+import { SessionMarks } from './session-marks.ts';
 import { SessionRoutes } from './session-routes.ts';
+import type { Step } from './steps.ts';
 import { ToldPaths } from './told-paths.ts';
 
-type World = Pick<Components, 'speaker' | 'station' | 'engine' | 'sources' | 'configured'>;
+type World = Pick<
+  Components,
+  'speaker' | 'station' | 'engine' | 'sources' | 'configured' | 'remembered'
+>;
 
-/** Marks follow a withdrawal within this time, ms; the egress sessions do so by themselves. */
+/** What routers withdraw is followed so long after the first withdrawal, ms: a failed link takes many back at once. */
 const lookMs = 50;
 
 interface OutboundTurn {
@@ -34,28 +43,38 @@ export class Outbound {
   readonly destinations: Destinations;
   /** Absent where no router is told of sessions. */
   readonly sessions: SessionRoutes | undefined;
+  /** Absent where no router reads marks. */
+  readonly marks: SessionMarks | undefined;
   readonly #world: World;
   readonly #clock: Parts['clock'];
   readonly #times = new PassiveTimes();
+  /** The wires are to have other tables; and are just given some. */
+  #areTablesDue = false;
+  #isPublishing = false;
+  /** At the last cycle. */
+  #counts: MarkCounts | undefined;
 
   constructor(
     destinations: Destinations,
     sessions: SessionRoutes | undefined,
+    marks: SessionMarks | undefined,
     world: World,
     clock: Parts['clock'],
   ) {
     this.destinations = destinations;
     this.sessions = sessions;
+    this.marks = marks;
     this.#world = world;
     this.#clock = clock;
   }
 
   /** What to remember over a restart. */
-  get memory(): Pick<Memory, 'detours' | 'sessions' | 'disproved'> {
+  get memory(): Pick<Memory, 'detours' | 'sessions' | 'disproved' | 'marks'> {
     return {
       detours: this.destinations.overrides,
       disproved: this.destinations.disproved,
       ...(this.sessions ? { sessions: this.sessions.overrides } : {}),
+      ...(this.marks ? { marks: this.marks.memory } : {}),
     };
   }
 
@@ -69,24 +88,50 @@ export class Outbound {
     return [...this.destinations.routers, ...(this.sessions?.routers ?? [])];
   }
 
-  get table(): Destinations['table'] {
-    return this.destinations.table;
+  /** What the wires count, and mark by. */
+  get tables(): Pick<EngineTables, 'destinations'> & Partial<EngineTables> {
+    const { marks } = this;
+    const destinations = this.destinations.counted.map((prefix): Destination => {
+      const group = marks?.groupOf(prefix);
+      return group === undefined ? { prefix } : { prefix, group };
+    });
+    return { ...marks?.tables, destinations };
   }
 
   adopt(settings: Settings): void {
     this.destinations.adopt(settings);
     this.sessions?.adopt(settings);
+    this.marks?.adopt(settings);
+  }
+
+  stop(): void {
+    this.marks?.stop();
   }
 
   complaints(): ReadonlyMap<string, string> {
-    return new Map([...this.destinations.complaints(), ...(this.sessions?.complaints() ?? [])]);
+    return new Map([
+      ...this.destinations.complaints(),
+      ...(this.sessions?.complaints() ?? []),
+      ...(this.marks ? marksComplaints(this.marks, this.#counts) : []),
+    ]);
   }
 
-  /** One cycle, after the one of inbound: counts what the routers newly told, decides, tells the routers. */
-  turn({ observation, mode, wire }: OutboundTurn, settings: Settings): void {
-    const { destinations } = this;
+  /** What is shown of sessions that are spread; undefined where none are. */
+  spread(): SpreadViews | undefined {
+    const { marks, destinations } = this;
+    return (
+      marks && {
+        marks: marksView(marks, this.#counts),
+        destinations: spreadRows(marks, destinations.measured),
+      }
+    );
+  }
+
+  /** One cycle, after the one of inbound: counts what the routers newly told, decides, tells routers and wires. */
+  *turn({ observation, mode, wire }: OutboundTurn, settings: Settings): Sliced<void> {
+    const { destinations, marks } = this;
     const { engine, sources } = this.#world;
-    if (destinations.takeCounted()) engine?.publish(tablesWith(settings, this));
+    this.#areTablesDue = destinations.takeCounted() || this.#areTablesDue;
     const [flows, times] = [sources?.flows(), sources?.times()];
     destinations.turn({
       observation,
@@ -96,7 +141,15 @@ export class Outbound {
       times,
       passive: settings.outbound?.performance ? this.#passive() : undefined,
     });
-    if (destinations.takeMarks()) engine?.publish(tablesWith(settings, this));
+    yield;
+    if (marks) {
+      const counted = destinations.counted;
+      const rates = destinations.measured ?? (wire && { ...nothingCounted, ageMs: wire.ageMs });
+      const isNew = yield* marks.turn({ observation, mode, span: wire, rates, times, counted });
+      this.#areTablesDue ||= isNew;
+    }
+    this.#counts = wire?.later.marks;
+    yield* this.#publish(settings);
     if (this.sessions && engine)
       this.sessions.turn({
         observation,
@@ -104,6 +157,44 @@ export class Outbound {
         heaviest: engine.heaviest(),
         nowMs: this.#clock.now(),
       });
+  }
+
+  /** Between two cycles, when routers took something back. */
+  *lookAgain(): Sliced<void> {
+    const { destinations, marks } = this;
+    if (!marks) return;
+    const times = this.#world.sources?.times();
+    this.#areTablesDue =
+      (yield* marks.look({ counted: destinations.counted, times })) || this.#areTablesDue;
+    yield* this.#publish(destinations.settings);
+  }
+
+  /** What is due while another publication is on its way waits for the next turn. */
+  *#publish(settings: Settings): Sliced<void> {
+    const { engine } = this.#world;
+    if (!engine || !this.#areTablesDue || this.#isPublishing) return;
+    this.#areTablesDue = false;
+    this.#isPublishing = true;
+    const { counted } = this.destinations;
+    const { marks } = this;
+    try {
+      const done = yield* engine.publishSliced(tablesWith(settings, this));
+      marks?.published(counted);
+      done
+        .catch((error: unknown) => this.#refused(error))
+        .finally(() => {
+          this.#isPublishing = false;
+        });
+    } catch (error) {
+      this.#isPublishing = false;
+      if (!(error instanceof HeadgateError)) throw error;
+      this.#refused(error);
+    }
+  }
+
+  #refused(error: unknown): void {
+    this.#areTablesDue = true;
+    this.marks?.refused(error);
   }
 
   #passive(): ReadonlyMap<PrefixText, PathTime> | undefined {
@@ -119,9 +210,10 @@ export function openOutbound(
   { clock, log }: Pick<Parts, 'clock' | 'log'>,
   memory: Memory | undefined,
   now: number,
+  later: (step: Step) => void,
 ): Outbound | undefined {
   const { outbound } = settings;
-  const { speaker, station, engine, configured } = world;
+  const { speaker, engine, configured, remembered, sources, station } = world;
   if (!outbound || !speaker) return undefined;
   const before = recallDetours(memory, settings, now);
   const exports = openExportCheck(settings, { clock, log }, () => destinations.retell());
@@ -136,21 +228,32 @@ export function openOutbound(
     takesSessions && configured
       ? new SessionRoutes(settings, outbound, paths, configured, log, before.sessions)
       : undefined;
-  const opened = new Outbound(destinations, sessions, world, clock);
+  const router = spreadRouter(settings);
+  const marks =
+    router !== undefined && engine && remembered
+      ? new SessionMarks(
+          settings,
+          router,
+          { speaker, engine, sources, station },
+          { clock, log },
+          remembered,
+        )
+      : undefined;
+  const opened = new Outbound(destinations, sessions, marks, world, clock);
   let isDue = false;
   const look = () => {
-    if (isDue || destinations.overrides.length === 0) return;
+    if (isDue || (destinations.overrides.length === 0 && !marks)) return;
     isDue = true;
-    // A failed link takes many back at once: one look for all of them.
     clock.after(lookMs, () => {
       isDue = false;
       destinations.dropLost();
-      if (destinations.takeMarks()) engine?.publish(tablesWith(destinations.settings, opened));
+      marks?.lookAtLinks();
+      later(() => opened.lookAgain());
     });
   };
   speaker.onChange((change) => {
     if (change.kind !== 'received' || change.action !== 'withdrawn') return;
-    if (destinations.isDetoured(change.prefix)) look();
+    if (change.router === marks?.router || destinations.isDetoured(change.prefix)) look();
   });
   paths.onKept(look);
   return opened;
@@ -159,7 +262,9 @@ export function openOutbound(
 /** What the wires count and mark by, with the destinations that the routers told. */
 export function tablesWith(
   settings: Settings,
-  destinations: Pick<Destinations, 'table'> | undefined,
+  outbound: Pick<Outbound, 'tables'> | undefined,
 ): EngineTables {
-  return { ...tablesOf(settings), destinations: destinations?.table ?? [] };
+  return { ...tablesOf(settings), ...(outbound?.tables ?? { destinations: [] }) };
 }
+
+const nothingCounted = { rates: new Map(), source: 'wire' } as const;

@@ -35,6 +35,8 @@ export interface Sources {
   /** Takes in what flow exports brought since the last call. */
   drain(): Promise<void>;
   links(): ReadonlyMap<LinkId, LinkSamples>;
+  /** What routers last said of a link's interface; undefined where nobody asks. */
+  isUp(link: LinkId): boolean | undefined;
   /** Flow exports over the averaging time; undefined without exports. */
   flows(): FlowStretch | undefined;
   /** What probes said when `links` was last called; undefined without probes. */
@@ -184,6 +186,10 @@ class OutOfLine implements Sources {
       proximity,
       seen.map(({ prefix, sessions }) => ({ prefix, weight: sessions })),
     );
+  }
+
+  isUp(link: LinkId): boolean | undefined {
+    return this.#collectors.snmp?.samples().links.find((polled) => polled.link === link)?.isUp;
   }
 
   links(): ReadonlyMap<LinkId, LinkSamples> {

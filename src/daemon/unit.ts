@@ -119,7 +119,10 @@ export class Unit {
     const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
     const remembered = recall(memory, this.#settings, this.#started, policy.rails.holdMs);
-    this.#outbound = openOutbound(this.#own, components, parts, memory, this.#started);
+    this.#outbound = openOutbound(this.#own, components, parts, memory, this.#started, (step) =>
+      this.#steps.add(step),
+    );
+    this.#closers.push(() => this.#outbound?.stop());
     this.#loop = new Loop({
       mode,
       policy,
@@ -219,7 +222,7 @@ export class Unit {
     if (this.#outbound) {
       const mode = this.#modeInForce;
       const wire = this.#metering.span();
-      this.#outbound.turn({ observation, mode, wire }, this.#own);
+      yield* this.#outbound.turn({ observation, mode, wire }, this.#own);
       this.#components.diary.detoured(this.#outbound.overrides, mode);
       yield* this.#rememberSliced();
     }

@@ -8,6 +8,7 @@ export {
   releaseWire,
 } from './install.ts';
 export type * from './options.ts';
+export { DestinationPacker, groupsMax } from './packer.ts';
 export { openSecureListener, openSecureSocket } from './secure-socket.ts';
 export type * from './snapshot.ts';
 export { openWires } from './wires.ts';

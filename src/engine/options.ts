@@ -37,7 +37,7 @@ export interface LinkRule {
   readonly mark?: Mark;
 }
 
-/** Shares of links, above 0; relative to each other. */
+/** Shares of links, relative to each other; one of weight 0 is taken only while all others are down. */
 export type Weights = Readonly<Record<LinkId, number>>;
 
 /** What the wires count and mark by. Published whole, in force from one packet to the next. */
@@ -51,6 +51,10 @@ export interface EngineTables {
    * go as `otherwise` says.
    */
   readonly destinations?: readonly Destination[];
+  /** Weights that many destinations share, by the place at which `packed` and `Destination.group` name them. */
+  readonly groups?: readonly DestinationGroup[];
+  /** Destinations that are marked and not counted: as many as there are in a full table. */
+  readonly packed?: PackedDestinations;
   /** Of sessions to anywhere else; without it they bear no mark and the router chooses. */
   readonly otherwise?: Weights;
   /** Links by which nothing leaves now: their sessions go by the others of their weights. */
@@ -59,13 +63,31 @@ export interface EngineTables {
   readonly hashKey?: string;
 }
 
+/** At most one of `link`, `weights` and `group`. */
 export interface Destination {
   readonly prefix: PrefixText;
   readonly link?: LinkId;
   readonly weights?: Weights;
-  /** Sessions in progress move with their destination at once, now and when this is taken back. */
-  readonly movesSessions?: true;
+  readonly group?: string;
 }
+
+/** A link that is not among the weights, be it with 0, is no way for these destinations: their sessions leave it. */
+export interface DestinationGroup {
+  readonly name: string;
+  readonly weights: Weights;
+  /** The group that its destinations were in: their sessions stay where they are. Unless given, in none. */
+  readonly from?: string;
+}
+
+/** Made by `DestinationPacker`. */
+export interface PackedDestinations {
+  /** As native/abi/tables.h says, but for the way, in whose place the number of the group stands. */
+  readonly records: Uint8Array;
+  readonly count: number;
+}
+
+/** What may change without the tables. */
+export type MarkChanges = Pick<EngineTables, 'otherwise' | 'groups' | 'down'>;
 
 export interface EngineOptions {
   readonly wires: readonly WireOptions[];
@@ -86,10 +108,17 @@ export interface WireEngine {
    */
   publish(tables: EngineTables): void;
   /**
-   * Other weights or failed links for the tables in force, which stay: takes a millisecond, and the sessions of a link
-   * that is down leave by another from the next packet on. Rejects as `publish` throws.
+   * The same in slices, and the native part beside: for as many destinations as a full table has. The promise that the
+   * last slice gives rejects as `publish` throws. Another publication before it is settled is refused.
    */
-  readjust(marks: Pick<EngineTables, 'otherwise' | 'down'>): Promise<void>;
+  publishSliced(tables: EngineTables): Sliced<Promise<void>>;
+  /**
+   * Other weights (of the same groups) or failed links for the tables in force, which stay: takes a millisecond, and the
+   * sessions of a link that is down leave by another from the next packet on. Rejects as `publish` throws.
+   */
+  readjust(marks: MarkChanges): Promise<void>;
+  /** Reckons what weights come to, so that `readjust` with them is quick. */
+  prepare(weights: readonly Weights[]): Sliced<void>;
   snapshot(): EngineSnapshot;
   /** The same, decoded in slices: the counters are of the moment of the first. */
   snapshotSliced(): Sliced<EngineSnapshot>;

@@ -7,12 +7,12 @@ import type { Weights } from './options.ts';
  * one with the least `e(link, bucket) / weight`. A link that goes gives away its own buckets only, and a weight that
  * changes moves what it must. A thousand buckets would miss the weights by a random percent or two, so the weights are
  * bent until the shares fit. A function of names and weights alone: two units, or one after a restart, agree.
- * By bucket, the links in the order in which it would take them.
+ * By bucket, the links in the order in which it would take them, those of weight 0 last.
  */
 export function apportion(weights: Weights): readonly (readonly LinkId[])[] {
-  const links = (Object.keys(weights) as LinkId[]) // keys of Weights are links
-    .filter((link) => (weights[link] ?? 0) > 0)
-    .sort();
+  const all = (Object.keys(weights) as LinkId[]).sort(); // keys of Weights are links
+  const links = all.filter((link) => (weights[link] ?? 0) > 0);
+  const spare = all.filter((link) => weights[link] === 0);
   const sum = links.reduce((all, link) => all + (weights[link] ?? 0), 0);
   const entries = links.map((link) => ({
     link,
@@ -33,12 +33,13 @@ export function apportion(weights: Weights): readonly (readonly LinkId[])[] {
       return weight * (wanted / Math.max(counts[i] ?? 0, 0.5)) ** step;
     });
   }
-  return Array.from({ length: layout.buckets }, (_, bucket) =>
-    entries
+  return Array.from({ length: layout.buckets }, (_, bucket) => [
+    ...entries
       .map(({ link, variates }, i) => ({ link, score: (variates[bucket] ?? 0) / (best[i] ?? 1) }))
       .sort((a, b) => a.score - b.score)
       .map(({ link }) => link),
-  );
+    ...spare,
+  ]);
 }
 
 /** Enough for shares to settle; of what still swings then the best round counts. */

@@ -1,9 +1,10 @@
 import { HeadgateError } from '../core/base/error.ts';
 import { type Address, parsePrefix } from '../core/base/prefix.ts';
+import { type Sliced, whole } from '../core/base/slices.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import { layout } from './layout.ts';
 import { linkCount, type MarkSource, marksBytes, wayOf, writeMarks } from './marks.ts';
-import type { EngineTables, LinkRule, WireOptions } from './options.ts';
+import type { EngineTables, LinkRule, PackedDestinations, WireOptions } from './options.ts';
 import type { Aims, Ways } from './ways.ts';
 
 /** Magic number and kinds of native/abi/tables.h; no way of core/mark.h. */
@@ -19,14 +20,13 @@ const { tables_header: header, prefix_record: prefix, link_rule: rule } = layout
 export function aimsOf(tables: EngineTables): Aims {
   return {
     destinations: new Map(
-      tables.destinations?.map(({ prefix, link, weights }) => [
-        prefix,
-        weights ?? (link === undefined ? undefined : { [link]: 1 }),
-      ]),
+      tables.destinations?.flatMap(({ prefix, link, weights, group }) =>
+        group === undefined
+          ? [[prefix, weights ?? (link === undefined ? undefined : { [link]: 1 })]]
+          : [],
+      ),
     ),
-    moving: new Set(
-      tables.destinations?.flatMap((each) => (each.movesSessions ? [each.prefix] : [])),
-    ),
+    ...(tables.groups && { groups: tables.groups }),
     otherwise: tables.otherwise ?? {},
     down: new Set(tables.down),
   };
@@ -39,16 +39,20 @@ export interface Indices {
   readonly link: (link: LinkId) => number;
 }
 
+/** `encodeSliced` at once. */
+export const encodeTables = (...input: Parameters<typeof encodeSliced>): Uint8Array =>
+  whole(encodeSliced(...input));
+
 /**
  * Lays tables out, marks by `ways`, as native/abi/tables.h says. Throws HeadgateError `bad_tables` naming the entry at fault:
  * settings were checked before they came here, so this is the last fence, not the first.
  */
-export function encodeTables(
+export function* encodeSliced(
   tables: EngineTables,
   wires: readonly Pick<WireOptions, 'name' | 'place'>[],
   indices: Indices,
   ways: Ways,
-): Uint8Array {
+): Sliced<Uint8Array> {
   const marks: MarkSource = {
     links: tables.links,
     ways,
@@ -56,9 +60,11 @@ export function encodeTables(
     generation: 0,
     link: indices.link,
   };
-  const counted = new Set(tables.destinations?.map((each) => each.prefix));
+  const counted = new Map(tables.destinations?.map((each) => [each.prefix, each.group]));
   const lingering = [...ways.destinations.keys()].filter((text) => !counted.has(text));
-  const destinations = counted.size + lingering.length;
+  const packed = tables.packed ?? { records: new Uint8Array(), count: 0 };
+  const destinations = packed.count + counted.size + lingering.length;
+  yield;
   const bytes = new Uint8Array(
     header.bytes +
       (tables.blocks.length + destinations) * prefix.bytes +
@@ -80,6 +86,10 @@ export function encodeTables(
     writePrefix(view, at, block, indices.block(block), noWay);
     at += prefix.bytes;
   }
+  // First, since of equal prefixes the last counts.
+  const places = (tables.groups ?? []).map(({ name }) => groupWay(name, ways, marks));
+  yield* copyPacked(packed, bytes, at, places);
+  at += packed.count * prefix.bytes;
   // Few ways for many destinations.
   const numbers = new Map([...ways.destinations.values()].map((state) => [state, -1]));
   for (const state of numbers.keys()) numbers.set(state, wayOf(state, marks));
@@ -87,9 +97,12 @@ export function encodeTables(
     const state = ways.destinations.get(text);
     return state === undefined || state === ways.otherwise ? noWay : (numbers.get(state) ?? noWay);
   };
-  for (const text of counted) {
-    writePrefix(view, at, text, indices.destination(text), wayTo(text));
+  let written = 0;
+  for (const [text, group] of counted) {
+    const way = group === undefined ? wayTo(text) : groupWay(group, ways, marks);
+    writePrefix(view, at, text, indices.destination(text), way);
     at += prefix.bytes;
+    if (++written % stride === 0) yield;
   }
   for (const text of lingering) {
     writePrefix(view, at, text, notCounted, wayTo(text));
@@ -101,6 +114,37 @@ export function encodeTables(
   }
   writeMarks(view, at, marks);
   return bytes;
+}
+
+function groupWay(name: string, ways: Ways, marks: MarkSource): number {
+  const state = ways.groups.get(name);
+  if (!state) throw refused(`no group is called ${name}`);
+  return wayOf(state, marks);
+}
+
+/** Prefixes between two pauses. */
+const stride = 1024;
+
+/** `ways`: by the place of a group. */
+function* copyPacked(
+  { records, count }: PackedDestinations,
+  bytes: Uint8Array,
+  at: number,
+  ways: readonly number[],
+): Sliced<void> {
+  const wayAt = prefix.fields.way[0];
+  for (let first = 0; first < count; first += stride) {
+    const end = Math.min(count, first + stride);
+    bytes.set(
+      records.subarray(first * prefix.bytes, end * prefix.bytes),
+      at + first * prefix.bytes,
+    );
+    for (let i = first; i < end; i++) {
+      const place = at + i * prefix.bytes + wayAt;
+      bytes[place] = ways[bytes[place] ?? 0] ?? noWay;
+    }
+    yield;
+  }
 }
 
 function writePrefix(

@@ -1,6 +1,8 @@
+import { HeadgateError } from '../core/base/error.ts';
+import type { Sliced } from '../core/base/slices.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import { layout } from './layout.ts';
-import type { Weights } from './options.ts';
+import type { DestinationGroup, Weights } from './options.ts';
 import { apportion } from './rendezvous.ts';
 
 /** In place of a link: the router chooses. */
@@ -17,6 +19,8 @@ export interface Bucket {
 export interface WayState {
   /** Unlike any other that there was. */
   readonly id: number;
+  /** Of these destinations alone, so that they can be given other weights by themselves. */
+  readonly group?: string;
   /** Undefined: as what no destination covers. Empty: the router chooses. */
   readonly target: Weights | undefined;
   readonly buckets: readonly Bucket[];
@@ -30,8 +34,7 @@ export interface WayState {
 
 export interface Aims {
   readonly destinations: ReadonlyMap<PrefixText, Weights | undefined>;
-  /** Of them, those whose sessions move with them. */
-  readonly moving?: ReadonlySet<PrefixText>;
+  readonly groups?: readonly DestinationGroup[];
   /** Of what no destination covers. */
   readonly otherwise: Weights;
   readonly down: ReadonlySet<LinkId>;
@@ -51,13 +54,13 @@ const lingeringMax = 10_000;
 export class Ways {
   #states: readonly WayState[] = [];
   #of: ReadonlyMap<PrefixText, WayState> = new Map();
-  #moving: ReadonlySet<PrefixText> = new Set();
+  #groups: ReadonlyMap<string, WayState> = new Map();
   #otherwise: WayState | undefined;
   #aim: Weights = {};
   #down: ReadonlySet<LinkId> = new Set();
   #nextId = 0;
   #forgotten = 0;
-  readonly #apportioned = new Map<string, readonly (readonly LinkId[])[]>();
+  #apportioned = new Map<string, readonly (readonly LinkId[])[]>();
 
   /** Those that are published with their buckets, in their order. */
   get states(): readonly WayState[] {
@@ -66,6 +69,10 @@ export class Ways {
   /** By destination: those of the aims, and some that had one. */
   get destinations(): ReadonlyMap<PrefixText, WayState> {
     return this.#of;
+  }
+  /** By the name of the group. */
+  get groups(): ReadonlyMap<string, WayState> {
+    return this.#groups;
   }
   /** Of what no destination covers. */
   get otherwise(): WayState | undefined {
@@ -84,12 +91,13 @@ export class Ways {
     const copy = new Ways();
     copy.#states = this.#states;
     copy.#of = this.#of;
-    copy.#moving = this.#moving;
+    copy.#groups = this.#groups;
     copy.#otherwise = this.#otherwise;
     copy.#aim = this.#aim;
     copy.#down = this.#down;
     copy.#nextId = this.#nextId;
     copy.#forgotten = this.#forgotten;
+    copy.#apportioned = this.#apportioned;
     return copy;
   }
 
@@ -118,47 +126,50 @@ export class Ways {
       const own = from ?? former ?? base;
       return once(`${own.id} ${key}`, () => this.#stepped(own, weights, nowNs));
     };
-    const moving = aims.moving ?? new Set();
     const of = new Map<PrefixText, WayState>();
-    for (const [prefix, weights] of aims.destinations) {
-      const isMoving = moving.has(prefix) || this.#moving.has(prefix);
-      if (!isMoving) of.set(prefix, next(this.#of.get(prefix), weights));
-      else if (weights === undefined) of.set(prefix, base);
-      else
-        of.set(
-          prefix,
-          once(`moving ${keyOf(weights)}`, () => fresh(weights, false)),
-        );
-    }
+    for (const [prefix, weights] of aims.destinations)
+      of.set(prefix, next(this.#of.get(prefix), weights));
     let lingering = 0;
     for (const [prefix, state] of this.#of) {
-      if (
-        of.has(prefix) ||
-        this.#moving.has(prefix) ||
-        state === former ||
-        lingering === lingeringMax
-      )
-        continue;
+      if (of.has(prefix) || state === former || lingering === lingeringMax) continue;
       const own = next(state, undefined);
       if (!own.remembers) continue;
       of.set(prefix, own);
       lingering++;
     }
     this.#of = of;
-    this.#moving = moving;
+    this.#groups = new Map(
+      (aims.groups ?? []).map(({ name, weights, from }) => {
+        const own = this.#groups.get(name);
+        if (own) return [name, this.#stepped(own, weights, nowNs)];
+        const before = this.#groups.get(from ?? '') ?? former ?? fresh(weights);
+        const made = { ...before, id: this.#nextId++, group: name, alone: undefined };
+        return [name, this.#stepped(made, weights, nowNs)];
+      }),
+    );
     this.#otherwise = base;
     this.#choosePublished();
   }
 
-  /** The same destinations, with another `otherwise` or other links down. Before the first `aim` it does nothing. */
-  readjust(aims: Partial<Pick<Aims, 'otherwise' | 'down'>>, nowNs: bigint): void {
+  /** Reckons what weights come to ahead of the call that needs it. */
+  *prepare(weights: readonly Weights[]): Sliced<void> {
+    for (const each of weights) {
+      this.#preferencesOf(each);
+      yield;
+    }
+  }
+
+  /** The same destinations, with other weights or other links down. Before the first `aim` it does nothing. */
+  readjust(aims: Partial<Pick<Aims, 'otherwise' | 'groups' | 'down'>>, nowNs: bigint): void {
     const former = this.#otherwise;
     if (!former) return;
     this.#aim = aims.otherwise ?? this.#aim;
     this.#down = aims.down ?? this.#down;
+    const ofGroups = new Map(aims.groups?.map(({ name, weights }) => [name, weights]));
     const stepped = new Map<WayState, WayState>();
     const step = (state: WayState): WayState => {
-      const target = state === former ? this.#aim : state.target;
+      const own = state.group === undefined ? undefined : ofGroups.get(state.group);
+      const target = state === former ? this.#aim : (own ?? state.target);
       const next = stepped.get(state) ?? this.#stepped(state, target, nowNs);
       stepped.set(state, next);
       return next;
@@ -166,16 +177,21 @@ export class Ways {
     // The places of the published ones stay: destinations name them.
     this.#states = this.#states.map(step);
     this.#of = new Map([...this.#of].map(([prefix, state]) => [prefix, step(state)]));
+    this.#groups = new Map([...this.#groups].map(([name, state]) => [name, step(state)]));
     this.#otherwise = step(former);
   }
 
-  #targets(target: Weights | undefined): readonly Bucket['now'][] {
-    const weights = target ?? this.#aim;
+  #preferencesOf(weights: Weights): readonly (readonly LinkId[])[] {
     const key = keyOf(weights);
     const preferences = this.#apportioned.get(key) ?? apportion(weights);
     // Weights change for days: the latest are enough.
     if (this.#apportioned.size > 2 * layout.waysMax) this.#apportioned.clear();
     this.#apportioned.set(key, preferences);
+    return preferences;
+  }
+
+  #targets(target: Weights | undefined): readonly Bucket['now'][] {
+    const preferences = this.#preferencesOf(target ?? this.#aim);
     return preferences.map((links) => links.find((link) => !this.#down.has(link)) ?? plain);
   }
 
@@ -185,30 +201,49 @@ export class Ways {
     const ageNs = nowNs - state.sinceNs;
     const isMoved = state.buckets.some(({ now }, i) => now !== targets[i]);
     const isForgotten = state.sinceNs !== 0n && ageNs >= forgetNs;
-    if (!isMoved && !isForgotten)
+    const isClosed = (link: Bucket['before']) =>
+      state.group !== undefined && target !== undefined && isLink(link) && !(link in target);
+    const mustClose = state.buckets.some(({ before }) => isClosed(before));
+    if (!isMoved && !isForgotten && !mustClose)
       return state.target === target ? state : { ...state, id: this.#nextId++, target };
     const buckets = state.buckets.map(({ now, before }, i): Bucket => {
       const wanted = targets[i] ?? plain;
-      if (wanted !== now) return { now: wanted, before: now };
-      if (before === undefined || isForgotten) return { now, before: undefined };
+      if (wanted !== now) return { now: wanted, before: isClosed(now) ? undefined : now };
+      if (before === undefined || isForgotten || isClosed(before))
+        return { now, before: undefined };
       return { now, before: ageNs >= keepNs ? written : before };
     });
-    return this.#made(target, buckets, isMoved ? nowNs : 0n);
+    return this.#made(
+      target,
+      buckets,
+      isMoved ? nowNs : isForgotten ? 0n : state.sinceNs,
+      state.group,
+    );
   }
 
-  #made(target: Weights | undefined, buckets: readonly Bucket[], sinceNs: bigint): WayState {
+  #made(
+    target: Weights | undefined,
+    buckets: readonly Bucket[],
+    sinceNs: bigint,
+    group?: string,
+  ): WayState {
     const [first] = buckets;
     const remembers = buckets.some(({ before }) => before !== undefined);
     const isAlone = !remembers && buckets.every(({ now }) => now === first?.now);
-    const alone = isAlone ? first?.now : undefined;
-    return { id: this.#nextId++, target, buckets, sinceNs, alone, remembers };
+    const alone = isAlone && group === undefined ? first?.now : undefined;
+    const made = { id: this.#nextId++, target, buckets, sinceNs, alone, remembers };
+    return group === undefined ? made : { ...made, group };
   }
 
   /** Which are published with buckets; when they are too many, the longest unchanged forget what they were. */
   #choosePublished(): void {
     for (;;) {
       const isPlain = this.#otherwise?.alone === plain;
-      const all = new Set([...this.#of.values(), ...(this.#otherwise ? [this.#otherwise] : [])]);
+      const all = new Set([
+        ...this.#groups.values(),
+        ...this.#of.values(),
+        ...(this.#otherwise ? [this.#otherwise] : []),
+      ]);
       const states = [...all].filter(
         ({ alone }) => alone === undefined || (alone === plain && !isPlain),
       );
@@ -217,8 +252,11 @@ export class Ways {
         return;
       }
       this.#forgotten++;
-      const changed = states.filter(({ remembers }) => remembers);
-      const oldest = (changed.length > 0 ? changed : states).reduce((a, b) =>
+      const spare = states.filter(({ group }) => group === undefined);
+      if (spare.length === 0)
+        throw new HeadgateError('bad_tables', `tables refused: more than ${layout.waysMax} groups`);
+      const changed = spare.filter(({ remembers }) => remembers);
+      const oldest = (changed.length > 0 ? changed : spare).reduce((a, b) =>
         b.sinceNs < a.sinceNs ? b : a,
       );
       const twin = states.find((s) => s !== oldest && keyOf(s.target) === keyOf(oldest.target));
@@ -232,6 +270,9 @@ export class Ways {
     }
   }
 }
+
+const isLink = (place: Bucket['before']): place is LinkId =>
+  place !== undefined && place !== plain && place !== written;
 
 const keyOf = (weights: Weights | undefined): string =>
   weights === undefined ? 'otherwise' : JSON.stringify(Object.entries(weights).sort());

@@ -14,7 +14,14 @@ import { layout } from './layout.ts';
 import { machine, machineLater } from './machine.ts';
 import { marksBytes, writeMarks } from './marks.ts';
 import { loadNative } from './native.ts';
-import type { EngineOptions, EngineTables, WireEngine, WireOptions } from './options.ts';
+import type {
+  EngineOptions,
+  EngineTables,
+  MarkChanges,
+  Weights,
+  WireEngine,
+  WireOptions,
+} from './options.ts';
 import {
   type Names,
   type NativeSnapshot,
@@ -37,7 +44,7 @@ import type {
   TrafficCount,
   WireCount,
 } from './snapshot.ts';
-import { aimsOf, encodeTables } from './tables.ts';
+import { aimsOf, encodeSliced } from './tables.ts';
 import { Ways } from './ways.ts';
 
 /** Opaque to JavaScript. */
@@ -56,6 +63,7 @@ interface Native {
     capacity: Capacity,
   ): Handle;
   enginePublish(handle: Handle, tables: Uint8Array): void;
+  enginePublishLater(handle: Handle, tables: Uint8Array): Promise<void>;
   enginePublishMarks(handle: Handle, marks: Uint8Array): Promise<void>;
   engineSnapshot(handle: Handle): NativeSnapshot;
   engineWires(handle: Handle): ArrayBuffer;
@@ -79,6 +87,16 @@ export function openWires(options: EngineOptions): WireEngine {
   return new Wires(native, options);
 }
 
+/** What comes into force together. */
+interface NextTables {
+  readonly tables: EngineTables;
+  readonly ways: Ways;
+  readonly bytes: Uint8Array;
+  readonly blocks: Assigned<PrefixText>;
+  readonly destinations: Assigned<PrefixText>;
+  readonly links: Assigned<LinkId>;
+}
+
 class Wires implements WireEngine {
   readonly findings: readonly string[];
   readonly #native: Native;
@@ -90,6 +108,7 @@ class Wires implements WireEngine {
   #ways = new Ways();
   #generation = 0;
   #readjusted: Promise<void> = Promise.resolve();
+  #isPublishing = false;
   #tables: EngineTables;
   /** Whether sessions may keep links that an earlier unit gave them. */
   #inheritsSessions: boolean;
@@ -127,6 +146,48 @@ class Wires implements WireEngine {
   }
 
   publish(tables: EngineTables): void {
+    const next = whole(this.#encodeSliced(tables));
+    machine(() => this.#native.enginePublish(this.#handle, next.bytes));
+    this.#adopt(next);
+  }
+
+  *publishSliced(tables: EngineTables): Sliced<Promise<void>> {
+    this.#refuseWhilePublishing();
+    this.#isPublishing = true;
+    try {
+      yield* this.#ways.prepare(weightsIn(tables));
+      const next = yield* this.#encodeSliced(tables, true);
+      return this.#publishLater(next);
+    } catch (error) {
+      this.#isPublishing = false;
+      throw error;
+    }
+  }
+
+  async #publishLater(next: NextTables): Promise<void> {
+    try {
+      await machineLater(() => this.#native.enginePublishLater(this.#handle, next.bytes));
+    } finally {
+      this.#isPublishing = false;
+    }
+    const { down } = this.#ways;
+    this.#adopt(next);
+    // Of links that failed meanwhile these tables know nothing.
+    if (!isDeepStrictEqual(down, next.ways.down)) await this.readjust({ down: [...down] });
+  }
+
+  /** Two publications at once would not know of each other. */
+  #refuseWhilePublishing(): void {
+    if (this.#isPublishing)
+      throw new HeadgateError(
+        'bad_tables',
+        'tables are just being published: try again in a second',
+      );
+  }
+
+  /** `isBeside`: others have their turn before these are in force. */
+  *#encodeSliced(tables: EngineTables, isBeside = false): Sliced<NextTables> {
+    if (!isBeside) this.#refuseWhilePublishing();
     const blocks = assigned('blocks', this.#blocks, tables.blocks);
     const destinations = assigned(
       'destinations',
@@ -145,8 +206,11 @@ class Wires implements WireEngine {
     };
     const ways = this.#ways.copy();
     ways.aim(aimsOf(tables), process.hrtime.bigint(), this.#inheritsSessions);
-    const bytes = encodeTables(tables, this.#wires, indices, ways);
-    machine(() => this.#native.enginePublish(this.#handle, bytes));
+    const bytes = yield* encodeSliced(tables, this.#wires, indices, ways);
+    return { tables, ways, bytes, blocks, destinations, links };
+  }
+
+  #adopt({ tables, ways, blocks, destinations, links }: NextTables): void {
     this.#generation++;
     this.#ways = ways;
     this.#tables = tables;
@@ -156,11 +220,16 @@ class Wires implements WireEngine {
     if (blocks.inherited.length > 0) this.#inherit(new Set(blocks.inherited));
   }
 
-  readjust(marks: Pick<EngineTables, 'otherwise' | 'down'>): Promise<void> {
+  prepare(weights: readonly Weights[]): Sliced<void> {
+    return this.#ways.prepare(weights);
+  }
+
+  readjust(marks: MarkChanges): Promise<void> {
     const ways = this.#ways.copy();
     ways.readjust(
       {
         ...(marks.otherwise && { otherwise: marks.otherwise }),
+        ...(marks.groups && { groups: marks.groups }),
         ...(marks.down && { down: new Set(marks.down) }),
       },
       process.hrtime.bigint(),
@@ -334,7 +403,21 @@ function reasonOf(chosen: Driver, asked: WireOptions['driver']): string {
   return chosen === 'af_packet' ? 'works on every interface' : 'installed on the ports';
 }
 
-function assigned<Name extends string>(what: string, slots: Slots<Name>, names: readonly Name[]) {
+interface Assigned<Name extends string> {
+  readonly slots: Slots<Name>;
+  readonly inherited: readonly number[];
+}
+
+const weightsIn = ({ otherwise, groups = [] }: EngineTables): readonly Weights[] => [
+  ...(otherwise ? [otherwise] : []),
+  ...groups.map(({ weights }) => weights),
+];
+
+function assigned<Name extends string>(
+  what: string,
+  slots: Slots<Name>,
+  names: readonly Name[],
+): Assigned<Name> {
   const next = slots.assign(names);
   if (next) return next;
   throw new HeadgateError(

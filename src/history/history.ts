@@ -8,6 +8,7 @@ import type { PrefixText } from '../core/base/units.ts';
 import type { Disproved, Override } from '../core/decide/egress/index.ts';
 import type { State } from '../core/decide/index.ts';
 import type { DecidedMove } from '../core/decide/state.ts';
+import type { RememberedWeights } from '../core/decide/weights/types.ts';
 import type { Plan } from '../core/model/plan.ts';
 import type { Mode } from '../core/settings/index.ts';
 import type { Cycle, CycleInput } from './cycle.ts';
@@ -92,6 +93,8 @@ export interface Memory {
   readonly sessions?: ReadonlyArray<Override<string>>;
   /** Ways that were tried for performance and did not help. */
   readonly disproved?: readonly Disproved[];
+  /** Outbound sessions by marks: their weights, and the secret of the hash. */
+  readonly marks?: RememberedWeights;
   readonly isWithdrawn: boolean;
   /** How blocks were divided, where they are divided by what they carry. */
   readonly divisions?: ReadonlyArray<{ readonly prefix: PrefixText; readonly group?: string }>;

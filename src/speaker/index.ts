@@ -61,6 +61,7 @@ export type {
   SpeakerLog,
   SpeakerOptions,
 } from './peering.ts';
+export { describePath } from './routes.ts';
 export { RtrClient, type RtrOptions, type RtrStatus } from './rtr-client.ts';
 export type { Speaker } from './speaker.ts';
 export {
@@ -251,6 +252,10 @@ class BgpSpeaker implements Speaker {
 
   changes(since: number): ChangeStretch {
     return this.#log.read(since);
+  }
+
+  ribPeerOf(router: RouterId): number {
+    return this.#member(router).peer.ribPeer;
   }
 
   onChange(listener: (change: SpeakerChange) => void): () => void {

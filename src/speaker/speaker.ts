@@ -50,6 +50,8 @@ export interface Speaker {
   changes(since: number): ChangeStretch;
   /** Tells of changes until the returned function is called. */
   onChange(listener: (change: SpeakerChange) => void): () => void;
+  /** The number under which `rib` has what a router told. */
+  ribPeerOf(router: RouterId): number;
   /** What all routers told: read only. */
   readonly rib: AdjRibIn;
 }

@@ -223,20 +223,6 @@ t.test(
 );
 
 t.test(
-  'without a session for detours marked packets leave by the links of their marks',
-  { skip: labTestSkip(['/usr/sbin/bird', '/usr/sbin/snmpd', '/usr/sbin/nft']), timeout },
-  async (t) => {
-    const { lab, unit } = await openAtPeak(t, 'hgmarks', 'marks');
-    const { detours, routers } = await unit.destinations();
-    t.ok(detours.length > 0, `${detours.length} of ${destinationCount} destinations detour`);
-    t.match(routers, [{ action: 'control' }]);
-    t.ok(allByNorth(await lab.waysOut()), 'the routing table of BGP is as it was');
-    // What the providers see of the marks.
-    t.equal(await unmarkedOf20(lab), 20, 'the router takes the marks off again');
-  },
-);
-
-t.test(
   'configured by its driver the router carries detours, and goes back by itself when the unit dies',
   { skip: skip || (!isLong && 'half a minute: with --long'), timeout },
   async (t) => {

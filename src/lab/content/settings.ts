@@ -92,6 +92,8 @@ export function renderContentSettings(
     ...(carrier === 'bmp' ? [`bmp: { listen: "${unit.address}:${bmpPort}" }`] : []),
     'cycle: { interval: 1s, average: 1s }',
     'time_scale: 100',
+    // Weights that the test compares with must not change meanwhile.
+    ...(carrier === 'marks' ? ['rails: { settle: 1h }'] : []),
     `control: { socket: ${folder}/unit.sock }`,
     `history: { path: ${folder}/history.db }`,
     '',

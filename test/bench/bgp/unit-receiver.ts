@@ -90,6 +90,11 @@ const parts: Parts = {
   log: { debug: silent, info: silent, warn: silent, error: silent },
   openWires: () => ({
     publish: silent,
+    *publishSliced() {
+      yield;
+      return Promise.resolve();
+    },
+    *prepare() {},
     readjust: async () => {},
     snapshot: () => whole(snapshotSliced()),
     snapshotSliced,

@@ -20,16 +20,9 @@ import {
 import { destinationsView } from '../../../src/daemon/destination-views.ts';
 import { Destinations, recallDetours } from '../../../src/daemon/destinations.ts';
 import { waysOut } from '../../../src/daemon/egress-routes.ts';
-import { openOutbound } from '../../../src/daemon/outbound.ts';
 import type { FlowStretch } from '../../../src/daemon/samples.ts';
 import { ToldPaths } from '../../../src/daemon/told-paths.ts';
-import type { EngineTables, WireEngine } from '../../../src/engine/index.ts';
-import type {
-  ReceivedRoute,
-  SessionStatus,
-  Speaker,
-  SpeakerChange,
-} from '../../../src/speaker/index.ts';
+import type { ReceivedRoute, SessionStatus, Speaker } from '../../../src/speaker/index.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { snapshotOf } from '../../support/snapshot.ts';
@@ -301,7 +294,8 @@ t.test('a destination too large to move as a whole is counted and moved in halve
   const rib = new AdjRibIn();
   rib.announce(4, Uint8Array.of(203, 0, 112, 0), 0, 23, rib.addPeer(), 1, 0);
   const scene = stage(wired, {}, [], [byNorth, bySouth], rib);
-  t.same(scene.destinations.takeCounted(), [whole]);
+  t.ok(scene.destinations.takeCounted());
+  t.same(scene.destinations.counted, [whole]);
   const counted = (atMs: number, bytes: ReadonlyArray<readonly [PrefixText, number]>) => ({
     ...snapshotOf(atMs, { inbound: {} }),
     destinations: bytes.map(([prefix, l2Bytes]) => ({ prefix, packets: 1, l2Bytes })),
@@ -322,7 +316,8 @@ t.test('a destination too large to move as a whole is counted and moved in halve
   turn(0, [[whole, 120e6]]);
   const half = { prefix: halves[1], nextHop: bySouth.nextHop, of: whole };
   t.match(scene.told(), [half], 'no link has room for the whole');
-  t.same(scene.destinations.takeCounted(), halves);
+  t.ok(scene.destinations.takeCounted());
+  t.same(scene.destinations.counted, halves);
   turn(
     30,
     halves.map((half) => [half, 60e6] as const),
@@ -412,77 +407,3 @@ function exported(rates: Readonly<Record<number, number>>): FlowStretch {
     source: 'ipfix',
   };
 }
-
-t.test('a withdrawn path ends the detours that use it at once, and no others', async (t) => {
-  let withdrawn = '';
-  const clock = new FakeClock(1_700_000_000_000);
-  const published: EngineTables[] = [];
-  const marked = settingsOf(
-    text(', attribute: { wire: core, dscp: 10 }, mark: { dscp: 10 }')
-      .replace(', egress_address: 10.0.0.10', '')
-      .replace(
-        'capacity: 100M, router: br1 }',
-        'capacity: 100M, router: br1, attribute: { wire: core, dscp: 12 }, mark: { dscp: 12 } }',
-      )
-      .replace(
-        'links:',
-        'wires: [{ name: core, place: inside, inside: eth1, outside: eth2 }]\nlinks:',
-      ),
-  );
-  const heard: ((change: SpeakerChange) => void)[] = [];
-  const speaker: Pick<Speaker, 'rib' | 'onChange' | 'sessions' | 'routesFrom'> = {
-    rib: new AdjRibIn(),
-    onChange: (listener) => {
-      heard.push(listener);
-      return () => undefined;
-    },
-    // A cast: what else a session tells is not looked at.
-    sessions: () => [
-      {
-        router: br1,
-        phase: 'established',
-        capabilities: ['add_path_receive'],
-        isSettled: true,
-      } as unknown as SessionStatus,
-    ],
-    routesFrom: (_, at) =>
-      (at === withdrawn ? [byNorth] : [byNorth, bySouth]).map((r) => ({
-        ...r,
-        prefix: prefixText(at ?? ''),
-      })),
-  };
-  const engine: Pick<WireEngine, 'publish'> = { publish: (tables) => published.push(tables) };
-  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  const destinations = openOutbound(
-    marked,
-    // Casts: the parts that are not asked for are left out.
-    {
-      speaker: speaker as Speaker,
-      station: undefined,
-      engine: engine as WireEngine,
-      sources: undefined,
-      configured: undefined,
-    },
-    { clock, log },
-    undefined,
-    clock.wall(),
-  )?.destinations;
-  const flows = exported({ 1: 85e6, 2: 20e6, 3: 20e6 });
-  destinations?.turn({ observation: observed(0), mode: 'control', flows });
-  const before = destinations?.table
-    .filter(({ link }) => link === south)
-    .map(({ prefix }) => prefix);
-  t.equal(before?.length, 2, 'two destinations bear the mark of south');
-  destinations?.takeMarks();
-  withdrawn = before?.[0] ?? '';
-  const change = { kind: 'received', router: br1, action: 'withdrawn' } as const;
-  for (const listener of heard) listener({ ...change, prefix: prefixText(withdrawn) });
-  t.equal(published.length, 0);
-  clock.advance(1000);
-  t.equal(published.length, 1, 'within a second');
-  t.same(
-    published[0]?.destinations?.filter(({ link }) => link !== undefined),
-    [{ prefix: before?.[1], link: south, movesSessions: true }],
-    'the other keeps its link',
-  );
-});

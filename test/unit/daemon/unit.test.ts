@@ -95,6 +95,13 @@ ${more}`;
           counted = blocks;
           order.push('published');
         },
+        *publishSliced({ blocks }) {
+          yield;
+          counted = blocks;
+          order.push('published');
+          return Promise.resolve();
+        },
+        *prepare() {},
         readjust: async () => {},
         wireStates: () => [],
         snapshot,

@@ -154,27 +154,45 @@ t.test(
   },
 );
 
-t.test('a destination that moves its sessions remembers nothing, there and back', async (t) => {
-  const prefix = prefixText('203.0.113.0/24');
+t.test('a link of weight 0 is taken only when all others are down', async (t) => {
   const ways = new Ways();
-  const aim = (weights: Weights | undefined, ns: bigint) =>
-    ways.aim(
-      {
-        destinations: new Map([[prefix, weights]]),
-        moving: new Set(weights ? [prefix] : []),
-        otherwise: {},
-        down: new Set(),
-      },
-      ns,
-    );
-  aim(undefined, 1n);
-  aim({ [a]: 1 }, 2n);
-  t.equal(ways.destinations.get(prefix)?.alone, a);
-  aim({ [b]: 1 }, 3n);
-  t.equal(ways.destinations.get(prefix)?.alone, b);
-  aim(undefined, 4n);
-  t.equal(ways.destinations.get(prefix), ways.otherwise);
-  t.equal(ways.states.length, 0);
+  const otherwise = { [a]: 3, [b]: 1, [c]: 0 };
+  ways.aim({ destinations: new Map(), otherwise, down: new Set() }, 1n);
+  t.notOk(nowOf(ways.otherwise).includes(c));
+  ways.readjust({ down: new Set([a]) }, 2n);
+  t.ok(nowOf(ways.otherwise).every((link) => link === b));
+  ways.readjust({ down: new Set([a, b]) }, 3n);
+  t.ok(nowOf(ways.otherwise).every((link) => link === c));
+});
+
+t.test('groups have weights of their own, and destinations take their past along', async (t) => {
+  const ways = new Ways();
+  const aims = { destinations: new Map(), otherwise: { [a]: 1 }, down: new Set<LinkId>() };
+  const both = { name: 'both', weights: { [a]: 1, [b]: 1 } };
+  const all = { name: 'all', weights: { [a]: 1, [b]: 1, [c]: 2 } };
+  ways.aim({ ...aims, groups: [both, all] }, 1n);
+  t.equal(ways.states.length, 2, 'published, each by itself');
+  const before = nowOf(ways.groups.get('all'));
+  t.equal(before.filter((link) => link === c).length, layout.buckets / 2);
+
+  ways.readjust({ groups: [{ ...both, weights: { [a]: 0, [b]: 1 } }] }, 10n);
+  t.ok(nowOf(ways.groups.get('both')).every((link) => link === b));
+  t.same(nowOf(ways.groups.get('all')), before, 'the other stays');
+  t.ok(
+    bucketsOf(ways.groups.get('both')).some((bucket) => bucket.before === a),
+    'and sessions stay where they began',
+  );
+
+  // Link c tells its routes no more: what was in `all` is in a group without it now.
+  const less = { name: 'all without c', from: 'all', weights: { [a]: 1, [b]: 1 } };
+  ways.aim({ ...aims, groups: [both, less] }, 20n);
+  const after = bucketsOf(ways.groups.get('all without c'));
+  for (const [i, { now, before: was }] of after.entries()) {
+    const old = before[i];
+    t.not(now, c);
+    t.not(was, c, 'sessions leave a link that is no way any more');
+    if (old !== c && old !== now) t.equal(was, old, 'the others stay');
+  }
 });
 
 t.test('too many ways forget the oldest changes first, and say so', async (t) => {

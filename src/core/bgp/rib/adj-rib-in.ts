@@ -14,6 +14,17 @@ export interface Path {
   readonly isStale: boolean;
 }
 
+/** One prefix of a peer, as `scan` passes it by. */
+export interface ScannedPrefix {
+  /** The same while the prefix has any path, of whomever; then it may be another prefix's. */
+  readonly entry: number;
+  /** Octets of the address at its begin. */
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Of each path, the number of its block in the attribute store. */
+  readonly paths: readonly number[];
+}
+
 export type PathChange = 'added' | 'replaced' | 'unchanged';
 
 interface Peer {
@@ -165,6 +176,48 @@ export class AdjRibIn {
    */
   longestLength(family: Family, bytes: Uint8Array, at: number): number {
     return this.#tables[family].longestLength(bytes, at);
+  }
+
+  /** The number of the longest prefix with routes that covers `prefix`, but a default route: as `scan` gives it; or 0. */
+  entryOf(prefix: Prefix): number {
+    const table = this.#tables[prefix.family];
+    const [entry = none] = table.covering(prefix);
+    return entry !== none && table.prefixOf(entry).length > 0 ? entry : none;
+  }
+
+  /** Numbers of `scan` are from 1 to this. */
+  lastEntry(family: Family): number {
+    return this.#tables[family].lastEntry;
+  }
+
+  /**
+   * Visits the prefixes that a peer told paths to, none of them stale, among the entries from `cursor` (start with 1) on,
+   * at most `budget` entries looked at. Gives the next cursor, or undefined at the end. For whole tables: allocates
+   * nothing, and what `visit` is given is only good for that call.
+   */
+  scan(
+    family: Family,
+    peer: number,
+    cursor: number,
+    budget: number,
+    visit: (seen: ScannedPrefix) => void,
+  ): number | undefined {
+    const table = this.#tables[family];
+    const end = Math.min(table.lastEntry, cursor + budget - 1);
+    const seen = { entry: none, bytes: new Uint8Array(16), length: 0, paths: [] as number[] };
+    for (let entry = cursor; entry <= end; entry++) {
+      seen.paths.length = 0;
+      for (let p = table.valueOf(entry); p !== none; p = this.#paths.get(p, nextField)) {
+        const isOf = this.#paths.get(p, ownerField) >>> 8 === peer;
+        if (isOf && !this.#isStaleOf(p, peer, family))
+          seen.paths.push(this.#paths.get(p, attributesField));
+      }
+      if (seen.paths.length === 0) continue;
+      seen.entry = entry;
+      seen.length = table.copyTo(entry, seen.bytes);
+      visit(seen);
+    }
+    return end >= table.lastEntry ? undefined : end + 1;
   }
 
   /** Every prefix with its paths, in no order. What changes meanwhile may be seen or not. */

@@ -81,6 +81,11 @@ export class PrefixTable {
 
   prefixOf(entry: number): Prefix {
     const bytes = new Uint8Array(addressBits(this.family) / 8);
+    return makePrefix(this.family, bytes, this.copyTo(entry, bytes));
+  }
+
+  /** Writes the octets of an entry's address to the begin of `bytes` and gives its length. Allocates nothing. */
+  copyTo(entry: number, bytes: Uint8Array): number {
     for (let i = 0; i < this.#words; i++) {
       const word = this.#records.get(entry, i);
       bytes[i * 4] = word >>> 24;
@@ -88,7 +93,7 @@ export class PrefixTable {
       bytes[i * 4 + 2] = word >>> 8;
       bytes[i * 4 + 3] = word;
     }
-    return makePrefix(this.family, bytes, this.#records.get(entry, this.#lengthField));
+    return this.#records.get(entry, this.#lengthField);
   }
 
   /** Entries that cover `prefix`, the longest first; itself included when it is here. */

@@ -45,7 +45,12 @@ export function decideWeights(
   const problem = problemOf(objective, classes, fixed);
   const best = divide(problem);
   const loads = loadsOf(problem, best);
-  const before = new Map(inForce.map((entry) => [entry.name, entry]));
+  const before = new Map(
+    classes.flatMap((each) => {
+      const own = weightsBefore(each, inForce);
+      return own ? [[each.name, own] as const] : [];
+    }),
+  );
   const wanted = classes.map((each, c) => wantedOf(each, network, best[c]));
   const share = shareToMove(classes, wanted, before, policy);
   const lastChange = Math.max(0, ...inForce.map(({ since }) => since));
@@ -68,9 +73,10 @@ export function decideWeights(
     at,
     classes: decided,
     links: plannedLoads(network, fixed, decided),
-    isChanged:
-      decided.length !== inForce.length ||
-      decided.some((each) => !sameWeights(before.get(each.name)?.weights ?? {}, each.weights)),
+    isChanged: decided.some(
+      (each) =>
+        !sameWeights(inForce.find(({ name }) => name === each.name)?.weights ?? {}, each.weights),
+    ),
   };
 }
 
@@ -81,6 +87,29 @@ function demandsOf({ classes, network }: WeightsInput): readonly DestinationClas
   return [...classes]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((each) => ({ ...each, rate: bitps(Math.max(each.rate, least)) }));
+}
+
+/** What a class had; where it is new, what the nearest class had that it may be the rest of, as far as it has its links. */
+function weightsBefore(
+  each: DestinationClass,
+  inForce: readonly ClassWeights[],
+): ClassWeights | undefined {
+  const own = inForce.find(({ name }) => name === each.name);
+  if (own) return own;
+  const links = each.ways.map(({ link }) => link as string);
+  const [nearest] = inForce
+    .filter(({ weights }) => links.every((link) => link in weights))
+    .sort(
+      (a, b) =>
+        Object.keys(a.weights).length - Object.keys(b.weights).length ||
+        b.since - a.since ||
+        (a.name < b.name ? -1 : 1),
+    );
+  const rest = new Map(links.map((link) => [link, nearest?.weights[link] ?? 0]));
+  const isLeft = [...rest.values()].some((parts) => parts > 0);
+  return nearest && isLeft
+    ? { name: each.name, weights: toParts(rest), since: nearest.since }
+    : undefined;
 }
 
 /** Of every way: one that gets nothing is still one to fall back on. */

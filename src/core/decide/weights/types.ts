@@ -61,3 +61,13 @@ export interface WeightsPlan {
   /** Whether any class has other weights than before. */
   readonly isChanged: boolean;
 }
+
+/** What a unit remembers, so that sessions keep their links over a restart. */
+export interface RememberedWeights {
+  /** Secret of the hash: who knows it could choose ports that all leave by one link. */
+  readonly hashKey: string;
+  readonly classes: readonly ClassWeights[];
+  /** The class of what no prefix covers; absent before the first decision. */
+  readonly otherwise?: string;
+  readonly isOn: boolean;
+}

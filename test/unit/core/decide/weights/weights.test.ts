@@ -283,3 +283,15 @@ t.test('in force: what is near stays, what is not goes there in steps, each sett
   });
   t.match(weightsOf(cut), { north: 0 }, 'a class without any way gets another at once');
 });
+
+t.test('a class that is new begins with what the rest of another had', async (t) => {
+  const links = [{ capacity: 100e6 }, { capacity: 100e6 }, { capacity: 200e6 }];
+  const before = {
+    name: names.join('+'),
+    weights: { north: 8, south: 14, east: 42 },
+    since: ms(0),
+  };
+  const plan = decide(links, [all(40e6, [south, east]), all(40e6)], { inForce: [before], at: 500 });
+  t.same(weightsOf(plan, 'south+east'), { south: 16, east: 48 }, 'and goes on in steps');
+  t.equal(plan.isChanged, true);
+});

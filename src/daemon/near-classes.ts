@@ -1,0 +1,108 @@
+/** Destinations whose round trips by each link were measured: classes of their own, by links and nearness. */
+import type { LinkId, PrefixText } from '../core/base/units.ts';
+import type { ClassWay } from '../core/decide/weights/index.ts';
+import type { PathTimes } from './destinations.ts';
+import type { RouteGroup } from './route-pasts.ts';
+
+export interface NearClass {
+  readonly name: string;
+  readonly ways: readonly ClassWay[];
+}
+
+/** Where a destination stands without its times. */
+export interface Plainly {
+  readonly class: string;
+  readonly links: readonly LinkId[];
+  readonly group: string | undefined;
+}
+
+/** More kinds of nearness than these are not told apart. */
+const groupsMax = 10;
+/** Round trips are told apart by this part of the longest. */
+const levels = 4;
+/** A round trip stays at its level until it is this much of one beyond. */
+const slack = 0.25;
+const samplesMin = 4;
+
+export class NearClasses {
+  readonly #of = new Map<PrefixText, { readonly class: NearClass; readonly group: RouteGroup }>();
+  readonly #groups = new Map<string, RouteGroup>();
+  #forgotten = 0;
+
+  /** Destinations that were not told apart since there were too many kinds. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
+  classOf(prefix: PrefixText): NearClass | undefined {
+    return this.#of.get(prefix)?.class;
+  }
+
+  groupOf(prefix: PrefixText): RouteGroup | undefined {
+    return this.#of.get(prefix)?.group;
+  }
+
+  /** In use. */
+  get classes(): readonly NearClass[] {
+    return [
+      ...new Map([...this.#of.values()].map((each) => [each.class.name, each.class])).values(),
+    ];
+  }
+  get groups(): readonly RouteGroup[] {
+    return [...new Map([...this.#of.values()].map(({ group }) => [group.name, group])).values()];
+  }
+
+  /** Takes the latest times; without any for a destination it stays as it is. */
+  look(
+    prefixes: readonly PrefixText[],
+    times: ReadonlyMap<PrefixText, PathTimes> | undefined,
+    plainly: (prefix: PrefixText) => Plainly,
+  ): void {
+    if (!times) {
+      this.#of.clear();
+      return;
+    }
+    const wanted = new Set(prefixes);
+    for (const [prefix, own] of times) {
+      if (!wanted.has(prefix)) continue;
+      const { class: name, links, group } = plainly(prefix);
+      const before = this.#of.get(prefix);
+      const near = classOf(name, links, own, before?.class);
+      if (!near || near.name === before?.class.name) continue;
+      const found = this.#groupOf(near.name, before?.group.name ?? group);
+      if (found) this.#of.set(prefix, { class: near, group: found });
+      else this.#forgotten++;
+    }
+  }
+
+  #groupOf(className: string, from: string | undefined): RouteGroup | undefined {
+    const name = `${className}<${from ?? ''}`;
+    const known = this.#groups.get(name);
+    if (known) return known;
+    if (this.#groups.size >= groupsMax) return undefined;
+    const group = { name, class: className, ...(from === undefined ? {} : { from }) };
+    this.#groups.set(name, group);
+    return group;
+  }
+}
+
+/** Undefined while not every link was measured. */
+function classOf(
+  plain: string,
+  links: readonly LinkId[],
+  times: PathTimes,
+  before: NearClass | undefined,
+): NearClass | undefined {
+  const known = links.map((link) => times[link]);
+  if (known.some((time) => (time?.samples ?? 0) < samplesMin)) return undefined;
+  const longest = Math.max(...known.map((time) => time?.us ?? 0));
+  if (longest === 0) return undefined;
+  const ways = links.map((link, l) => {
+    const exact = ((known[l]?.us ?? 0) / longest) * levels;
+    const old = before?.ways.find((way) => way.link === link)?.response;
+    const stays = old !== undefined && Math.abs(exact - old * levels) <= 0.5 + slack;
+    const level = stays ? old * levels : Math.max(1, Math.round(exact));
+    return { link, response: level / levels };
+  });
+  return { name: `${plain}@${ways.map(({ response }) => response).join('/')}`, ways };
+}
