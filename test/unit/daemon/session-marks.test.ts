@@ -90,7 +90,7 @@ const blockOf = (asn: number): Uint8Array =>
       nextHop: `192.0.2.${asn % 100}`,
       localPref: 100,
     },
-    { as4: true, addPath: new Set() },
+    { as4: true, addPath: { 4: true, 6: true } },
   );
 
 function stage(remembered = recallMarks(undefined, settings, 0)) {
