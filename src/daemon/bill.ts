@@ -2,9 +2,10 @@ import type { BillView } from '../control/index.ts';
 import { bitps, type LinkId, ms } from '../core/base/units.ts';
 import type { Bill, UsageSample } from '../core/decide/billing/bill.ts';
 import { billingMonth } from '../core/decide/billing/month.ts';
-import { paidLevels } from '../core/decide/billing/paid.ts';
+import { type PaidMonth, paidMonth } from '../core/decide/billing/paid.ts';
+import { beginSpending, type Spending, spend, withPlan } from '../core/decide/billing/spend.ts';
 import { drawStatement, type LinkUsage } from '../core/decide/billing/statement.ts';
-import type { LinkBilling } from '../core/model/observation.ts';
+import type { LinkBilling, LinkObservation } from '../core/model/observation.ts';
 import type { Price } from '../core/model/price.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { History, Span, Usage } from '../history/index.ts';
@@ -45,35 +46,53 @@ export function billView(
   };
 }
 
-/** What `paidOf` gives, read anew when an hour has passed: it changes slowly, and months of samples are read for it. */
+/**
+ * Up to which load each link's bill does not grow. History is read anew when an hour has passed: it changes slowly, and
+ * months of samples are read for it; in between the plan for the free samples is carried out by what leaves.
+ */
 export class PaidLevels {
   readonly #history: Kept;
-  #read: { readonly at: number; readonly levels: ReadonlyMap<LinkId, LinkBilling> } | undefined;
+  #read: { readonly at: number; readonly month: PaidMonth } | undefined;
+  #spending: Spending | undefined;
 
   constructor(history: Kept) {
     this.#history = history;
   }
 
-  at(settings: Settings, at: number): ReadonlyMap<LinkId, LinkBilling> {
-    if (this.#read === undefined || Math.abs(at - this.#read.at) >= hourMs)
-      this.#read = { at, levels: paidOf({ settings, at }, this.#history) };
-    return this.#read.levels;
+  /** `links` as they were seen last. */
+  at(
+    settings: Settings,
+    at: number,
+    links: readonly LinkObservation[] = [],
+  ): ReadonlyMap<LinkId, LinkBilling> {
+    if (this.#read === undefined || Math.abs(at - this.#read.at) >= hourMs) {
+      const month = paidOf({ settings, at }, this.#history);
+      this.#read = { at, month };
+      this.#spending = month.plan && beginSpending(month.plan, ms(at));
+    }
+    const { levels } = this.#read.month;
+    if (!this.#spending) return levels;
+    if (links.length === 0) return withPlan(levels, this.#spending);
+    const rates = new Map(links.map(({ link, outbound }) => [link, outbound?.value ?? 0]));
+    this.#spending = spend(this.#spending, ms(at), (link) => rates.get(link) ?? 0);
+    return withPlan(levels, this.#spending);
   }
 
   /** Prices or capacities changed. */
   forget(): void {
     this.#read = undefined;
+    this.#spending = undefined;
   }
 }
 
-/** Up to which load each link's bill does not grow; reads months of samples, so it is not for every cycle. */
+/** Reads months of samples, so it is not for every cycle. */
 function paidOf(
   { settings, at }: { readonly settings: Settings; readonly at: number },
   history: Kept,
-): ReadonlyMap<LinkId, LinkBilling> {
+): PaidMonth {
   const capacity = new Map(settings.links.map((link) => [link.name, link.capacity]));
   const usage = usageOf(settings, at, history);
-  return paidLevels(
+  return paidMonth(
     ms(at),
     usage.map((entry) => ({ ...entry, capacity: capacity.get(entry.link) ?? bitps(0) })),
   );

@@ -259,7 +259,7 @@ export class Unit {
       ...(sources ? { samples: sources.links() } : {}),
       ...(flows ? { flows } : {}),
       ...(countsPrice(this.#loop.policy)
-        ? { billing: this.#paid.at(this.#own, this.#clock.wall()) }
+        ? { billing: this.#paid.at(this.#own, this.#clock.wall(), this.#seen?.links) }
         : {}),
       ...(this.#seen ? { before: this.#seen.links } : {}),
       ...(wire ? { wire } : {}),

@@ -1,6 +1,7 @@
 /**
  * Cost under 95th-percentile billing, relative to the offline optimum: one series of history, one scored. Outbound,
- * where traffic moves freely many times inside a sample, and inbound, by blocks under the production rails.
+ * where traffic moves freely many times inside a sample, and inbound, by blocks under the production rails, where ours
+ * is cheapest-first (price/inbound.ts says why). Takes some ten minutes on two processors.
  * Usage: scripts/bench price [--quick] [--json]
  */
 import { answersOf } from '../support/threads.ts';
@@ -51,8 +52,7 @@ for (const { label, firstSeed } of labels) {
   goals.push(
     atLeast(`${label}: median share of the saving recovered`, saved[0].value, 0.5, 'share'),
     atMost(`${label}: dearest against cheapest first`, dearest(outbound), 0.01, 'share'),
-    // A thousandth is the worth of one sample more or less.
-    atMost(`${label}, inbound: dearest against cheapest first`, dearest(inbound), 1e-3, 'share'),
+    atMost(`${label}, inbound: dearest against cheapest first`, dearest(inbound), 0, 'share'),
   );
 }
 report('price', rows, goals, options);

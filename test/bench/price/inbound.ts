@@ -5,14 +5,7 @@
  */
 import type { PricedLink } from '../../../src/core/decide/billing/bound.ts';
 import { cheapestOrder, fillInOrder } from '../../../src/core/decide/billing/guard.ts';
-import {
-  allot,
-  beginPacing,
-  endSample,
-  type Pacing,
-  repace,
-} from '../../../src/core/decide/billing/pacing.ts';
-import { chargedSample, freeSamples } from '../../../src/core/decide/billing/percentile.ts';
+import { chargedSample } from '../../../src/core/decide/billing/percentile.ts';
 import { samplesPerDay } from '../../../src/core/simulate/demand.ts';
 import { pareto, type Random, seeded } from '../../../src/core/simulate/random.ts';
 import { percentile, type Series } from './outbound.ts';
@@ -147,23 +140,8 @@ export function cheapestAim(links: readonly PricedLink[]): Aim {
 }
 
 /**
- * Ours: the commits of the pacing, set by the hour, while going back to cheapest-first would cost nothing. The first
- * hour is cheapest-first: it shows what no announcement moves off the dear links.
+ * Ours: what the unit does, cheapest-first. Pacing with the guard of outbound recovered nothing here on any of 450
+ * series, and on one it was 0.11 % dearer: what no announcement moves off the dear links spends their free samples,
+ * and a block that was moved for a burst of five minutes stays for half an hour. So no bursts are planned.
  */
-export function pacedAim(series: Series, links: readonly PricedLink[]): Aim {
-  const { history } = series;
-  const free = freeSamples(history.length, percentile);
-  // Planned on what may be planned: a link that is full cannot refuse what comes.
-  const planned = links.map(({ capacity, price }) => ({ capacity: headroom * capacity, price }));
-  let pacing: Pacing = { ...beginPacing(history, planned, free), isRetreating: true };
-  return {
-    wants: (t, demand) => {
-      if (t > 0 && t % 12 === 0) pacing = repace(pacing, history);
-      const { shares } = allot(pacing, demand, 0);
-      return shares.map((share) => share * demand);
-    },
-    end: (_, volumes) => {
-      pacing = endSample(pacing, volumes);
-    },
-  };
-}
+export const ownAim = cheapestAim;

@@ -2,7 +2,7 @@
 import type { PricedLink } from '../../../src/core/decide/billing/bound.ts';
 import { generateDemand, samplesPerWeek } from '../../../src/core/simulate/demand.ts';
 import { seeded } from '../../../src/core/simulate/random.ts';
-import { cheapestAim, equalAim, pacedAim, runInbound } from './inbound.ts';
+import { cheapestAim, equalAim, ownAim, runInbound } from './inbound.ts';
 import {
   cascaraIdea,
   cheapestFirst,
@@ -57,7 +57,7 @@ export function scoreSetup({ setup, firstSeed, series: count }: Job): Scores {
     inbound.push({
       'equal split': runInbound(series, links, equalAim(links)),
       'cheapest first': runInbound(series, links, cheapestAim(links)),
-      ours: runInbound(series, links, pacedAim(series, links)),
+      ours: runInbound(series, links, ownAim(links)),
     });
   }
   return { outbound: scoreOf(outbound, optima), inbound: scoreOf(inbound, optima) };

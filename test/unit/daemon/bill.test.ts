@@ -5,7 +5,7 @@ import { bitps, linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import { unsteeredShift } from '../../../src/core/decide/billing/unsteered.ts';
 import { emptyBlockState, initialState, type State } from '../../../src/core/decide/state.ts';
 import type { Observation } from '../../../src/core/model/observation.ts';
-import { billView, money } from '../../../src/daemon/bill.ts';
+import { billView, money, PaidLevels } from '../../../src/daemon/bill.ts';
 import { ShiftMeter, sampleMs } from '../../../src/daemon/usage.ts';
 import { settingsOf } from '../../support/settings.ts';
 
@@ -151,3 +151,52 @@ t.test('shifts are added up by sample; of a long silence nothing is known', asyn
   ]);
   t.same(meter.advance(rates, april), [], 'a clock set back counts nothing');
 });
+
+t.test(
+  'what leaves spends free samples: a full link counts as paid for while its burst lasts',
+  async (t) => {
+    const paced = settingsOf(`
+asn: 64512
+networks: [198.51.100.0/23]
+links:
+  - { name: north, asn: 65001, capacity: 400M, price: { model: percentile, commit: 20M, per_mbps: 1, direction: outbound } }
+  - { name: south, asn: 65002, capacity: 400M, price: { model: percentile, commit: 20M, per_mbps: 2, direction: outbound } }
+`);
+    const day = 288;
+    const march = april - 28 * day * sampleMs;
+    const history = [north, south].flatMap((link) =>
+      Array.from({ length: 28 * day }, (_, i) => ({
+        at: march + i * sampleMs,
+        link,
+        inboundL2: 0,
+        outboundL2: link === south ? 0 : ((i % day < 24 ? 200e6 : 100e6) / 8) * 300,
+        inboundIp: 0,
+        outboundIp: 0,
+        coveredMs: sampleMs,
+      })),
+    );
+    const levels = new PaidLevels({ usage: () => history, shifts: () => [] });
+    const seen = (mbps: number) =>
+      [north, south].map((link) => ({
+        link,
+        isUp: true,
+        capacity: bitps(400e6),
+        outbound: {
+          value: bitps(link === north ? mbps * 1e6 : 0),
+          ageMs: ms(0),
+          coverage: 1,
+          source: 'wire' as const,
+        },
+      }));
+    const begin = april + sampleMs;
+    const paid = (afterMs: number, mbps: number) => {
+      const found = levels.at(paced, begin + afterMs, seen(mbps));
+      return [north, south].map((link) => Number(found.get(link)?.paidOutbound));
+    };
+    const calm = paid(0, 95);
+    t.ok((calm[0] ?? 0) > 90e6 && (calm[0] ?? 0) < 110e6, 'planned from last month');
+    t.equal(calm[1], 20e6, 'committed');
+    t.ok(paid(30_000, 200).includes(400e6), 'too much for what is planned');
+    t.same(paid(sampleMs, 95), calm, 'the next sample');
+  },
+);

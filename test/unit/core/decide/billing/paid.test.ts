@@ -2,7 +2,13 @@
 import t from 'tap';
 import { bitps, linkId, micros, ms } from '../../../../../src/core/base/units.ts';
 import { sampleMs } from '../../../../../src/core/decide/billing/month.ts';
-import { type PacedUsage, paidLevels } from '../../../../../src/core/decide/billing/paid.ts';
+import { type PacedUsage, paidMonth } from '../../../../../src/core/decide/billing/paid.ts';
+import {
+  beginSpending,
+  type Spending,
+  spend,
+  withPlan,
+} from '../../../../../src/core/decide/billing/spend.ts';
 import type { BilledDirection, PercentilePrice } from '../../../../../src/core/model/price.ts';
 
 const april = Date.UTC(2026, 3, 1);
@@ -36,7 +42,7 @@ const link = (name: string, change: Partial<PacedUsage>): PacedUsage => ({
   ...change,
 });
 const levelOf = (at: number, ...links: readonly PacedUsage[]) => {
-  const levels = paidLevels(ms(at), links);
+  const { levels } = paidMonth(ms(at), links);
   return links.map(({ link: name }) => levels.get(name));
 };
 
@@ -67,21 +73,57 @@ t.test('what a direction counts', async (t) => {
   );
 });
 
+/** A day of 100 Mb/s out with two hours of 200: 24 samples of 288 are more than 5 %, one link cannot hide them alone. */
+const demandOut = (i: number) => (i % day < 24 ? 200 : 100);
+const march = april - 28 * day * sampleMs;
+const lastMonth = samples(march, 28 * day, (i) => [0, demandOut(i)]);
+const pacedLinks = [
+  link('cheap', { lastMonth, price: price(1, 'outbound'), capacity: bitps(400e6) }),
+  link('dear', {
+    lastMonth: lastMonth.map((sample) => ({ ...sample, outboundBytes: 0 })),
+    price: price(2, 'outbound'),
+    capacity: bitps(400e6),
+  }),
+];
+
 t.test('with a month of history the free samples are planned for', async (t) => {
-  // A day of 100 Mb/s with two hours of 200: 24 samples of 288 are more than 5 %, the cheap link cannot hide them alone.
-  const demand = (i: number) => (i % day < 24 ? 200 : 100);
-  const march = april - 28 * day * sampleMs;
-  const lastMonth = samples(march, 28 * day, (i) => [demand(i), 0]);
-  const none = lastMonth.map((sample) => ({ ...sample, inboundBytes: 0 }));
-  const links = [
-    link('cheap', { lastMonth, price: price(1), capacity: bitps(400e6) }),
-    link('dear', { lastMonth: none, price: price(2), capacity: bitps(400e6) }),
-  ];
-  const [cheap, dear] = levelOf(april + sampleMs, ...links);
+  const at = ms(april + sampleMs);
+  const { levels, plan } = paidMonth(at, pacedLinks);
+  if (!plan) return t.fail('there is a plan');
+  const spending = beginSpending(plan, at);
+  const planned = withPlan(levels, spending);
+  const cheap = planned.get(linkId('cheap'));
   t.match(cheap?.reason, /planned/);
   // 8.3 % of the samples are 200: two links together may let 10 % pass, so 100 is enough.
-  t.ok(Math.abs((cheap?.paid ?? 0) - 100e6) < 3e6, `${cheap?.paid}`);
-  t.match(dear, { paid: 20e6 });
-  const without = levelOf(april + sampleMs, ...links.map(({ lastMonth: _, ...rest }) => rest));
-  t.match(without, [{ reason: /contract/ }, { reason: /contract/ }]);
+  t.ok(Math.abs((cheap?.paidOutbound ?? 0) - 100e6) < 3e6, `${cheap?.paidOutbound}`);
+  t.match(planned.get(linkId('dear')), { paidOutbound: 20e6 });
+  t.match(
+    pacedLinks.map(({ link: name }) => levels.get(name)?.paid),
+    [400e6, 400e6],
+    'of inbound traffic nothing is billed',
+  );
+  const forgetful = pacedLinks.map(({ lastMonth: _, ...rest }) => rest);
+  t.equal(paidMonth(at, forgetful).plan, undefined, 'without history there is none');
+  const inbound = pacedLinks.map((own) => ({ ...own, price: price(1, 'inbound') }));
+  t.equal(paidMonth(at, inbound).plan, undefined, 'nor for what comes in');
+});
+
+t.test('a sample that will not fit is a free one of one link, until it ends', async (t) => {
+  const begin = april + sampleMs;
+  const { levels, plan } = paidMonth(ms(begin), pacedLinks);
+  if (!plan) return t.fail('there is a plan');
+  const rateOf = (mbps: number) => (name: string) => (name === 'cheap' ? mbps * 1e6 : 0);
+  const paid = (spending: Spending) =>
+    pacedLinks.map(({ link: name }) => Number(withPlan(levels, spending).get(name)?.paidOutbound));
+  const calm = spend(beginSpending(plan, ms(begin)), ms(begin + 30_000), rateOf(95));
+  t.equal(calm.bursting, 0);
+  const burst = spend(calm, ms(begin + 60_000), rateOf(200));
+  t.not(burst.bursting, 0);
+  t.ok(paid(burst).includes(400e6), 'paid for up to its capacity');
+  t.ok(paid(burst).reduce((a, b) => a + b) >= 200e6, 'and all of it has a place');
+  const later = spend(burst, ms(begin + 120_000), rateOf(20));
+  t.equal(later.bursting, burst.bursting, 'a burst that began cannot be taken back');
+  const next = spend(later, ms(begin + sampleMs), rateOf(95));
+  t.equal(next.bursting, 0, 'the next sample is another');
+  t.equal(next.plan.pacing.volumes.length, plan.pacing.volumes.length + 1);
 });
