@@ -94,29 +94,49 @@ async function firstMissing(
   intent: RouterIntent,
   birdc: (command: string) => Promise<string>,
 ): Promise<string | undefined> {
+  // Of all at once: each question is a connection to the router.
+  const [blocks4, blocks6, destinations4, destinations6] = await Promise.all(
+    ['blocks4', 'blocks6', 'destinations4', 'destinations6'].map(async (name) =>
+      readRoutes(await birdc(`show route protocol headgate_${name} all`)),
+    ),
+  );
+  const bestOf = (prefix: string, four: Routes | undefined, six: Routes | undefined) => {
+    const route = (familyOf(prefix) === 4 ? four : six)?.get(prefix);
+    return route?.isBest ? route.text : undefined;
+  };
   for (const block of intent.blocks) {
-    const best = await birdc(`show route primary for ${block.prefix} all`);
-    if (!best.includes(`headgate_blocks${familyOf(block.prefix)}`))
-      return `${block.prefix} is not routed by our section`;
+    const best = bestOf(block.prefix, blocks4, blocks6);
+    if (best === undefined) return `${block.prefix} is not routed by our section`;
     const missing = block.largeCommunities.find((c) => !best.includes(`(${c.join(', ')})`));
     if (missing) return `${block.prefix} lacks the community ${missing.join(':')}`;
   }
-  for (const destination of intent.destinations) {
-    const best = await birdc(`show route primary for ${destination.prefix} all`);
-    if (!best.includes(`via ${destination.gateway} `))
-      return `${destination.prefix} is not routed by ${destination.gateway}`;
-  }
+  for (const { prefix, gateway } of intent.destinations)
+    if (!bestOf(prefix, destinations4, destinations6)?.includes(`via ${gateway} `))
+      return `${prefix} is not routed by ${gateway}`;
   // A route that stayed behind would steer on, unseen.
-  const held = await Promise.all(
-    ['blocks4', 'blocks6', 'destinations4', 'destinations6'].map((name) =>
-      birdc(`show route protocol headgate_${name} count`),
-    ),
+  const count = [blocks4, blocks6, destinations4, destinations6].reduce(
+    (sum, routes) => sum + (routes?.size ?? 0),
+    0,
   );
-  const count = held
-    .flatMap((said) => [...said.matchAll(/^(\d+) of \d+ routes/gm)])
-    .reduce((sum, match) => sum + Number(match[1]), 0);
   const wanted = intent.blocks.length + intent.destinations.length;
   return count === wanted ? undefined : `${count} routes in our section, ${wanted} wanted`;
+}
+
+type Routes = ReadonlyMap<string, { readonly isBest: boolean; readonly text: string }>;
+
+/** By prefix, what `show route … all` prints: a line that begins with it (`*`: the best), and what is indented below. */
+export function readRoutes(said: string): Routes {
+  const routes = new Map<string, { isBest: boolean; text: string }>();
+  let route: { isBest: boolean; text: string } | undefined;
+  for (const line of said.split('\n')) {
+    const prefix = /^(\S+\/\d+)\s/.exec(line)?.[1];
+    if (prefix !== undefined) {
+      route = { isBest: / \* \(/.test(line), text: line };
+      routes.set(prefix, route);
+    } else if (/^\s/.test(line) && route) route.text += `\n${line}`;
+    else route = undefined;
+  }
+  return routes;
 }
 
 function unwrap<T>(result: Result<T, SectionError>, file: string): T {

@@ -31,7 +31,8 @@ export function frrDialect(options: FrrOptions): RouterDialect {
   const vtysh = options.vtysh ?? ['vtysh'];
   const timer = createUndoTimer(shell, 'frr', options.folder ?? defaultFolder);
   let back: readonly string[] = [];
-  const show = (command: string) => shell.run([...vtysh, '-c', command]);
+  const show: Show = (...commands) =>
+    shell.run([...vtysh, ...commands.flatMap((command) => ['-c', command])]);
   const configure = async (commands: readonly string[]) => {
     const said = await shell.run(vtysh, script(commands));
     // vtysh ends with 0 also when a daemon refuses a line.
@@ -102,6 +103,9 @@ export function frrReader(options: Pick<FrrOptions, 'shell' | 'vtysh'>): RouterR
   };
 }
 
+/** What several commands print, one after the other. */
+type Show = (...commands: readonly string[]) => Promise<string>;
+
 /** The parts of FRR's JSON that are looked at. */
 interface BgpEntry {
   /** Neighbours by address, here or with each path. */
@@ -122,23 +126,33 @@ type RouteEntry = Readonly<
   >
 >;
 
-async function firstMissing(
-  intent: RouterIntent,
-  show: (command: string) => Promise<string>,
-): Promise<string | undefined> {
-  for (const block of intent.blocks) {
-    const said = await show(`show bgp ipv${familyOf(block.prefix)} unicast ${block.prefix} json`);
-    // FRR's own JSON; what is not there is missing.
-    const entry = JSON.parse(said || '{}') as BgpEntry;
-    const best = entry.paths?.find((path) => path.bestpath?.overall === true);
-    const heard = best?.largeCommunity?.list ?? [];
-    const lacking = block.largeCommunities.find((c) => !heard.includes(c.join(':')));
-    if (lacking) return `${block.prefix} is not announced with the community ${lacking.join(':')}`;
+/** Questions to FRR in one process on the router; far below what a command line may hold. */
+const questionsAtOnce = 100;
+
+async function firstMissing(intent: RouterIntent, show: Show): Promise<string | undefined> {
+  const { blocks } = intent;
+  for (let i = 0; i < blocks.length; i += questionsAtOnce) {
+    const some = blocks.slice(i, i + questionsAtOnce);
+    const said = await show(
+      ...some.map(({ prefix }) => `show bgp ipv${familyOf(prefix)} unicast ${prefix} json`),
+    );
+    // One object after the other, each begun at the left edge.
+    const answers = said.split(/^(?=\{)/m).filter((text) => text.startsWith('{'));
+    if (answers.length !== some.length)
+      return `FRR gave ${answers.length} answers to ${some.length} questions`;
+    for (const [j, block] of some.entries()) {
+      // FRR's own JSON; what is not there is missing.
+      const entry = JSON.parse(answers[j] ?? '{}') as BgpEntry;
+      const best = entry.paths?.find((path) => path.bestpath?.overall === true);
+      const heard = best?.largeCommunity?.list ?? [];
+      const lacking = block.largeCommunities.find((c) => !heard.includes(c.join(':')));
+      if (lacking)
+        return `${block.prefix} is not announced with the community ${lacking.join(':')}`;
+    }
   }
   for (const family of [4, 6] as const) {
     const wanted = intent.destinations.filter(({ prefix }) => familyOf(prefix) === family);
     if (wanted.length === 0) continue;
-    // Of all at once: each question to FRR is a process on the router.
     const word = family === 4 ? 'ip' : 'ipv6';
     const said = await show(`show ${word} route tag ${destinationTag} json`);
     const entries = JSON.parse(said || '{}') as RouteEntry;

@@ -17,7 +17,6 @@ import {
 } from '../../../src/router/driver.ts';
 import { emptyIntent, type RouterIntent, type SessionRoute } from '../../../src/router/intent.ts';
 import type { RouterShell } from '../../../src/router/shell.ts';
-import { createUndoTimer } from '../../../src/router/undo-timer.ts';
 import { labTestSkip, waitFor } from '../../support/lab.ts';
 import {
   block4,
@@ -140,17 +139,27 @@ for (const candidate of candidates) {
       t.equal(await dialect.read(), dialect.render(emptyIntent));
     });
 
-    await t.test('without a word from the unit the router is soon its own again', async (t) => {
-      const timer = createUndoTimer(shell, 'lease', `${lab.folder}/timers`);
-      const leased = createDriver(dialect, { lease: { timer, seconds: 4 } });
+    await t.test('what a lease leaves on the router makes it its own again', async (t) => {
+      let script = '';
+      const timer = {
+        start: async (left: string) => {
+          script = left;
+        },
+        stop: async () => {
+          script = '';
+        },
+      };
+      const leased = createDriver(dialect, { lease: { timer, seconds: 60 } });
       t.equal((await leased.apply(steer({ [block4]: 4 }))).result, 'applied');
-      await waitFor('the lease to end', 30_000, async () => {
-        const section = await dialect.read();
-        return section === '' || section === dialect.render(emptyIntent);
-      });
+      await comesIn(block4, ['south', 'south', 'south', 'south']);
+      // As its timer does, without a word from the unit.
+      await shell.run(['sh'], script);
       await comesIn(block4, byNorth);
-      t.equal((await leased.apply(emptyIntent)).result !== 'rolled_back', true);
+      const section = await dialect.read();
+      t.ok(section === '' || section === dialect.render(emptyIntent));
+      t.not((await leased.apply(emptyIntent)).result, 'rolled_back');
       t.equal(await dialect.read(), dialect.render(emptyIntent));
+      t.equal(script, '', 'no lease without anything in force');
     });
 
     await t.test('spoken to by BGP it does the same', { timeout }, async (t) => {
