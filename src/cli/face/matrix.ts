@@ -127,7 +127,8 @@ export function renderMatrix({ samples, peak, ways }: MatrixView): string {
       { head: 'cost', cell: (row) => row.cost.toFixed(2), align: 'right' },
       {
         head: 'above the optimum',
-        cell: (row) => `${(row.above * 100).toFixed(1)} %`,
+        // Plus nothing: a rounding error below none is none.
+        cell: (row) => `${(Math.round(row.above * 1000) / 10 + 0).toFixed(1)} %`,
         align: 'right',
       },
     ],
