@@ -45,6 +45,7 @@ export class CountedDestinations {
   readonly #assumed = new Map<PrefixText, { readonly rate: number; readonly until: number }>();
   #prefixes: readonly PrefixText[] = [];
   #left = 0;
+  #newShare = 0;
 
   constructor(told: Told) {
     this.#told = told;
@@ -56,6 +57,11 @@ export class CountedDestinations {
   /** How many there was no room for. */
   get left(): number {
     return this.#left;
+  }
+
+  /** Of what is counted, the share that was not before the last change. */
+  get newShare(): number {
+    return this.#newShare;
   }
 
   /** Looks at the routers' tables anew; false when the same are counted as before. */
@@ -74,6 +80,9 @@ export class CountedDestinations {
     }
     found.sort();
     if (found.join() === this.#prefixes.join()) return false;
+    const known = new Set(this.#prefixes);
+    this.#newShare =
+      found.filter((prefix) => !known.has(prefix)).length / Math.max(1, found.length);
     this.#prefixes = found;
     return true;
   }

@@ -31,6 +31,9 @@ import type { ToldPaths } from './told-paths.ts';
 type OutboundSettings = NonNullable<Settings['outbound']>;
 export type PathTimes = NonNullable<DestinationObservation['rtt']>;
 
+/** Destinations come and go in a table all the time; when more of them are new, the sum of all rates is another one. */
+const newShareMax = 0.01;
+
 export interface DestinationsTurn {
   readonly observation: Observation;
   /** `observe` also while the operator has withdrawn everything. */
@@ -97,6 +100,7 @@ export class Destinations {
   #mode: Settings['mode'] = 'observe';
   readonly #links = new Map<string, EgressLinks>();
   readonly #growth = new Growth();
+  #isRecounted = false;
   #source: 'wire' | 'flows' | undefined;
   readonly #useless = new Map<UselessReason, number>();
   #isChanged = true;
@@ -177,7 +181,9 @@ export class Destinations {
   takeCounted(): boolean {
     if (!this.#isChanged || this.#settings.wires.length === 0) return false;
     this.#isChanged = false;
-    return this.#counted.refresh(this.#settings.networks, this.#outbound.counted);
+    const isNew = this.#counted.refresh(this.#settings.networks, this.#outbound.counted);
+    if (isNew && this.#counted.newShare > newShareMax) this.#isRecounted = true;
+    return isNew;
   }
 
   /** What the wires count. */
@@ -343,6 +349,8 @@ export class Destinations {
   /** An average speaks of its middle, and what is decided now holds until the next cycle. */
   #growthOf(rates: ReadonlyMap<PrefixText, number>, at: number): number {
     const { intervalMs, averageMs } = cycleTimesOf(this.#settings);
+    if (this.#isRecounted) this.#growth.rest(at + averageMs);
+    this.#isRecounted = false;
     const total = [...rates.values()].reduce((sum, rate) => sum + rate, 0);
     return this.#growth.of(total, at, averageMs / 2 + intervalMs);
   }

@@ -11,6 +11,13 @@ const mostGrowth = 1.25;
 export class Growth {
   /** The latest, newest first. */
   #readings: readonly Reading[] = [];
+  #restsUntil = Number.NEGATIVE_INFINITY;
+
+  /** What is counted from now on was not before: until then rates grow by that alone. */
+  rest(until: number): void {
+    this.#readings = [];
+    this.#restsUntil = until;
+  }
 
   /**
    * The factor by which the rate will have grown `leadMs` after its middle, at least 1. Only growth that lasted over two
@@ -18,7 +25,7 @@ export class Growth {
    */
   of(rate: number, at: number, leadMs: number): number {
     const [before, earlier] = this.#readings;
-    if (before && at <= before.at) return 1;
+    if (at < this.#restsUntil || (before && at <= before.at)) return 1;
     this.#readings = [{ at, rate }, ...this.#readings].slice(0, 2);
     if (!before || !earlier || rate <= 0) return 1;
     const slope = Math.min(

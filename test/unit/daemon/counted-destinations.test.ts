@@ -27,6 +27,7 @@ t.test('foreign prefixes are counted, as many as fit', async (t) => {
   const counted = table();
   t.equal(counted.refresh([own], 10), true);
   t.same(counted.prefixes, [small, whole].sort());
+  t.equal(counted.newShare, 1);
   t.equal(counted.refresh([own], 10), false, 'the same again is no news');
   counted.refresh([own], 1);
   t.equal(counted.left, 1);

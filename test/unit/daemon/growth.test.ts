@@ -29,3 +29,12 @@ t.test('a look that comes twice, or a clock set back, says nothing', async (t) =
   t.equal(growth.of(100, 30_000, 90_000), 1);
   t.equal(growth.of(100, 60_000, 90_000), 1.15, 'and changes nothing');
 });
+
+t.test('what was not counted before does not grow', async (t) => {
+  const growth = new Growth();
+  growth.rest(60_000);
+  t.strictSame(
+    [10, 20, 94, 97, 100].map((rate, i) => growth.of(rate, i * 30_000, 90_000)),
+    [1, 1, 1, 1, 1.09],
+  );
+});
