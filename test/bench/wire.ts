@@ -12,6 +12,8 @@ import { compiled, compiledForKernel } from '../wire/compiled.ts';
 import { atLeast, atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 import { contenders } from './wire/contenders.ts';
 import { type Measured, measure } from './wire/measure.ts';
+import { measurePublication } from './wire/publish.ts';
+import type { PublicationTimes } from './wire/publish-program.ts';
 
 const options = readOptions(process.argv.slice(2));
 if (unfit) {
@@ -48,6 +50,10 @@ for (let repeat = 0; repeat < repeats; repeat++) {
     }
   }
 }
+
+const publications: PublicationTimes[] = [];
+for (let repeat = 0; repeat < repeats; repeat++)
+  publications.push(measurePublication(destinations));
 
 /** The npm package, built in a folder of its own: no dependency of ours. */
 function installedCap(): { readonly cap?: string } {
@@ -94,6 +100,30 @@ const rows: Row[] = [...Object.values<Kind>(kinds), ...lossKinds].flatMap(({ uni
     return values.length === 0 ? [] : [row(name, scaled, unit)];
   }),
 );
+const table = `${destinations.toLocaleString('en')} weighed destinations`;
+const published = {
+  look: row(
+    `${table}: classes from routes`,
+    publications.map(({ lookMs }) => lookMs),
+    'ms',
+  ),
+  publish: row(
+    `${table}: in force`,
+    publications.map(({ publishMs }) => publishMs),
+    'ms',
+  ),
+  readjust: row(
+    `${table}: a failed link left`,
+    publications.map(({ readjustMs }) => readjustMs),
+    'ms',
+  ),
+  held: row(
+    `${table}: event loop held at most`,
+    publications.map(({ heldMs }) => heldMs),
+    'ms',
+  ),
+};
+rows.push(...Object.values(published));
 const median = (name: string, unit: string) =>
   rows.find((each) => each.name === name && each.unit === unit)?.value ?? Number.NaN;
 const ratio = (name: string, base: string, unit: string) => median(name, unit) / median(base, unit);
@@ -143,6 +173,9 @@ const goals: Goal[] = [
     10,
     'us',
   ),
+  atMost(published.publish.name, published.publish.value, 1000, 'ms'),
+  atMost(published.readjust.name, published.readjust.value, 1000, 'ms'),
+  atMost(published.held.name, published.held.value, 20, 'ms'),
 ];
 report('wire', rows, goals, options, [
   `65,536 TCP sessions one way, flat out, generated in the kernel on one core; headgate has 100,000 blocks, ${destinations.toLocaleString('en')} destinations, marks every packet and tracks every head; TCP is one iperf3 stream; round trips with both ends and the forwarder on one core; in "one core" the port is served by a thread (threaded NAPI) beside all that comes after and the reader of copies, and another core sends`,
