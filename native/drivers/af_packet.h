@@ -62,7 +62,7 @@ class AfPacketPort {
 
   static constexpr uint32_t kSlots = 4096;
   // A batch takes at most this many super-packets, so that their bytes are still in the cache when they are sent.
-  static constexpr uint32_t kLargeBuffers = 8;
+  static constexpr uint32_t kLargeBuffers = 4;
   static constexpr size_t kLargeRoom = 64;
   static constexpr size_t kLargeBytes = (size_t{512} << 10) + 4096;
 

@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <poll.h>
+#include <sched.h>
 
 #include <memory>
 
@@ -62,8 +63,16 @@ void ForwardingWire::run() {
     const bool had_inbound = carry(kInbound, batch.get());
     const bool had_outbound = carry(kOutbound, batch.get());
     beat();
-    if (!had_inbound && !had_outbound) wait();
-    if (clock_ns(CLOCK_MONOTONIC) - inspected_ns_ > kInspectNs) inspect();
+    const uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (had_inbound || had_outbound) {
+      linger_.had_packets(now);
+    } else if (linger_.is_awake(now)) {
+      sched_yield();
+      linger_.offered(now, clock_ns(CLOCK_MONOTONIC));
+    } else {
+      wait();
+    }
+    if (now - inspected_ns_ > kInspectNs) inspect();
   }
   heartbeat_.end();
 }

@@ -4,6 +4,7 @@
 #include "drivers/af_packet.h"
 #include "drivers/port_claim.h"
 #include "runtime/heartbeat.h"
+#include "runtime/linger.h"
 #include "runtime/wire.h"
 
 namespace headgate {
@@ -34,6 +35,7 @@ class ForwardingWire final : public Wire {
 
   const Gate* gate_;
   Heartbeat heartbeat_;
+  Linger linger_;
   // By direction: frames tapped until then (CLOCK_REALTIME) were left to the gate; 0 when there are none.
   std::array<uint64_t, 2> discard_until_ns_ = {};
   // By direction: the port where its packets come in. What is inbound comes in outside and leaves inside.

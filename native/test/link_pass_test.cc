@@ -1,6 +1,7 @@
 #include "runtime/link_pass.h"
 
 #include "runtime/copy_share.h"
+#include "runtime/linger.h"
 #include "support.h"
 
 namespace headgate::test {
@@ -33,6 +34,23 @@ TEST_CASE("two lost carriers change nothing") {
   LinkPass pass;
   CHECK(pass.step({kLost, kLost}, kSecond) == LinkPass::Change{});
   CHECK(pass.step({kDown, kLost}, 2 * kSecond) == LinkPass::Change{});
+}
+
+TEST_CASE("a packet loop stays awake for a moment, and sleeps beside who keeps the processor") {
+  Linger linger;
+  uint64_t now = kSecond;
+  CHECK_FALSE(linger.is_awake(now));
+  linger.had_packets(now);
+  CHECK(linger.is_awake(now + 10'000));
+  linger.offered(now + 10'000, now + 20'000);
+  CHECK(linger.is_awake(now + 20'000));
+  CHECK_FALSE(linger.is_awake(now + 50'000));
+  linger.offered(now, now + 3'000'000);
+  now += 3'000'000;
+  linger.had_packets(now);
+  CHECK_FALSE(linger.is_awake(now));
+  linger.had_packets(now += 2 * kSecond);
+  CHECK(linger.is_awake(now));
 }
 
 TEST_CASE("sessions are left out when the ring fills, and taken in again when it has been empty for long") {
