@@ -75,6 +75,7 @@ struct PipelineCounts {
   uint64_t tcp_segments;
   uint64_t sessions;            // ever begun
   uint64_t sessions_refused;    // segments of sessions for which the table had no slot
+  uint64_t left_out;            // segments of sessions that were not to be followed
   uint64_t resyncs;
   uint64_t resolvers_refused;   // queries of sources for which the table had no slot
   uint64_t networks_refused;    // sessions with networks for which the table had no slot
@@ -138,6 +139,11 @@ class Pipeline {
   // Sets `verdict` of every packet and rewrites those that are marked. Any `n`.
   void process(Packet* packets, size_t n);
 
+  // From the next batch on only so many of kAllSessions TCP sessions are followed, and what is left out of the others is
+  // counted. By the thread that calls process().
+  static constexpr uint32_t kAllSessions = 256;
+  void follow(uint32_t sessions) { followed_ = sessions; }
+
   void set_events(TcpEvents* events) { events_ = events; }
   void set_new_exceptions(NewExceptions* list) { new_exceptions_ = list; }
   // A session that an earlier unit had written down; before the first process().
@@ -196,6 +202,7 @@ class Pipeline {
   void read_any(Batch& batch, unsigned i);
   template <bool kByAddress, bool kSteers>
   void find_ends(Batch& batch, unsigned i, uint8_t network, const uint8_t* source, const uint8_t* destination);
+  void leave_out(Batch& batch);
   void place(Batch& batch, unsigned i);
   template <bool kByAddress, bool kSteers>
   void follow(Batch& batch, unsigned i);
@@ -237,6 +244,7 @@ class Pipeline {
   DestinationTraffic* destination_;
   TcpEvents* events_ = nullptr;
   NewExceptions* new_exceptions_ = nullptr;
+  uint32_t followed_ = kAllSessions;
 };
 
 }  // namespace headgate

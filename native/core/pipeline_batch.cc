@@ -65,6 +65,7 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, 
     frame_bytes += packets[i].wire_length;
     read<kByAddress, kSteers>(batch, i, links);
   }
+  if (followed_ < kAllSessions) leave_out(batch);
   if (kSteers) choose_all(batch);
   for (unsigned i = 0; i < n; i++) place(batch, i);
   for (unsigned i = 0; i < n; i++) follow<kByAddress, kSteers>(batch, i);
@@ -168,6 +169,21 @@ HG_STAGE void Pipeline::find_ends(Batch& batch, unsigned i, uint8_t network, con
   }
 }
 
+// Both directions of a session have one tag, and the table's places are by the hash beside it.
+HG_RARE void Pipeline::leave_out(Batch& batch) {
+  uint64_t left_out = 0, uncommon = 0;
+  for (unsigned i = 0; i < batch.n; i++) {
+    Work& work = batch.work[i];
+    if (!work.is_tracked || (work.tag.tag & (kAllSessions - 1)) < followed_) continue;
+    work.is_tracked = false;
+    left_out++;
+    uncommon += !work.is_common;
+  }
+  add(counts_->left_out, left_out);
+  // What is common is counted all the same.
+  add(counts_->tcp_segments, uncommon);
+}
+
 // Where the packet is counted: the memory is asked for.
 HG_STAGE void Pipeline::place(Batch& batch, unsigned i) {
   Work& work = batch.work[i];
@@ -185,8 +201,10 @@ HG_STAGE void Pipeline::follow(Batch& batch, unsigned i) {
     return count_any(batch, i);
   }
   const Packet& packet = batch.packets[i];
-  Session* const session = sessions_.find(work.tag);
-  if (session == nullptr || !follow_steady(batch, i, *session)) follow_common(batch, i, session);
+  if (work.is_tracked) [[likely]] {
+    Session* const session = sessions_.find(work.tag);
+    if (session == nullptr || !follow_steady(batch, i, *session)) follow_common(batch, i, session);
+  }
   count_traffic<kByAddress, kSteers>(work, {1, CommonPacket{packet.data}.ip_bytes(), on_wire(packet)});
 }
 

@@ -50,7 +50,7 @@ inline constexpr Pipeline::Places Pipeline::kCommonPlaces = {4, kProtocolTcp, Co
 struct Pipeline::Work {
   SessionTag tag;
   bool is_common;  // a CommonPacket with nothing out of the way: it was not parsed, and its places are known
-  bool is_tracked;
+  bool is_tracked;  // of TCP, and of a session that is to be followed
   uint8_t link;
   uint8_t chosen;  // link by the published tables: what the mark says
   uint8_t way;

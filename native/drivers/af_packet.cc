@@ -274,6 +274,15 @@ void AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
   passed->bytes.add(bytes);
 }
 
+double AfPacketPort::fill() const {
+  constexpr uint32_t kSteps = 8;
+  for (uint32_t step = kSteps - 1; step > 0; step--) {
+    if ((load_status(slot((head_ + step * (kSlots / kSteps)) % kSlots)) & TP_STATUS_USER) != 0)
+      return static_cast<double>(step) / kSteps;
+  }
+  return 0;
+}
+
 void AfPacketPort::release() {
   for (; held_ > 0; held_--, head_ = (head_ + 1) % kSlots) give_back(slot(head_));
 }

@@ -42,6 +42,9 @@ class AfPacketPort {
   // is either sent or counted in `losses`.
   void send(Batch* batch, Passed* passed, Losses* losses);
 
+  // At least how full the ring is, in eighths.
+  double fill() const;
+
   // Gives the slots of the last receive() back to the kernel.
   void release();
 

@@ -451,6 +451,12 @@ std::vector<hg_wire_counts> Engine::wire_counts() const {
     counts.copies_due = tallies.copies_due;
     counts.copies_lost = tallies.copies_lost;
     counts.copies_left_out = tallies.copies_left_out;
+    if (member->options.driver == DriverKind::AfPacket) {
+      // What is forwarded here needs no copy; what is not followed is left out all the same.
+      const PipelineCounts& measured = member->pipeline->counts();
+      counts.copies_due = read(measured.tcp_segments);
+      counts.copies_left_out = read(measured.left_out);
+    }
     counts.unmarked = tallies.unmarked;
     counts.driver = static_cast<uint64_t>(member->options.driver);
     counts.state = static_cast<uint64_t>(member->state());

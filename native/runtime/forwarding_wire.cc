@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "drivers/clock.h"
@@ -83,7 +84,11 @@ bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
     discarded_.add(port.discard(discard_until_ns_[direction]));
     discard_until_ns_[direction] = 0;
   }
-  if (port.receive(batch, &losses_[direction]) == 0) return false;
+  if (port.receive(batch, &losses_[direction]) == 0) {
+    load_[direction] = 0;
+    return false;
+  }
+  adapt(direction, batch->size == kBatch);
   for (uint32_t i = 0; i < batch->size; i++) {
     batch->packets[i].wire = options_.index;
     batch->packets[i].direction = static_cast<Direction>(direction);
@@ -100,6 +105,13 @@ bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
     discarded_.add(batch->size);
   port.release();
   return true;
+}
+
+// Under overload fewer sessions are followed: measuring yields, never forwarding.
+void ForwardingWire::adapt(uint32_t direction, bool is_full_batch) {
+  load_[direction] = overload_[direction].step(is_full_batch ? ports_[direction].fill() : 0);
+  followed_ = share_.step(followed_, std::max(load_[0], load_[1]), clock_ns(CLOCK_MONOTONIC));
+  pipeline_->follow(followed_);
 }
 
 // Whether what is in hand may be sent. When the gate has forwarded packets of this direction meanwhile, some of ours

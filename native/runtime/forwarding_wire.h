@@ -5,6 +5,8 @@
 #include "drivers/port_claim.h"
 #include "runtime/heartbeat.h"
 #include "runtime/linger.h"
+#include "runtime/overload.h"
+#include "runtime/session_share.h"
 #include "runtime/wire.h"
 
 namespace headgate {
@@ -25,6 +27,7 @@ class ForwardingWire final : public Wire {
  private:
   void run() override;
   bool carry(uint32_t direction, Batch* batch);
+  void adapt(uint32_t direction, bool is_full_batch);
   void beat();
   bool still_ours(uint32_t direction);
   void wait();
@@ -36,6 +39,10 @@ class ForwardingWire final : public Wire {
   const Gate* gate_;
   Heartbeat heartbeat_;
   Linger linger_;
+  std::array<Overload, 2> overload_;  // by direction
+  std::array<double, 2> load_ = {};
+  SessionShare share_;
+  uint32_t followed_ = Pipeline::kAllSessions;
   // By direction: frames tapped until then (CLOCK_REALTIME) were left to the gate; 0 when there are none.
   std::array<uint64_t, 2> discard_until_ns_ = {};
   // By direction: the port where its packets come in. What is inbound comes in outside and leaves inside.

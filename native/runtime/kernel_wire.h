@@ -8,8 +8,8 @@
 #include "drivers/port_claim.h"
 #include "kernel/install.h"
 #include "runtime/copy_ring.h"
-#include "runtime/copy_share.h"
 #include "runtime/heartbeat.h"
+#include "runtime/session_share.h"
 #include "runtime/wire.h"
 
 namespace headgate {
@@ -46,7 +46,7 @@ class KernelWire final : public Wire {
   const Gate* gate_;
   Heartbeat heartbeat_;
   CopyRing copies_;
-  CopyShare share_;
+  SessionShare share_;
   std::array<PortFacts, 2> facts_;  // by direction, the port where it comes in
   std::array<PortClaim, 2> claims_;
   std::array<hg_bypassed, 2> before_ = {};

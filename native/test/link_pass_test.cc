@@ -1,7 +1,8 @@
 #include "runtime/link_pass.h"
 
-#include "runtime/copy_share.h"
 #include "runtime/linger.h"
+#include "runtime/overload.h"
+#include "runtime/session_share.h"
 #include "support.h"
 
 namespace headgate::test {
@@ -53,8 +54,19 @@ TEST_CASE("a packet loop stays awake for a moment, and sleeps beside who keeps t
   CHECK(linger.is_awake(now));
 }
 
+TEST_CASE("a ring that stays full is an overload, one that empties is not") {
+  Overload overload;
+  CHECK(overload.step(0.2) == 0.2);
+  double most = 0;
+  for (unsigned i = 0; i < 40; i++) most = std::max(most, overload.step(0.75));
+  CHECK(most == 0.75);
+  CHECK(overload.step(0.1) == 0.1);
+  // Left alone with 4,000 packets, then 64 at a time.
+  for (double fill = 1; fill > 0; fill -= 1.0 / 64) CHECK(overload.step(std::floor(fill * 8) / 8) <= 0.5);
+}
+
 TEST_CASE("sessions are left out when the ring fills, and taken in again when it has been empty for long") {
-  CopyShare copies;
+  SessionShare copies;
   uint64_t now = kSecond;
   uint32_t share = HG_COPY_ALL;
   const auto step = [&](double fill, uint64_t at) { return share = copies.step(share, fill, at); };

@@ -347,6 +347,38 @@ TEST_CASE("what is handed over in batches leaves the same bytes, sessions and co
   }
 }
 
+TEST_CASE("sessions that are not followed are counted all the same, and left out in both directions") {
+  Random random(7);
+  PipelineSettings settings = Unit::settings();
+  for (uint64_t& word : settings.hash_key.word) word = random.next();
+  Owned owned(settings);
+  Tables tables;
+  owned.pipeline.publish(&tables);
+  owned.pipeline.follow(64);
+  constexpr unsigned kSessions = 200;  // fewer than there are slots
+  for (unsigned i = 0; i < kSessions; i++) {
+    TcpShape there = outbound_shape();
+    there.source_port = static_cast<uint16_t>(10'000 + i);
+    there.has_timestamps = i % 2 == 0;  // the short way and the general one
+    TcpShape back = there;
+    std::swap(back.source, back.destination);
+    std::swap(back.source_port, back.destination_port);
+    const uint64_t before = owned.pipeline.counts().left_out;
+    Frame out(ethernet(ipv4_tcp(there)), 1), in(ethernet(ipv4_tcp(back)), 1);
+    out.packet.direction = Direction::Outbound;
+    in.packet.direction = Direction::Inbound;
+    owned.pipeline.process(&out.packet, 1);
+    owned.pipeline.process(&in.packet, 1);
+    REQUIRE((owned.pipeline.counts().left_out - before) % 2 == 0);
+  }
+  const PipelineCounts& counts = owned.pipeline.counts();
+  CHECK(counts.packets == 2 * kSessions);
+  CHECK(counts.tcp_segments == 2 * kSessions);
+  CHECK(counts.left_out > 2 * kSessions * 50 / 100);
+  CHECK(counts.left_out < 2 * kSessions * 95 / 100);
+  CHECK(counts.sessions == kSessions - counts.left_out / 2);
+}
+
 TEST_CASE("an outbound packet is counted for the link that its mark names") {
   Unit unit;
   unit.tables.marks.table.enabled = 1;

@@ -141,6 +141,43 @@ t.test('tc: a ring that is full costs measurements, and no packet', { skip: unfi
   await until('packets pass the new port', reaches, (text) => text.includes(' 0% packet loss'));
 });
 
+t.test('af_packet: overload costs measurements first', { skip: unfit }, async (t) => {
+  const border = new Border('hgwl', { isQuiet: true });
+  t.teardown(() => border.close());
+  border.run('unit', 'ethtool', '-K', 'in0', 'gro', 'on');
+  const unit = await border.openUnit({ wires: [wireBy('af_packet')], tables });
+  const tool = compiled('test/bench/wire/tool.c', folder, '-lbpf');
+  const generator = compiledForKernel('test/bench/wire/generate.bpf.c', folder);
+  const before = border.interfaceBytes('outside', 'o0').rxPackets;
+  const leftOut = async () => (await unit.snapshot()).unmeasured.session_not_sampled ?? 0;
+  t.equal(await leftOut(), 0);
+  await until(
+    'sessions are left out',
+    async () => {
+      await border.runAside('inside', tool, 'generate', 'i0', '0.3', '66', '0', generator);
+      return leftOut();
+    },
+    (n) => n > 0,
+    60_000,
+  );
+  const { wires, blocks } = await until(
+    'the ring is empty',
+    () => unit.snapshot(),
+    ({ wires }) =>
+      wires[0]?.unit.outbound.frames ===
+      border.interfaceBytes('outside', 'o0').rxPackets -
+        before +
+        border.interfaceDrops('outside', 'o0'),
+  );
+  const { coverage = 1, unit: passed } = wires[0] ?? {};
+  t.ok(coverage > 0 && coverage < 1, `which the coverage says: ${coverage}`);
+  t.equal(
+    blocks.reduce((sum, { packets }) => sum + packets, 0),
+    passed?.outbound.frames,
+    'and what is forwarded is counted to the packet',
+  );
+});
+
 t.test('memory that is not there is said in one line', { skip: unfit }, async (t) => {
   const border = new Border('hgwl');
   t.teardown(() => border.close());

@@ -1,5 +1,6 @@
-// How many of 256 sessions the kernel copies to the unit, by how full the ring of copies is. Whole sessions are left
-// out, so that those which are measured are measured right, and the share that is missing is known.
+// How many of 256 sessions are measured, by how full a ring is: that of the heads which the kernel copies to the unit, or
+// that of the packets which it is to forward. Whole sessions are left out, so that those which are measured are measured
+// right, and the share that is missing is known. Pure.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace headgate {
 
-class CopyShare {
+class SessionShare {
  public:
   // `share`: the one in force, which the kernel may have lowered meanwhile. `fill`: of the ring, 0 to 1. The share in
   // force from now on.
