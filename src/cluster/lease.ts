@@ -19,12 +19,12 @@ export interface LeaseState {
 
 export type LeaseEvent =
   | { readonly kind: 'tick' }
-  /** Our write was stored; `sentAtMs` is when it was sent. */
+  /** Our write was stored, as an answer or a look shows, however late; `sentAtMs` is when it was sent. */
   | { readonly kind: 'written'; readonly sentAtMs: number; readonly revision: number }
   /** The key is somebody else's. */
   | { readonly kind: 'refused' }
-  /** No answer: it may or may not have been stored. `found` is our own entry's revision when a look-up showed it. */
-  | { readonly kind: 'unanswered'; readonly found?: number }
+  /** No answer: it may or may not have been stored. */
+  | { readonly kind: 'unanswered' }
   /** We give the lease back. */
   | { readonly kind: 'released' };
 
@@ -61,30 +61,37 @@ export function stepLease(
   switch (event.kind) {
     case 'tick':
       return onTick(state, nowMs, later);
-    case 'written': {
-      const isRenewal = state.revision !== undefined;
-      const next: LeaseState = {
-        revision: event.revision,
-        fence: isRenewal ? state.fence : event.revision,
-        heldUntilMs: event.sentAtMs + ttlMs * (1 - clockRateMargin),
-        nextAttemptMs: event.sentAtMs + ttlMs / renewalsPerTtl,
-        isWaiting: false,
-      };
-      return { state: next, action: { kind: 'none' } };
-    }
+    case 'written':
+      return { state: onWritten(state, event, nowMs, ttlMs), action: { kind: 'none' } };
     case 'refused':
     case 'released':
       return { state: follower(state, later), action: { kind: 'none' } };
     case 'unanswered': {
-      const isStillOurs = event.found !== undefined && isLeader(state, nowMs);
-      const next = isStillOurs
-        ? { ...state, revision: event.found, nextAttemptMs: nowMs, isWaiting: false }
-        : { ...state, nextAttemptMs: later, isWaiting: false };
+      const next = { ...state, nextAttemptMs: later, isWaiting: false };
       return { state: next, action: { kind: 'none' } };
     }
     default:
       return unreachable(event);
   }
+}
+
+function onWritten(
+  state: LeaseState,
+  { sentAtMs, revision }: Extract<LeaseEvent, { readonly kind: 'written' }>,
+  nowMs: number,
+  ttlMs: number,
+): LeaseState {
+  // An answer that was overtaken by a later one says nothing new.
+  if (revision <= (state.revision ?? 0)) return { ...state, isWaiting: false };
+  const isRenewal = isLeader(state, nowMs);
+  const heldUntilMs = sentAtMs + ttlMs * (1 - clockRateMargin);
+  return {
+    revision,
+    fence: isRenewal ? state.fence : revision,
+    heldUntilMs: isRenewal ? Math.max(state.heldUntilMs, heldUntilMs) : heldUntilMs,
+    nextAttemptMs: sentAtMs + ttlMs / renewalsPerTtl,
+    isWaiting: false,
+  };
 }
 
 function onTick(

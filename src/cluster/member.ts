@@ -1,8 +1,8 @@
 import { err, ok, type Result } from '../core/base/result.ts';
-import { type Bus, BusError, type BusMessage } from './bus.ts';
+import type { Bus, BusMessage } from './bus.ts';
 import type { Cluster, ClusterOptions, UnitReport } from './cluster.ts';
 import { Hearing } from './hearing.ts';
-import { initialLease, isLeader, type LeaseEvent, type LeaseState, stepLease } from './lease.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import type { Membership, Standing } from './membership.ts';
 import { decodeMessage, encodeMessage } from './messages.ts';
 import {
@@ -48,7 +48,7 @@ export class Member implements Cluster {
   readonly #counters = new Map<string, number>();
   #bus: Bus | undefined;
   #store: PlanStore | undefined;
-  #lease: LeaseState = initialLease;
+  readonly #lease: LeaseKeeper;
   /** The fence that is on the plan in force by our hand. */
   #taken: number | undefined;
   #isTaking = false;
@@ -79,6 +79,15 @@ export class Member implements Cluster {
     const count = (name: string, by?: number) => this.#count(name, by);
     this.#hearing = new Hearing(options);
     this.#reports = new Reports(options.unit, options.clock.now, count);
+    this.#lease = new LeaseKeeper({
+      ...options,
+      bucket: () => this.#bus?.lease,
+      count,
+      onChange: () => {
+        this.#takeOver();
+        this.#noteLeadership();
+      },
+    });
     this.#strangers = new Strangers(options.clock.now, 2 * options.silentMs);
     this.#ready = new Promise((resolve) => {
       this.#nowReady = resolve;
@@ -88,7 +97,7 @@ export class Member implements Cluster {
   }
 
   isLeader(): boolean {
-    return this.#holdsLease() && this.#taken === this.#lease.fence;
+    return this.#lease.holds() && this.#taken === this.#lease.fence;
   }
   leader(): string | undefined {
     return this.isLeader() ? this.unit : this.#hearing.leader();
@@ -173,12 +182,7 @@ export class Member implements Cluster {
     const bus = this.#bus;
     if (!bus) return;
     this.#publish('alive', { leaves: true });
-    const { revision } = this.#lease;
-    if (this.#holdsLease() && revision !== undefined) {
-      // A successor need not wait for the lease to run out. Failing to say so costs only that wait.
-      await bus.lease.remove('leader', revision).catch(() => this.#count('release_failed'));
-    }
-    this.#onLease({ kind: 'released' });
+    await this.#lease.release();
     await bus.close();
   }
 
@@ -211,67 +215,25 @@ export class Member implements Cluster {
     if (this.#isStopped) return;
     this.#cancelTick = clock.after(Math.max(20, leaseMs / ticksPerLease), () => this.#tick());
     this.#hearing.tick();
-    this.#stepLease();
+    this.#lease.tick();
     this.#takeOver();
     this.#noteLeadership();
     this.#noteDoubt();
     if (clock.now() - this.#aliveAtMs >= leaseMs / alivesPerLease) this.#sayAlive();
   }
 
-  #stepLease(): void {
-    const { clock, leaseMs } = this.#options;
-    const bucket = this.#bus?.lease;
-    if (!bucket) return;
-    const { state, action } = stepLease(this.#lease, { kind: 'tick' }, clock.now(), leaseMs);
-    this.#lease = state;
-    if (action.kind === 'none') return;
-    const sentAtMs = clock.now();
-    const value = Buffer.from(this.unit);
-    const write =
-      action.kind === 'create'
-        ? bucket.create('leader', value)
-        : bucket.update('leader', value, action.revision);
-    this.#within(write, Math.max(100, leaseMs / 3)).then(
-      (revision) => this.#onLease({ kind: 'written', sentAtMs, revision }),
-      (error: unknown) => void this.#onLeaseFailure(error),
-    );
-  }
-
-  async #onLeaseFailure(error: unknown): Promise<void> {
-    if (error instanceof BusError && error.code === 'wrong_revision') {
-      this.#onLease({ kind: 'refused' });
-      return;
-    }
-    this.#count('lease_unanswered');
-    const look = this.#bus?.lease.get('leader') ?? Promise.resolve(undefined);
-    const entry = await this.#within(look, this.#options.leaseMs / 3).catch(() => undefined);
-    const isOurs = entry !== undefined && Buffer.from(entry.value).toString() === this.unit;
-    this.#onLease(isOurs ? { kind: 'unanswered', found: entry.revision } : { kind: 'unanswered' });
-  }
-
-  #onLease(event: LeaseEvent): void {
-    const { clock, leaseMs } = this.#options;
-    this.#lease = stepLease(this.#lease, event, clock.now(), leaseMs).state;
-    this.#takeOver();
-    this.#noteLeadership();
-  }
-
-  #holdsLease(): boolean {
-    return isLeader(this.#lease, this.#options.clock.now());
-  }
-
   /** A new leader acts only when its fence is on the plan in force, and it goes by that plan itself. */
   #takeOver(): void {
     const { fence } = this.#lease;
     const store = this.#store;
-    if (!store || !this.#holdsLease() || this.#taken === fence || this.#isTaking) return;
+    if (!store || !this.#lease.holds() || this.#taken === fence || this.#isTaking) return;
     this.#isTaking = true;
     void store
       .take(fence)
       .then((taken) => {
         if (!taken.ok) {
           this.#count(`take_${taken.error.code}`);
-          if (taken.error.code === 'superseded') this.#onLease({ kind: 'refused' });
+          if (taken.error.code === 'superseded') this.#lease.refuse();
           // A plan that cannot be read any more is replaced by the next one.
           if (taken.error.code !== 'incomplete') return;
         } else if (taken.value) this.#inherit(taken.value);
@@ -394,7 +356,7 @@ export class Member implements Cluster {
     const written = await this.#store.write(fence, body);
     if (!written.ok) {
       this.#count(`publish_${written.error.code}`);
-      if (written.error.code === 'superseded') this.#onLease({ kind: 'refused' });
+      if (written.error.code === 'superseded') this.#lease.refuse();
       return written;
     }
     this.#hold(written.value);
@@ -470,15 +432,6 @@ export class Member implements Cluster {
     const reason = this.#strangers.note(message.error);
     if (reason !== undefined) this.#options.onEvent({ kind: 'refused_message', reason });
     return undefined;
-  }
-
-  #within<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
-    const { clock } = this.#options;
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new BusError('unanswered', `no answer in ${timeoutMs} ms`));
-      const cancel = clock.after(timeoutMs, late);
-      answer.then(resolve, reject).finally(cancel);
-    });
   }
 
   #subject(name: string): string {

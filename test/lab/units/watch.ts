@@ -214,14 +214,13 @@ export class Watch {
     });
   }
 
-  /** What a router hears steered changes no more often than the rails let it. */
+  /** What a router hears steered on links of its own changes no more often than the rails let it. */
   #judgeFlaps(tables: ReadonlyMap<string, UnitTable>, now: number): void {
     for (const [router, table] of tables) {
       for (const { prefix } of this.#lab.topology.blocks) {
         const place = `${router} ${prefix}`;
-        const key = table.get(prefix);
-        // Marked as ours, and nothing else: not steered.
-        if (key === undefined || key.split(' ').length < 2) {
+        const key = this.#actingOn(router, table.get(prefix) ?? '');
+        if (key === '') {
           this.#steered.delete(place);
           continue;
         }
@@ -234,6 +233,17 @@ export class Watch {
         this.#figures.changes++;
       }
     }
+  }
+
+  /** The part of a block's steering that a router acts upon: what is for links of others passes by. */
+  #actingOn(router: string, steering: string): string {
+    const own = this.#lab.topology.providers.flatMap((provider) =>
+      provider.router === router ? [String(provider.index)] : [],
+    );
+    return steering
+      .split(' ')
+      .filter((community) => own.includes(community.split(':')[1] ?? ''))
+      .join(' ');
   }
 
   /** Every source and every provider has a path to every block, be it by the aggregate. */
