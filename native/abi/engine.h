@@ -125,7 +125,23 @@ struct hg_heavy_session {
   hg_u8 reserved[2];
 };
 
+/* A TCP segment of a sampled session of which the other direction does not pass here. */
+struct hg_half_segment {
+  hg_u64 session; /* the same at every unit with the same key, in both directions */
+  hg_u64 time_ns; /* on this wire's clock */
+  hg_u32 seq;
+  hg_u32 ack;
+  hg_u32 payload_bytes;
+  hg_u32 tsval; /* of the timestamps option, where it is there */
+  hg_u32 tsecr;
+  hg_u8 link;    /* HG_LINK_UNKNOWN for none */
+  hg_u8 direction;
+  hg_u8 flags;   /* of the TCP header */
+  hg_u8 has_timestamps;
+};
+
 #ifdef __cplusplus
+static_assert(sizeof(hg_half_segment) == 40);
 static_assert(sizeof(hg_heavy_session) == 48);
 static_assert(sizeof(hg_network_rtt) == 8);
 static_assert(sizeof(hg_network) == 96);

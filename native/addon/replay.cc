@@ -1,11 +1,13 @@
 // Replay of capture files for JavaScript: check arguments, convert, no logic.
 #include "addon/replay.h"
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "addon/half_sampling.h"
 #include "core/byte_order.h"
 #include "runtime/replay.h"
 
@@ -170,6 +172,13 @@ Napi::Value classified_of(Napi::Env env, const std::vector<TcpEvent>& events) {
   return list;
 }
 
+Napi::Value halves_of(Napi::Env env, const std::vector<hg_half_segment>& segments) {
+  const size_t bytes = segments.size() * sizeof(hg_half_segment);
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, bytes);
+  if (bytes > 0) memcpy(buffer.Data(), segments.data(), bytes);
+  return buffer;
+}
+
 Napi::Object result_of(Napi::Env env, Replay& replay) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("error", replay.error());
@@ -193,6 +202,7 @@ Napi::Object result_of(Napi::Env env, Replay& replay) {
   body.Set("traffic", traffic_of(env, replay));
   body.Set("resolvers", resolvers_of(env, replay));
   body.Set("classified", classified_of(env, replay.classified()));
+  body.Set("halves", halves_of(env, replay.halves()));
   result.Set("counts", body);
   return result;
 }
@@ -214,7 +224,7 @@ class ReplayWorker : public Napi::AsyncWorker {
   std::shared_ptr<Replay> replay_;
 };
 
-// replayStart({ path, tables?, writePath?, withFrames?, sessionSlots?, workers? }) -> { result: Promise, progress() }
+// replayStart({ path, tables?, writePath?, withFrames?, sessionSlots?, workers?, halfShare?, halfKey? }) -> { result: Promise, progress() }
 Napi::Value replay_start(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsObject() || !info[0].As<Napi::Object>().Get("path").IsString()) {
@@ -232,6 +242,7 @@ Napi::Value replay_start(const Napi::CallbackInfo& info) {
     const auto bytes = tables.As<Napi::Uint8Array>();
     options.tables.assign(bytes.Data(), bytes.Data() + bytes.ByteLength());
   }
+  read_half_sampling(given, &options.half_share, &options.half_key);
   options.with_frames = with_frames.IsBoolean() && with_frames.As<Napi::Boolean>().Value();
   if (slots.IsNumber()) {
     options.session_slots = slots.As<Napi::Number>().Uint32Value();

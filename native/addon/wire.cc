@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "abi/engine.h"
+#include "addon/half_sampling.h"
 #include "drivers/clock.h"
 #include "drivers/peer.h"
 #include "drivers/port.h"
@@ -68,6 +69,7 @@ EngineCapacity capacity_of(const Napi::Object& given) {
   capacity.links = static_cast<uint32_t>(number_of(given, "links", 0));
   capacity.session_slots = static_cast<uint32_t>(number_of(given, "sessionSlots", capacity.session_slots));
   capacity.finds_heaviest = given.Get("findsHeaviest").ToBoolean().Value();
+  read_half_sampling(given, &capacity.half_share, &capacity.half_key);
   return capacity;
 }
 
@@ -207,6 +209,17 @@ Napi::Value engine_heaviest(const Napi::CallbackInfo& info) {
   return bytes_of(info.Env(), engine->heaviest());
 }
 
+// engineHalves(handle) -> { segments: records of abi/engine.h since the last call, lost }
+Napi::Value engine_halves(const Napi::CallbackInfo& info) {
+  Engine* const engine = engine_of(info);
+  if (engine == nullptr) return misused(info.Env(), "engineHalves(handle)");
+  uint64_t lost = 0;
+  Napi::Object halves = Napi::Object::New(info.Env());
+  halves.Set("segments", bytes_of(info.Env(), engine->half_segments(&lost)));
+  halves.Set("lost", Napi::Number::New(info.Env(), static_cast<double>(lost)));
+  return halves;
+}
+
 Napi::Value engine_findings(const Napi::CallbackInfo& info) {
   const Engine* const engine = engine_of(info);
   if (engine == nullptr) return misused(info.Env(), "engineFindings(handle)");
@@ -288,6 +301,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("enginePublishMarks", Napi::Function::New<engine_publish_marks>(env));
   exports.Set("engineSnapshot", Napi::Function::New<engine_snapshot>(env));
   exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));
+  exports.Set("engineHalves", Napi::Function::New<engine_halves>(env));
   exports.Set("engineHeaviest", Napi::Function::New<engine_heaviest>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("engineWires", Napi::Function::New<engine_wires>(env));

@@ -17,7 +17,7 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 }  // namespace
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, counts, traffic, tcp, rtt, block_rtt, destination, rests, exceptions,
+  size_t sessions, recent, resolvers, networks, heavy, halves, counts, traffic, tcp, rtt, block_rtt, destination, rests, exceptions,
       end;
 };
 
@@ -35,6 +35,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
   at.networks = take(NetworkTable::bytes(settings.network_slots));
   at.heavy = take(settings.finds_heaviest ? HeavyTable::kBytes : 0);
+  at.halves = take(settings.half_share != 0 ? HalfRing::kBytes : 0);
   at.counts = take(sizeof(PipelineCounts));
   at.traffic = take((settings.blocks + 1ull) * columns * sizeof(TrafficCell));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
@@ -60,6 +61,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
       resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots),
       networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots),
       heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]),
+      halves_(static_cast<uint8_t*>(memory) + layout(settings).halves),
       exceptions_(static_cast<uint8_t*>(memory) + layout(settings).exceptions) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
@@ -153,6 +155,32 @@ HG_RARE void Pipeline::note_heavy(const Batch& batch, unsigned i) {
   heavy_.note(packet.data + at.network_offset, at.network, at.protocol, packet.data + at.ports_offset,
               work.is_tracked ? work.tag : SessionTag{}, on_wire(packet) * kHeavyEvery, settings_.hash_key,
               static_cast<uint32_t>(packet.time_ns / 1'000'000));
+}
+
+// Of a session that is seen both ways this is its first packet alone, and of most there is nothing more to ask.
+HG_RARE void Pipeline::note_half(const Batch& batch, unsigned i) {
+  const Packet& packet = batch.packets[i];
+  const Work& work = batch.work[i];
+  const Session* const session = sessions_.find(work.tag);
+  if (session == nullptr || session->flags[1 - work.tag.side].is_seeded) return;
+  Parsed parsed;
+  parse(packet, parsed);
+  if (!parsed.has_tcp) return;
+  const SessionTag shared = session_tag(packet.data, parsed, settings_.half_key);
+  if (shared.tag >= settings_.half_share) return;
+  hg_half_segment segment = {};
+  segment.session = shared.key();
+  segment.time_ns = packet.time_ns;
+  segment.seq = parsed.seq;
+  segment.ack = parsed.ack;
+  segment.payload_bytes = parsed.payload_bytes;
+  segment.tsval = parsed.tsval;
+  segment.tsecr = parsed.tsecr;
+  segment.has_timestamps = parsed.has_timestamps;
+  segment.link = work.link;
+  segment.direction = static_cast<uint8_t>(packet.direction);
+  segment.flags = parsed.tcp_flags;
+  halves_.put(segment);
 }
 
 HG_RARE void Pipeline::note_session(const Batch& batch, unsigned i) {

@@ -13,6 +13,7 @@
 #include "../abi/records.h"
 #include "attribute.h"
 #include "exceptions.h"
+#include "half_ring.h"
 #include "heavy_table.h"
 #include "histogram.h"
 #include "mark.h"
@@ -64,6 +65,10 @@ struct PipelineSettings {
   bool direction_by_address = false;
   // Whether the sessions that send most are looked for: of use only to who routes them one by one.
   bool finds_heaviest = false;
+  // Sessions of which only one direction passes here are told of if a hash with `half_key`, which is the same at all
+  // units, is below this: of 2^32. 0: of none.
+  uint64_t half_share = 0;
+  HashKey half_key{};
   HashKey hash_key{};
 };
 
@@ -168,6 +173,8 @@ class Pipeline {
   ResolverTable& resolvers() { return resolvers_; }
   NetworkTable& networks() { return networks_; }
   const HeavyTable& heaviest() const { return heavy_; }
+  // Only where half_share is not 0.
+  HalfRing& halves() { return halves_; }
 
  private:
   struct Places;
@@ -217,6 +224,7 @@ class Pipeline {
   void prefetch_network(const Batch& batch, unsigned i);
   void note_session(const Batch& batch, unsigned i);
   void note_heavy(const Batch& batch, unsigned i);
+  void note_half(const Batch& batch, unsigned i);
   static uint32_t ports_of(const Packet& packet, const Places& at);
   static uint32_t tuple_hash(const Packet& packet, const Places& at, const uint32_t* key);
   void choose_all(Batch& batch);
@@ -235,6 +243,7 @@ class Pipeline {
   ResolverTable resolvers_;
   NetworkTable networks_;
   HeavyTable heavy_;
+  HalfRing halves_;
   ExceptionTable exceptions_;
   PipelineCounts* counts_;
   TrafficCell* traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]

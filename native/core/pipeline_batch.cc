@@ -78,6 +78,9 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, 
   add(counts_->tcp_segments, common);
   count_round_trips(batch);
   for (unsigned s = 0; s < batch.found.sessions; s++) note_session(batch, batch.found.session[s]);
+  if (settings_.half_share != 0)
+    for (unsigned i = 0; i < n; i++)
+      if (batch.work[i].is_common || batch.work[i].is_tracked) note_half(batch, i);
   if (settings_.finds_heaviest)
     for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(batch, i);
   if (!kSteers) return;

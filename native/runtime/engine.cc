@@ -188,6 +188,8 @@ PipelineSettings settings_of(const EngineCapacity& capacity) {
   settings.destinations = capacity.destinations;
   settings.links = capacity.links;
   settings.finds_heaviest = capacity.finds_heaviest;
+  settings.half_share = capacity.half_share;
+  settings.half_key = capacity.half_key;
   return settings;
 }
 }  // namespace
@@ -412,6 +414,17 @@ std::vector<hg_heavy_session> Engine::heaviest() const {
       record.protocol = each.protocol;
       all.push_back(record);
     }
+  }
+  return all;
+}
+
+std::vector<hg_half_segment> Engine::half_segments(uint64_t* lost) {
+  std::vector<hg_half_segment> all;
+  *lost = 0;
+  if (capacity_.half_share == 0) return all;
+  for (const auto& member : members_) {
+    member->pipeline->halves().drain(&all);
+    *lost += member->pipeline->halves().lost();
   }
   return all;
 }

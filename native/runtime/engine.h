@@ -34,6 +34,8 @@ struct EngineCapacity {
   uint32_t links = 0;
   uint32_t session_slots = 1 << 18;  // of each wire, a power of two
   bool finds_heaviest = false;       // see PipelineSettings
+  uint64_t half_share = 0;
+  HashKey half_key{};
 };
 
 // Upper bounds of the buckets of hg_rtt_counts, microseconds; the last bucket has none.
@@ -71,6 +73,9 @@ class Engine {
   std::vector<hg_network> networks() const;
   // Those of ours that send most, at most kHeaviestTold of each wire.
   std::vector<hg_heavy_session> heaviest() const;
+  // Segments of half-seen sessions since the last call, of all wires; `lost`: those for which there was no room, ever.
+  // One thread calls it.
+  std::vector<hg_half_segment> half_segments(uint64_t* lost);
   // One record for each wire, in the order of open().
   std::vector<hg_wire_counts> wire_counts() const;
   // What opening changed or noticed, for the log.

@@ -76,6 +76,8 @@ bool Replay::open() {
   settings.blocks = limits.blocks;
   settings.destinations = limits.destinations;
   settings.links = limits.links;
+  settings.half_share = options_.half_share;
+  settings.half_key = options_.half_key;
   if (getrandom(&settings.hash_key, sizeof settings.hash_key, 0) != static_cast<ssize_t>(sizeof settings.hash_key)) {
     error_ = "no random numbers from the system";
     return false;
@@ -134,6 +136,7 @@ void Replay::follow(Share& share, unsigned index) {
     share.pipeline->process(packets.data(), n);
     share.classified.insert(share.classified.end(), items.begin(), items.begin() + static_cast<ptrdiff_t>(events.count));
     events.count = 0;
+    if (options_.half_share != 0) share.pipeline->halves().drain(&share.halves);
     if (!options_.write_path.empty()) {
       for (size_t i = 0; i < n && error_.empty(); i++) {
         if (!writer_.write(packets[i])) error_ = options_.write_path + ": " + writer_.error();
@@ -154,6 +157,7 @@ void Replay::run() {
   for (auto& thread : threads) thread.join();
   for (const auto& share : shares_)
     classified_.insert(classified_.end(), share->classified.begin(), share->classified.end());
+  for (const auto& share : shares_) halves_.insert(halves_.end(), share->halves.begin(), share->halves.end());
   std::sort(classified_.begin(), classified_.end(), [](const TcpEvent& a, const TcpEvent& b) { return a.frame < b.frame; });
   if (!options_.write_path.empty() && !writer_.close() && error_.empty())
     error_ = options_.write_path + ": " + writer_.error();

@@ -20,6 +20,8 @@ struct ReplayOptions {
   std::string path;
   std::string write_path;       // empty: nothing is written
   std::vector<uint8_t> tables;  // as abi/tables.h says; empty: none
+  uint64_t half_share = 0;      // see PipelineSettings: what is told of is collected
+  HashKey half_key{};
   bool with_frames = false;     // collect the frame numbers of all segments that are not simply new
   uint32_t session_slots = 0;   // 0: by the size of the file
   unsigned workers = 0;         // 0: by the size of the file and the machine; those that write have one
@@ -40,6 +42,7 @@ class Replay {
   const std::vector<Pipeline*>& pipelines() const { return pipelines_; }
   // In the order of the file.
   const std::vector<TcpEvent>& classified() const { return classified_; }
+  const std::vector<hg_half_segment>& halves() const { return halves_; }
   double elapsed_s() const { return elapsed_s_; }
   // Share of the file that was read, 0 to 1; may be asked by another thread while run() goes on.
   double progress() const { return progress_.load(std::memory_order_relaxed); }
@@ -50,6 +53,7 @@ class Replay {
     std::unique_ptr<Memory> memory;
     std::unique_ptr<Pipeline> pipeline;
     std::vector<TcpEvent> classified;
+    std::vector<hg_half_segment> halves;
   };
   bool open();
   bool prepare(Share& share, const PipelineSettings& settings);
@@ -62,6 +66,7 @@ class Replay {
   std::vector<std::unique_ptr<Share>> shares_;
   std::vector<Pipeline*> pipelines_;
   std::vector<TcpEvent> classified_;
+  std::vector<hg_half_segment> halves_;
   double elapsed_s_ = 0;
   std::atomic<double> progress_{0};
 };

@@ -163,6 +163,9 @@ export async function openComponents(
           wires: wiresOf(settings),
           tables: { ...tablesOf(settings), ...(remembered && openingMarks(remembered)) },
           ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
+          ...(all.cluster && all.cluster.joined.share > 0
+            ? { halves: { share: all.cluster.joined.share, key: all.cluster.network } }
+            : {}),
           findsHeaviest: settings.routers.some(({ driver }) => driver?.outbound === 'sessions'),
         });
   if (engine) closers.push(() => engine.close());

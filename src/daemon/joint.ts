@@ -4,6 +4,7 @@ import type { Sliced } from '../core/base/slices.ts';
 import { ms, type PrefixText } from '../core/base/units.ts';
 import { type Refusal, recheck } from '../core/decide/recheck.ts';
 import type { DecidedMove, State } from '../core/decide/state.ts';
+import type { HalfReport } from '../core/model/half-report.ts';
 import { mergeSliced, type UnitPart } from '../core/model/merge.ts';
 import type { BlockRouting, LinkObservation, Observation } from '../core/model/observation.ts';
 import type { BlockPlan, Plan } from '../core/model/plan.ts';
@@ -12,6 +13,8 @@ import type { Settings } from '../core/settings/index.ts';
 import type { Cycle } from '../history/index.ts';
 import type { Clock } from './clock.ts';
 import { blocksKeyOf, fingerprintOf, mergedLinksOf } from './cluster-settings.ts';
+import { cycleTimesOf } from './configure.ts';
+import { HalfSessions, type SeenHalves } from './half-sessions.ts';
 import type { Log } from './log.ts';
 import type { Loop } from './loop.ts';
 import { NetworkTime } from './network-time.ts';
@@ -24,6 +27,8 @@ export interface SharedReport {
   readonly report: Report;
   readonly orders: Orders;
   readonly summary: UnitSummary;
+  /** Sessions of which it saw one direction. */
+  readonly halves?: HalfReport;
 }
 
 /** A unit in a line of `headgate units`. */
@@ -66,6 +71,8 @@ export interface JointWorld {
   /** Moves of another unit's decision. */
   readonly onMoves: (moves: readonly DecidedMove[]) => void;
   readonly summary: () => UnitSummary;
+  /** Absent where no wire could see half a session. */
+  readonly halves?: () => SeenHalves;
 }
 
 export class Joint {
@@ -82,12 +89,14 @@ export class Joint {
   /** Blocks of which this unit does not know what the others announce: left to plain BGP until it does. */
   #doubted: ReadonlySet<PrefixText> = new Set();
   readonly #counters = new Map<string, number>();
+  readonly #halves: HalfSessions;
 
   constructor(options: JointOptions) {
     this.#options = options;
     this.#settings = options.settings;
     this.cluster = options.cluster;
     this.#time = new NetworkTime(options.clock);
+    this.#halves = new HalfSessions(this.cluster, (name, by) => this.#count(name, by));
   }
 
   /** The plan that was read last, before there was a loop to follow it. */
@@ -144,6 +153,7 @@ export class Joint {
       report: reportOf(own),
       orders: this.#orders,
       summary: world.summary(),
+      ...(world.halves ? { halves: this.#halves.report(world.halves(), halfBytes(settings)) } : {}),
     };
     yield;
     this.cluster.report(shared);
@@ -257,10 +267,14 @@ export class Joint {
   *#merge(settings: Settings, { frozen, gone }: Membership): Sliced<Observation> {
     const key = blocksKeyOf(settings);
     const parts: UnitPart[] = [];
-    for (const [unit, { report, ageMs, blocks, orders }] of this.summaries()) {
+    for (const [unit, { report, ageMs, blocks, orders, halves }] of this.summaries()) {
       this.hearOrders(orders);
+      if (halves) this.#halves.hear(unit, halves);
       parts.push({ unit, ageMs, report, hasOurBlocks: blocks === key });
     }
+    yield;
+    const joined = this.#halves.join();
+    void this.#halves.askClocks();
     yield;
     return yield* mergeSliced({
       at: ms(this.#time.decide()),
@@ -271,6 +285,7 @@ export class Joint {
         frozen.map((unit) => [unit, `unit ${unit} is silent: what it announces stays as it is`]),
       ),
       gone: new Set(gone),
+      joined: { links: joined.links, share: settings.cluster?.joined.share ?? 0 },
     });
   }
 
@@ -310,10 +325,14 @@ export class Joint {
     });
   }
 
-  #count(name: string): void {
-    this.#counters.set(name, (this.#counters.get(name) ?? 0) + 1);
+  #count(name: string, by = 1): void {
+    if (by > 0) this.#counters.set(name, (this.#counters.get(name) ?? 0) + by);
   }
 }
+
+/** What a unit may send of half-seen sessions in a cycle. */
+const halfBytes = (settings: Settings): number =>
+  ((settings.cluster?.joined.bandwidth ?? 0) / 8) * (cycleTimesOf(settings).intervalMs / 1000);
 
 /** The loop's memory in a plan. */
 export function memoryOf({ state, inForce }: SharedPlan): {

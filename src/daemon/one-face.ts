@@ -1,6 +1,7 @@
 /** Commands at any of several units: which one answers them, and how an order reaches all. */
 import type { Answer, ControlError } from '../control/index.ts';
 import { err, ok, type Result } from '../core/base/result.ts';
+import { type ClockRequest, monotonicUs } from './half-sessions.ts';
 import type { Joint } from './joint.ts';
 import type { Orders } from './orders.ts';
 
@@ -18,7 +19,8 @@ type Answers = ReadonlyMap<string, Answer>;
 /** What goes between units. Plain JSON. */
 type Request =
   | { readonly command: string; readonly args: Readonly<Record<string, unknown>> }
-  | { readonly orders: Orders };
+  | { readonly orders: Orders }
+  | ClockRequest;
 
 export interface OneFaceParts {
   readonly joint: Joint;
@@ -49,6 +51,7 @@ export async function answerUnit(
     joint.hearOrders(request.orders);
     return ok({});
   }
+  if ('clock' in request) return ok({ clock_us: monotonicUs() });
   const answer = answers.get(request.command);
   if (!answer)
     return err({ code: 'unknown_command', message: `unknown command ${request.command}` });

@@ -87,7 +87,7 @@ export class Unit {
   #stopping: Promise<void> | undefined;
 
   constructor(settings: Settings, parts: Parts, components: Components, closers: Closers) {
-    const { history, speaker, configured } = components;
+    const { history, speaker, configured, engine } = components;
     const memory = history.recall();
     this.#regrouping = new RegroupWatch(settings.blocks);
     this.#joint = components.joined?.joint;
@@ -143,6 +143,7 @@ export class Unit {
         order: (orders) => carryOutOrders(orders, this.#loop, components, this.#at),
         onMoves: (moves) => history.recordMoves(moves, mode),
         summary: () => this.#summary(),
+        ...(engine ? { halves: () => engine.halves() } : {}),
       },
       ordersIn(remembered),
     );

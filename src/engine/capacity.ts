@@ -1,4 +1,5 @@
 /** How much the tables of a wire hold, and what memory that takes: all of it when the wire is opened, and no more. */
+import { halfSampling } from './halves.ts';
 import { layout } from './layout.ts';
 import { loadNative } from './native.ts';
 import type { EngineOptions } from './options.ts';
@@ -10,6 +11,8 @@ export interface Capacity {
   /** A power of two. */
   readonly sessionSlots: number;
   readonly findsHeaviest: boolean;
+  readonly halfShare?: number;
+  readonly halfKey?: Uint8Array;
 }
 
 const defaultSessionSlots = 2 ** 18;
@@ -25,6 +28,7 @@ export function capacityOf(options: Omit<EngineOptions, 'wires'>): Capacity {
     links: Math.min(layout.linksMax, tables.links.length + spare.links),
     sessionSlots: options.sessionSlots ?? defaultSessionSlots,
     findsHeaviest: options.findsHeaviest ?? false,
+    ...(options.halves ? halfSampling(options.halves) : {}),
   };
 }
 

@@ -61,6 +61,22 @@ export const layout = {
         otherwise: [36, 1],
       },
     },
+    half_segment: {
+      bytes: 40,
+      fields: {
+        session: [0, 8],
+        time_ns: [8, 8],
+        seq: [16, 4],
+        ack: [20, 4],
+        payload_bytes: [24, 4],
+        tsval: [28, 4],
+        tsecr: [32, 4],
+        link: [36, 1],
+        direction: [37, 1],
+        flags: [38, 1],
+        has_timestamps: [39, 1],
+      },
+    },
     link_mark: { bytes: 4, fields: { vlan: [0, 2], dscp: [2, 1] } },
     traffic: { bytes: 24, fields: { packets: [0, 8], ip_bytes: [8, 8], l2_bytes: [16, 8] } },
     block_cell: {

@@ -1,5 +1,6 @@
 import type { Sliced } from '../core/base/slices.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
+import type { HalfSegment } from '../core/model/halves.ts';
 import type { Driver, EngineSnapshot, HeavySession, NetworkCount, WireCount } from './snapshot.ts';
 
 /** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
@@ -89,6 +90,13 @@ export interface PackedDestinations {
 /** What may change without the tables. */
 export type MarkChanges = Pick<EngineTables, 'otherwise' | 'groups' | 'down'>;
 
+export interface HalfSampling {
+  /** Of all sessions, 0 to 1. */
+  readonly share: number;
+  /** Units with the same text sample the same sessions and name them alike. */
+  readonly key: string;
+}
+
 export interface EngineOptions {
   readonly wires: readonly WireOptions[];
   readonly tables: EngineTables;
@@ -97,6 +105,8 @@ export interface EngineOptions {
   /** How many blocks and destinations publications may ever bring at once; by default some more than the first. */
   readonly blocksMax?: number;
   readonly destinationsMax?: number;
+  /** Which TCP sessions are told of by `halves` where only one of their directions passes here; without it none. */
+  readonly halves?: HalfSampling;
   /** Whether `heaviest` finds anything: it costs each packet a little. */
   readonly findsHeaviest?: boolean;
 }
@@ -128,6 +138,8 @@ export interface WireEngine {
   networks(): readonly NetworkCount[];
   /** The sessions of ours that send most and have not ended, about a second old; at most 1024 of each wire. */
   heaviest(): readonly HeavySession[];
+  /** Segments of half-seen sessions that passed since the last call, and how many there was no room for, ever. */
+  halves(): { readonly segments: readonly HalfSegment[]; readonly lost: number };
   /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */
   readonly findings: readonly string[];
   /** Ends the packet loops, restores the ports. Twice is harmless. */

@@ -1,8 +1,11 @@
 import { formatAddress } from '../core/base/prefix.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
+import type { HalfSegment } from '../core/model/halves.ts';
 import type { Direction } from '../core/model/link.ts';
+import { halfSampling, readHalves } from './halves.ts';
 import type { EngineTables } from './index.ts';
 import { loadNative } from './native.ts';
+import type { HalfSampling } from './options.ts';
 import type { TrafficCount } from './snapshot.ts';
 import { aimsOf, encodeTables } from './tables.ts';
 import { Ways } from './ways.ts';
@@ -15,6 +18,8 @@ export interface ReplayOptions {
   readonly writePath?: string;
   /** Whether the frame numbers of classified segments are collected. */
   readonly withFrames?: boolean;
+  /** Whether segments of half-seen sessions are collected. */
+  readonly halves?: HalfSampling;
   /** Slots of the session table, a power of two; by the size of the file unless given. */
   readonly sessionSlots?: number;
   /** Threads that share the file out by session, from 1; by its size and the machine unless given. */
@@ -81,6 +86,8 @@ export interface ReplayCounts {
   readonly rttInsideUs: ReplayRtt;
   readonly rttOutsideUs: ReplayRtt;
   readonly resolvers: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
+  /** With `halves`: of sessions of which the file has but one direction. */
+  readonly halves: readonly HalfSegment[];
   /** With frames: every segment that neither is a pure acknowledgement nor simply goes on. */
   readonly classified: readonly ClassifiedSegment[];
   /** Of these the retransmissions. */
@@ -112,9 +119,10 @@ export interface Replay {
 /** Rows of block, link, direction, packets, IP bytes, layer-2 bytes. */
 const trafficColumns = 6;
 
-interface NativeCounts extends Omit<ReplayCounts, 'resolvers' | 'retransmissions'> {
+interface NativeCounts extends Omit<ReplayCounts, 'resolvers' | 'retransmissions' | 'halves'> {
   readonly traffic: Float64Array;
   readonly resolvers: ReadonlyArray<{ readonly address: Uint8Array; readonly queries: number }>;
+  readonly halves: ArrayBuffer;
 }
 interface NativeResult {
   readonly error: string;
@@ -131,12 +139,14 @@ interface NativeExports {
     readonly withFrames?: boolean;
     readonly sessionSlots?: number;
     readonly workers?: number;
+    readonly halfShare?: number;
+    readonly halfKey?: Uint8Array;
   }): { readonly result: Promise<NativeResult>; readonly progress: () => number };
 }
 
 /** Starts to run a capture file through the pipeline, with the capture's own clock, on a thread of its own. */
 export function startReplay(options: ReplayOptions): Replay {
-  const { tables, ...rest } = options;
+  const { tables, halves, ...rest } = options;
   const links = tables?.links.map(({ link }) => link) ?? [];
   const destinations = new Map(tables?.destinations?.map(({ prefix }, i) => [prefix, i]));
   const blocks = new Map(tables?.blocks.map((block, i) => [block, i]));
@@ -154,7 +164,11 @@ export function startReplay(options: ReplayOptions): Replay {
       ways,
     ),
   };
-  const started = loadNative<NativeExports>().replayStart({ ...rest, ...encoded });
+  const started = loadNative<NativeExports>().replayStart({
+    ...rest,
+    ...encoded,
+    ...(halves ? halfSampling(halves) : {}),
+  });
   return {
     result: started.result.then((native) => toResult(native, tables?.blocks ?? [], links)),
     progress: started.progress,
@@ -199,5 +213,6 @@ function toResult(
   const retransmissions = counts.classified.filter((segment) =>
     ['lost_beyond', 'lost_before', 'spurious'].includes(segment.class),
   );
-  return { ...ended, counts: { ...counts, resolvers, retransmissions, blocks: rows } };
+  const halves = readHalves(counts.halves, (index) => links[index]);
+  return { ...ended, counts: { ...counts, resolvers, retransmissions, halves, blocks: rows } };
 }

@@ -10,6 +10,7 @@ import {
   readBlockCells,
 } from './block-cells.ts';
 import { type Capacity, capacityOf } from './capacity.ts';
+import { readHalves } from './halves.ts';
 import { layout } from './layout.ts';
 import { machine, machineLater } from './machine.ts';
 import { marksBytes, writeMarks } from './marks.ts';
@@ -69,6 +70,7 @@ interface Native {
   engineWires(handle: Handle): ArrayBuffer;
   engineNetworks(handle: Handle): ArrayBuffer;
   engineHeaviest(handle: Handle): ArrayBuffer;
+  engineHalves(handle: Handle): { readonly segments: ArrayBuffer; readonly lost: number };
   engineFindings(handle: Handle): readonly string[];
   engineClose(handle: Handle): void;
 }
@@ -317,6 +319,11 @@ class Wires implements WireEngine {
 
   heaviest(): readonly HeavySession[] {
     return readHeaviest(machine(() => this.#native.engineHeaviest(this.#handle)));
+  }
+
+  halves(): ReturnType<WireEngine['halves']> {
+    const { segments, lost } = machine(() => this.#native.engineHalves(this.#handle));
+    return { segments: readHalves(segments, (index) => this.#links.name(index)), lost };
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 /** What several units measured, as the one observation of the whole network. Pure; the order of the parts is nothing. */
 import { eachSliced, mapSliced, type Sliced, whole } from '../base/slices.ts';
 import { type Bitps, bitps, type LinkId, type Ms, ms, type PrefixText } from '../base/units.ts';
+import type { JoinedLink } from './halves.ts';
 import type {
   BlockObservation,
   BlockRouting,
@@ -40,6 +41,8 @@ export interface MergeInput {
   readonly frozen: ReadonlyMap<string, string>;
   /** Units that have let go: their links are none. */
   readonly gone: ReadonlySet<string>;
+  /** What sessions say that go out at one unit and come in at another, and the share of all that were asked. */
+  readonly joined?: { readonly links: ReadonlyMap<LinkId, JoinedLink>; readonly share: number };
 }
 
 export const mergeReports = (input: MergeInput): Observation => whole(mergeSliced(input));
@@ -52,7 +55,11 @@ export function* mergeSliced(input: MergeInput): Sliced<Observation> {
   return {
     at: input.at,
     intervalMs: ms(Math.max(0, ...parts.map(({ report }) => report.intervalMs))),
-    links: input.links.flatMap((link) => mergeLink(input, link, speakers.get(link.link) ?? [])),
+    links: input.links.flatMap((link) =>
+      mergeLink(input, link, speakers.get(link.link) ?? []).map((seen) =>
+        withJoined(seen, input.joined),
+      ),
+    ),
     blocks: yield* mergeBlocks(input, parts, speakers),
   };
 }
@@ -84,6 +91,32 @@ function mergeLink(
   const [first, second] = seen;
   if (!first) return [];
   return [second ? pairOf(first, second, pairing) : first];
+}
+
+/** Fewer round trips, or fewer retransmissions, prove nothing. */
+const leastJoined = { rtt: 10, retransmitted: 20 };
+
+/**
+ * What no unit could see by itself: the round-trip time of a link whose sessions leave elsewhere, and how many of the
+ * retransmissions that left by it were needless. Where a wire sees sessions both ways it knows both.
+ */
+function withJoined(link: LinkObservation, joined: MergeInput['joined']): LinkObservation {
+  const told = joined?.links.get(link.link);
+  if (!joined || !told || !link.isUp || link.rttUs?.source === 'wire') return link;
+  const { rttUs, retransmitted, spurious } = told;
+  const median = rttUs[rttUs.length >> 1];
+  const isTimed = !link.rttUs && median !== undefined && rttUs.length >= leastJoined.rtt;
+  const ratio = link.retransmissionRatio;
+  const isJudged = ratio?.source === 'wire' && retransmitted >= leastJoined.retransmitted;
+  return {
+    ...link,
+    ...(isTimed
+      ? { rttUs: { value: median, ageMs: ms(0), coverage: joined.share, source: 'wire' } }
+      : {}),
+    ...(isJudged
+      ? { retransmissionRatio: { ...ratio, value: ratio.value * (1 - spurious / retransmitted) } }
+      : {}),
+  };
 }
 
 function pairOf(one: LinkObservation, other: LinkObservation, pairing: Pairing): LinkObservation {

@@ -1,6 +1,6 @@
 /** Several units as one, over NATS: who they are, how they meet, and how long each waits for the others. */
 import { z } from 'zod';
-import { duration, name, natsServer, path, prefix, whole } from './scalars.ts';
+import { duration, name, natsServer, path, prefix, rateOrZero, share, whole } from './scalars.ts';
 import { list, section } from './section.ts';
 
 /** Units that have a wire or a router: one, or two as a hot-standby pair. */
@@ -37,6 +37,11 @@ export const cluster = section({
   silent: duration.default(duration.parse('15s')),
   /** How long a unit that is cut off keeps the last plan, before it returns to plain BGP. */
   hold: duration.default(duration.parse('10m')),
+  /** Sessions that go out at one unit and come in at another: of which a share is joined, within a bandwidth per unit. */
+  joined: section({
+    share: share.default(0.01),
+    bandwidth: rateOrZero.default(rateOrZero.parse('200k')),
+  }).prefault({}),
   /** Copies of what is kept: 3 on a NATS of three nodes. */
   replicas: whole(1, 5).default(1),
 });

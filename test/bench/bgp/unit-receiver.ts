@@ -100,6 +100,7 @@ const parts: Parts = {
     snapshotSliced,
     wireStates: () => [],
     networks: () => [],
+    halves: () => ({ segments: [], lost: 0 }),
     heaviest: () => [],
     findings: [],
     close: silent,

@@ -110,6 +110,7 @@ ${more}`;
           return snapshot();
         },
         networks: () => [],
+        halves: () => ({ segments: [], lost: 0 }),
         heaviest: () => [],
         findings: [],
         close: () => order.push('engine'),
