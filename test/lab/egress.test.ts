@@ -138,7 +138,8 @@ async function followDay(
 }
 
 function judgeDay(t: Test, seconds: readonly Second[]): void {
-  const overIn = ({ shares }: Second, i: number) => (shares[i] ?? 0) > threshold;
+  // A point for what is measured: the meter's seconds are not the unit's, and its interfaces carry the routers' own words.
+  const overIn = ({ shares }: Second, i: number) => (shares[i] ?? 0) > threshold + 0.01;
   const longest = providers.map((_, i) => {
     let [run, most] = [0, 0];
     for (const second of seconds) {
