@@ -14,7 +14,7 @@ import type { ArrivalWitness } from '../probe/index.ts';
 import { BmpStation, RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
 import { ownPart } from './cluster-settings.ts';
-import { cycleTimesOf, peeringsOf, routerIdOf, tablesOf, wiresOf } from './configure.ts';
+import { cycleTimesOf, engineOptionsOf, peeringsOf, routerIdOf, wiresOf } from './configure.ts';
 import type { ConfiguredRouters } from './configured.ts';
 import { Diary } from './diary.ts';
 import { type Joined, joinUnits } from './join.ts';
@@ -156,17 +156,17 @@ export async function openComponents(
     spreadRouter(settings) === undefined
       ? undefined
       : recallMarks(history.recall(), settings, parts.clock.wall());
+  const sizes = engineOptionsOf(settings);
   const engine =
     settings.wires.length === 0
       ? undefined
       : parts.openWires({
           wires: wiresOf(settings),
-          tables: { ...tablesOf(settings), ...(remembered && openingMarks(remembered)) },
-          ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
+          ...sizes,
+          tables: { ...sizes.tables, ...(remembered && openingMarks(remembered)) },
           ...(all.cluster && all.cluster.joined.share > 0
             ? { halves: { share: all.cluster.joined.share, key: all.cluster.network } }
             : {}),
-          findsHeaviest: settings.routers.some(({ driver }) => driver?.outbound === 'sessions'),
         });
   if (engine) closers.push(() => engine.close());
   for (const finding of engine?.findings ?? []) log.info({}, finding);

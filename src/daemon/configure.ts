@@ -15,7 +15,7 @@ import {
   type RailsPolicy,
 } from '../core/decide/policy.ts';
 import type { RailsSettings, RouterSettings, Settings } from '../core/settings/index.ts';
-import type { EngineTables, LinkRule, Mark, WireOptions } from '../engine/index.ts';
+import type { EngineOptions, EngineTables, LinkRule, Mark, WireOptions } from '../engine/index.ts';
 import type { RouterPeering } from '../speaker/index.ts';
 import { probeAddresses } from './own-probes.ts';
 
@@ -39,6 +39,15 @@ export function wiresOf({ wires }: Settings): readonly WireOptions[] {
     driver,
     ...(outside === undefined ? {} : { outside }),
   }));
+}
+
+/** All that decides how much memory the wires take. */
+export function engineOptionsOf(settings: Settings): Omit<EngineOptions, 'wires'> {
+  return {
+    tables: tablesOf(settings),
+    ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
+    findsHeaviest: settings.routers.some(({ driver }) => driver?.outbound === 'sessions'),
+  };
 }
 
 export function tablesOf(settings: Settings): EngineTables {

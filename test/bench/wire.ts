@@ -179,6 +179,7 @@ const goals: Goal[] = [
 ];
 report('wire', rows, goals, options, [
   `65,536 TCP sessions one way, flat out, generated in the kernel on one core; headgate has 100,000 blocks, ${destinations.toLocaleString('en')} destinations, marks every packet and tracks every head; TCP is one iperf3 stream; round trips with both ends and the forwarder on one core; in "one core" the port is served by a thread (threaded NAPI) beside all that comes after and the reader of copies, and another core sends`,
+  'flat out is more than one core can measure beside forwarding: there headgate samples whole sessions, and counts and marks all',
   'xdp carries no unfinished checksums, so it has no figure with offloads on',
   ...notes,
 ]);

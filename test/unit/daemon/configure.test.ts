@@ -3,6 +3,7 @@ import { linkId, ms, prefixText } from '../../../src/core/base/units.ts';
 import { defaultRails, initialState } from '../../../src/core/decide/index.ts';
 import {
   cycleTimesOf,
+  engineOptionsOf,
   peeringsOf,
   policyOf,
   routerIdOf,
@@ -52,6 +53,24 @@ t.test('wires count the blocks by the links’ rules', (t) => {
       { link: 'south', attribute: { wire: 's' } },
     ],
   });
+  t.end();
+});
+
+t.test('what decides the memory of the wires is one thing for a unit and for a check', (t) => {
+  t.same(engineOptionsOf(settings), { tables: tablesOf(settings), findsHeaviest: false });
+  const sessions = `
+asn: 64512
+networks: [198.51.100.0/24]
+management: { address: 10.0.0.9 }
+wires: [{ name: core, place: inside, inside: eth1, outside: eth2 }]
+links:
+  - { name: north, asn: 65001, capacity: 100M, router: br1, neighbor: 192.0.2.1 }
+  - { name: south, asn: 65002, capacity: 100M, router: br1, neighbor: 192.0.2.5 }
+routers:
+  - { name: br1, address: 10.0.0.1, bgp: {}, driver: { kind: linux, outbound: sessions, sessions: 4 } }
+outbound: { threshold: 90%, target: 80%, release: 70% }
+`;
+  t.match(engineOptionsOf(settingsOf(sessions)), { findsHeaviest: true });
   t.end();
 });
 
