@@ -107,6 +107,29 @@ function dump(rib: AdjRibIn): string[] {
   return lines.sort();
 }
 
+/** The same of fresh paths by a scan of whole tables, a few entries at a time. */
+function scanned(rib: AdjRibIn, peers: number): string[] {
+  const lines: string[] = [];
+  for (const family of [4, 6] as const)
+    for (let peer = 0; peer < peers; peer++)
+      for (let at: number | undefined = 1; at !== undefined; )
+        at = rib.scan(family, peer, at, 3, ({ entry, bytes, length, paths }) => {
+          const found = makePrefix(family, bytes.slice(0, family === 4 ? 4 : 16), length);
+          const same = rib.paths(found).filter((path) => path.peer === peer && !path.isStale);
+          t.same(
+            paths,
+            same.map(({ attributes }) => attributes),
+          );
+          if (length > 0) t.equal(rib.entryOf(found), entry);
+          for (const { pathId, attributes } of same) {
+            const kind = rib.attributes.kindOf(attributes);
+            const block = decodeBlock(rib.attributes.bytesOf(attributes), kind);
+            lines.push(`${keyOf(peer, found, pathId)} ${textOf(block.attributes)} false`);
+          }
+        });
+  return lines.sort();
+}
+
 const textOf = ({ asPath, communities }: PathAttributes) => JSON.stringify([asPath, communities]);
 
 t.test('any sequence of messages leaves the routes that a plain map holds', async (t) => {
@@ -122,6 +145,11 @@ t.test('any sequence of messages leaves the routes that a plain map holds', asyn
         const count = [...model.keys()].filter((key) => key.split(' ')[1] === String(peer)).length;
         t.equal(rib.pathsOf(peer), count);
       }
+      t.same(
+        scanned(rib, 2),
+        dump(rib).filter((line) => line.endsWith('false')),
+        'so does a scan',
+      );
       const blocks = new Set([...model].map(([key, { text }]) => `${key.includes(':')} ${text}`));
       t.equal(
         rib.attributes.size,
