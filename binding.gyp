@@ -21,6 +21,7 @@
         'native/core/resolver.cc',
         'native/core/rewrite.cc',
         'native/core/session.cc',
+        'native/core/spin_table.cc',
         'native/core/tcp.cc',
         'native/core/unwrap.cc',
         'native/dns/answer_table.cc',

@@ -95,6 +95,26 @@ Napi::Object tcp_of(Napi::Env env, const Replay& replay, const PipelineCounts& c
   return tcp;
 }
 
+// Of the round trips by the spin bit only low quantiles say something.
+Napi::Object quic_of(Napi::Env env, const Replay& replay) {
+  SpinCounts counts{};
+  auto rtt = std::make_unique<RttHistogram>();
+  for (const Pipeline* pipeline : replay.pipelines()) {
+    counts.sessions += pipeline->spin().sessions;
+    counts.spinning += pipeline->spin().spinning;
+    counts.refused += pipeline->spin().refused;
+    rtt->add(pipeline->spin_rtt());
+  }
+  Napi::Object quic = Napi::Object::New(env);
+  quic.Set("sessions", number(env, counts.sessions));
+  quic.Set("spinning", number(env, counts.spinning));
+  quic.Set("packetsRefused", number(env, counts.refused));
+  quic.Set("samples", number(env, rtt->samples));
+  quic.Set("rttUsP5", Napi::Number::New(env, rtt->quantile(0.05)));
+  quic.Set("rttUsP25", Napi::Number::New(env, rtt->quantile(0.25)));
+  return quic;
+}
+
 Napi::Object rtt_of(Napi::Env env, const Replay& replay, bool inbound, bool outbound) {
   auto sum = std::make_unique<RttHistogram>();
   for (const Pipeline* pipeline : replay.pipelines()) {
@@ -199,6 +219,7 @@ Napi::Object result_of(Napi::Env env, Replay& replay) {
   body.Set("rttUs", rtt_of(env, replay, true, true));
   body.Set("rttInsideUs", rtt_of(env, replay, true, false));
   body.Set("rttOutsideUs", rtt_of(env, replay, false, true));
+  body.Set("quic", quic_of(env, replay));
   body.Set("traffic", traffic_of(env, replay));
   body.Set("resolvers", resolvers_of(env, replay));
   body.Set("classified", classified_of(env, replay.classified()));

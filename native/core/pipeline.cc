@@ -4,7 +4,7 @@
 
 #include "byte_order.h"
 #include "pipeline_batch.h"
-#include "rewrite.h"
+#include "tcp_steady.h"
 
 namespace headgate {
 namespace {
@@ -17,7 +17,8 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 }  // namespace
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, halves, counts, traffic, tcp, rtt, block_rtt, destination, rests, exceptions,
+  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, traffic, tcp, rtt, block_rtt,
+      destination, rests, exceptions,
       end;
 };
 
@@ -36,6 +37,9 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.networks = take(NetworkTable::bytes(settings.network_slots));
   at.heavy = take(settings.finds_heaviest ? HeavyTable::kBytes : 0);
   at.halves = take(settings.half_share != 0 ? HalfRing::kBytes : 0);
+  at.spin = take(settings.follows_spin ? SpinTable::kBytes : 0);
+  at.spin_counts = take(sizeof(SpinCounts));
+  at.spin_rtt = take(settings.follows_spin ? sizeof(RttHistogram) : 0);
   at.counts = take(sizeof(PipelineCounts));
   at.traffic = take((settings.blocks + 1ull) * columns * sizeof(TrafficCell));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
@@ -62,10 +66,13 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
       networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots),
       heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]),
       halves_(static_cast<uint8_t*>(memory) + layout(settings).halves),
+      spin_(static_cast<uint8_t*>(memory) + layout(settings).spin),
       exceptions_(static_cast<uint8_t*>(memory) + layout(settings).exceptions) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
+  spin_counts_ = reinterpret_cast<SpinCounts*>(base + at.spin_counts);
+  spin_rtt_ = reinterpret_cast<RttHistogram*>(base + at.spin_rtt);
   traffic_ = reinterpret_cast<TrafficCell*>(base + at.traffic);
   tcp_ = reinterpret_cast<hg_tcp_counts*>(base + at.tcp);
   rtt_ = reinterpret_cast<RttHistogram*>(base + at.rtt);
@@ -91,6 +98,11 @@ HG_RARE void Pipeline::count_any(Batch& batch, unsigned i) {
     amount.l2_bytes += (amount.segments - 1) * (l2_length - parsed.payload_bytes);
   }
   count_traffic<true, true>(work, amount);
+  if (settings_.follows_spin && is_short_quic(packet, parsed)) {
+    const SessionTag tag = session_tag(packet.data, parsed, settings_.hash_key);
+    const uint32_t rtt_us = spin_.notice(packet, parsed, tag, *spin_counts_);
+    if (rtt_us != 0 && rtt_us < kSampleMaxUs) spin_rtt_->add(rtt_us);
+  }
   if (parsed.destination_port == kDnsPort && parsed.has_ports && is_dns_query(packet, parsed)) {
     // Only questions to our own name servers, where blocks say which addresses are ours.
     const bool is_to_us = packet.direction == Direction::Inbound || work.other_block != HG_NONE;

@@ -23,6 +23,7 @@
 #include "prefix_table.h"
 #include "resolver.h"
 #include "session.h"
+#include "spin_table.h"
 #include "tcp.h"
 #include "tcp_steady.h"
 
@@ -69,6 +70,8 @@ struct PipelineSettings {
   // units, is below this: of 2^32. 0: of none.
   uint64_t half_share = 0;
   HashKey half_key{};
+  // Whether round trips of QUIC are read off its spin bit.
+  bool follows_spin = false;
   HashKey hash_key{};
 };
 
@@ -175,6 +178,9 @@ class Pipeline {
   const HeavyTable& heaviest() const { return heavy_; }
   // Only where half_share is not 0.
   HalfRing& halves() { return halves_; }
+  // With settings().follows_spin.
+  const SpinCounts& spin() const { return *spin_counts_; }
+  const RttHistogram& spin_rtt() const { return *spin_rtt_; }
 
  private:
   struct Places;
@@ -244,8 +250,11 @@ class Pipeline {
   NetworkTable networks_;
   HeavyTable heavy_;
   HalfRing halves_;
+  SpinTable spin_;
   ExceptionTable exceptions_;
   PipelineCounts* counts_;
+  SpinCounts* spin_counts_;
+  RttHistogram* spin_rtt_;
   TrafficCell* traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]
   hg_tcp_counts* tcp_;
   RttHistogram* rtt_;

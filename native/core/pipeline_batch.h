@@ -10,7 +10,7 @@
 
 namespace headgate {
 
-inline constexpr uint16_t kDnsPort = 53, kQuicPort = 443;
+inline constexpr uint16_t kDnsPort = 53;
 
 // One thread writes a counter; others read it whole at any time. The compiler would make three instructions of a
 // relaxed atomic sum where x86 has one that does as well.

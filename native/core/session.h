@@ -104,7 +104,7 @@ struct SessionTag {
 };
 
 inline SessionTag finish_tag(uint64_t mixed, bool side, const HashKey& secret) {
-  const uint64_t hash = fold(mixed ^ secret.word[4], secret.word[5]);
+  const uint64_t hash = fold(mixed ^ secret.word[4], secret.word[5] | 1);
   return {BrentTable<Session>::usable(static_cast<uint32_t>(hash >> 32)), static_cast<uint32_t>(hash), side};
 }
 
@@ -116,7 +116,7 @@ inline SessionTag session_tag4(const uint8_t* addresses, const uint8_t* ports, c
   return finish_tag(fold(from + secret.word[0], to + secret.word[0]), from > to, secret);
 }
 
-// The same of any packet: `data` is what `parsed` was read from; parsed.has_tcp holds.
+// The same of any packet: `data` is what `parsed` was read from; parsed.has_ports holds.
 SessionTag session_tag(const uint8_t* data, const Parsed& parsed, const HashKey& key);
 
 inline uint32_t lifetime_ms(SessionState state) {

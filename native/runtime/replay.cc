@@ -66,6 +66,7 @@ bool Replay::open() {
   if (!file.open(options_.path)) return false;
   PipelineSettings settings;
   settings.direction_by_address = true;
+  settings.follows_spin = true;
   settings.resolver_slots = 1 << 14;
   TableLimits limits{};
   if (!options_.tables.empty()) {

@@ -58,6 +58,20 @@ export interface ReplayTcp {
   readonly windowProbes: number;
 }
 
+/** Round trips of QUIC by its spin bit: too long as often as not, so that only low quantiles say something. */
+export interface ReplayQuic {
+  /** That sent a short header. */
+  readonly sessions: number;
+  /** Of these, those whose bit turned as a client's and a server's do: what the round trips cover. */
+  readonly spinning: number;
+  /** Of sessions for which the table had no slot. */
+  readonly packetsRefused: number;
+  readonly samples: number;
+  /** Between the unit and either end, microseconds; 0 without samples. */
+  readonly rttUsP5: number;
+  readonly rttUsP25: number;
+}
+
 export interface ClassifiedSegment {
   /** In the capture file, from 1. */
   readonly frame: number;
@@ -85,6 +99,7 @@ export interface ReplayCounts {
   /** Between the unit and our hosts, and between the unit and the Internet; by blocks. */
   readonly rttInsideUs: ReplayRtt;
   readonly rttOutsideUs: ReplayRtt;
+  readonly quic: ReplayQuic;
   readonly resolvers: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
   /** With `halves`: of sessions of which the file has but one direction. */
   readonly halves: readonly HalfSegment[];

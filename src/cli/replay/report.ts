@@ -45,6 +45,13 @@ export interface ReplayReport {
   /** Between the unit and our hosts, and between the unit and the Internet. */
   readonly rtt_inside_us?: RttReport;
   readonly rtt_outside_us?: RttReport;
+  /** By the spin bit of those QUIC sessions that spin: of its round trips only low quantiles say something. */
+  readonly quic?: {
+    readonly sessions: number;
+    readonly spinning: number;
+    readonly packets_refused: number;
+    readonly rtt_us: { readonly samples: number; readonly p5: number; readonly p25: number };
+  };
   readonly blocks?: ReadonlyArray<{
     readonly prefix: string;
     readonly direction: string;
@@ -101,6 +108,12 @@ export function toReport(
     rtt_us: toRtt(counts.rttUs),
     rtt_inside_us: toRtt(counts.rttInsideUs),
     rtt_outside_us: toRtt(counts.rttOutsideUs),
+    quic: {
+      sessions: counts.quic.sessions,
+      spinning: counts.quic.spinning,
+      packets_refused: counts.quic.packetsRefused,
+      rtt_us: { samples: counts.quic.samples, p5: counts.quic.rttUsP5, p25: counts.quic.rttUsP25 },
+    },
     blocks: counts.blocks.map((row) => ({
       prefix: row.block,
       direction: row.direction,

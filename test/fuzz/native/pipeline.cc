@@ -68,6 +68,7 @@ PipelineSettings settings() {
   settings.blocks = 3;
   settings.destinations = 1;
   settings.links = 3;
+  settings.follows_spin = true;
   return settings;
 }
 
