@@ -7,7 +7,8 @@
  *            ──north1── ni [unit b] no ──
  *
  * `border` is br1 (BIRD, 10.0.0.1) with one iBGP session to each unit (10.0.1.2, 10.0.2.2), our hosts, and NATS; `north`
- * is the provider (BIRD, AS 65001) with the far hosts. Link south has an idle wire at each unit.
+ * is the provider (BIRD, AS 65001) with the far hosts. Link south has an idle wire at each unit. In parallel what goes out
+ * by one circuit comes back by the other.
  */
 import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
@@ -21,6 +22,11 @@ const skip =
     ? labTestSkip() || (hasNats ? false : 'nats-server is not installed')
     : 'set HEADGATE_LONG=1';
 const blocks = ['198.51.100.0/24', '198.51.101.0/24'];
+
+interface LinkView {
+  readonly name: string;
+  readonly rtt_us?: number;
+}
 
 interface UnitView {
   readonly name: string;
@@ -61,7 +67,10 @@ async function standby(t: Test, pairing: Pairing): Promise<void> {
   const withdrawn = place.withdrawals();
   t.ok(Number.isFinite(withdrawn));
 
-  if (pairing === 'parallel') await portions(t, place);
+  if (pairing === 'parallel') {
+    await portions(t, place);
+    await joins(t, place);
+  }
 
   const view = await status('a');
   const first = view?.cluster?.leader === 'b' ? 'b' : 'a';
@@ -91,6 +100,16 @@ async function standby(t: Test, pairing: Pairing): Promise<void> {
       'no session was lost',
     );
   }
+}
+
+/** Each session goes out at one unit and comes in at the other: only both together know its round trips. */
+async function joins(t: Test, place: Place): Promise<void> {
+  await waitFor('the link has a round-trip time', 60_000, async () => {
+    const links = await place.ask<readonly LinkView[]>('a', 'links');
+    const rttUs = links?.find(({ name }) => name === 'north')?.rtt_us ?? 0;
+    return rttUs > 0 && rttUs < 1_000_000;
+  });
+  t.pass('joined from the halves of two units');
 }
 
 /** Each counts what its own hosts send, and together they count what the border sent. */

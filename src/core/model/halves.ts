@@ -139,11 +139,13 @@ function aheadOf(
 ): number | undefined {
   if (out.unit === back.unit) return 0;
   const [own, other] = [clocks.get(out.unit), clocks.get(back.unit)];
-  if (!own || !other || own.errorUs + other.errorUs > errorUsMax) return undefined;
-  const most = leastAnswer(back.rows, out.rows);
-  const least = -leastAnswer(out.rows, back.rows);
+  if (!own || !other) return undefined;
   const asked = own.aheadUs - other.aheadUs;
-  return least > most ? asked : Math.min(most, Math.max(least, asked));
+  const errorUs = own.errorUs + other.errorUs;
+  const most = Math.min(asked + errorUs, leastAnswer(back.rows, out.rows));
+  const least = Math.max(asked - errorUs, -leastAnswer(out.rows, back.rows));
+  if (least > most || most - least > 2 * errorUsMax) return undefined;
+  return Math.min(most, Math.max(least, asked));
 }
 
 const fin = 0x01;

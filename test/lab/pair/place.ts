@@ -107,7 +107,8 @@ export class Place {
     for (const [i, host] of hosts.entries()) {
       const circuit = circuits[i] ?? 0;
       this.#ip('border', `route add ${farHosts[i]}/32 via 10.1${circuit}.0.2`);
-      this.#ip('north', `route add ${host}/32 via 10.1${circuit}.0.1`);
+      // What went out by one circuit comes back by the other.
+      this.#ip('north', `route add ${host}/32 via 10.1${circuits.at(-1 - i) ?? 0}.0.1`);
     }
   }
 
@@ -307,7 +308,7 @@ cycle: { interval: 1s, average: 2s }
 rails: { dwell: 2s, settle: 1s, hold: 60s, share_per_round: 100%, max_age: 20s }
 cluster:
   { network: pair, unit: ${own}, units: [${units.map(unit).join(', ')}],
-    servers: ["nats://127.0.0.1:${natsPort}"], lease: 2s, silent: 3s, hold: 20s }
+    servers: ["nats://127.0.0.1:${natsPort}"], lease: 2s, silent: 3s, hold: 20s, joined: { share: 100% } }
 control: { socket: ${folder}/${own}.sock }
 history: { path: ${folder}/${own}.db }
 `;
