@@ -142,7 +142,13 @@ export function* carryOut(
       planned.push({ block, link: to, rung, reason });
       recent.push(at);
       const left = to !== from ? from : undefined;
-      blocks[block] = changed(blocks[block] ?? emptyBlockState, at, left, to ?? lands);
+      blocks[block] = changed(
+        blocks[block] ?? emptyBlockState,
+        at,
+        left,
+        to ?? lands,
+        to === undefined,
+      );
       if (to !== undefined) pending.push(pendingMove(entry, block, at, from, to, network));
     }
   }
@@ -208,9 +214,18 @@ function pendingMove(
   };
 }
 
-/** Notes a change; one that returns to a link it left doubles the dwell, up to eight times. */
-function changed(block: BlockState, at: Ms, left?: LinkId, to?: LinkId): BlockState {
-  const isReturn = to !== undefined && block.left.some((entry) => entry.link === to);
+/**
+ * Notes a change; one that returns to a link it left doubles the dwell, up to eight times. Biased and unbiased again is
+ * there and back wherever it came in meanwhile.
+ */
+function changed(
+  block: BlockState,
+  at: Ms,
+  left?: LinkId,
+  to?: LinkId,
+  isRelease = false,
+): BlockState {
+  const isReturn = isRelease || (to !== undefined && block.left.some((entry) => entry.link === to));
   return {
     ...block,
     changes: [...block.changes, at],
