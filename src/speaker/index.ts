@@ -22,7 +22,7 @@ import { Peer } from './peer.ts';
 import type { PeerEvents } from './peer-parts.ts';
 import type { RouterPeering, SpeakerOptions } from './peering.ts';
 import { rankRoutes } from './ranked-routes.ts';
-import { describePath, describeRoutes } from './routes.ts';
+import { describeExactly, describeRoutes } from './routes.ts';
 import { outboundRailsOf, sessionConfigOf } from './session-config.ts';
 import { openPlainListener, openPlainSocket, systemClock } from './sockets.ts';
 import type { Speaker } from './speaker.ts';
@@ -231,12 +231,7 @@ class BgpSpeaker implements Speaker {
 
   ownRoutes(): readonly ReceivedRoute[] {
     const names = new Map([...this.#members.values()].map((m) => [m.peer.ribPeer, m.peer.name]));
-    return this.#ownSpace.prefixes.flatMap((prefix) =>
-      this.rib.paths(prefix).flatMap((path) => {
-        const router = names.get(path.peer);
-        return router ? [describePath(this.rib, prefix, path, router)] : [];
-      }),
-    );
+    return describeExactly(this.rib, this.#ownSpace.prefixes, names);
   }
 
   announced(router: RouterId): readonly AnnouncedRoute[] {

@@ -50,6 +50,20 @@ export function describeRoutes(
   return routes;
 }
 
+/** The paths of the peers that `routers` names, to these prefixes and to none that covers them. */
+export function describeExactly(
+  rib: AdjRibIn,
+  prefixes: readonly Prefix[],
+  routers: ReadonlyMap<number, RouterId>,
+): readonly ReceivedRoute[] {
+  return prefixes.flatMap((prefix) =>
+    rib.paths(prefix).flatMap((path) => {
+      const router = routers.get(path.peer);
+      return router ? [describePath(rib, prefix, path, router)] : [];
+    }),
+  );
+}
+
 /** Prefixes with routes of any peer: all, or those equal to or covering `at`, the longest first. */
 export function* prefixesAt(
   rib: AdjRibIn,

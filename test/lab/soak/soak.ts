@@ -12,6 +12,7 @@ import { borderPolicy } from '../../../src/cli/lab/policy.ts';
 import { startUnit, type Unit } from '../../../src/cli/lab/unit.ts';
 import type { StatusView } from '../../../src/control/index.ts';
 import { covers, parsePrefix } from '../../../src/core/base/prefix.ts';
+import { seeded } from '../../../src/core/simulate/random.ts';
 import {
   createMeter,
   defaultShape,
@@ -71,7 +72,7 @@ export async function soak({ minutes, seed, only = '', tell }: SoakOptions): Pro
   const injected: string[] = [];
   const seenAfter = new Map<string, number>();
   const sizes: Size[] = [];
-  const random = randomFrom(seed);
+  const random = seeded(seed);
   await takeDown();
   const lab = await openLab({ shape: defaultShape('link'), policy: borderPolicy, prefix });
   let sizing: NodeJS.Timeout | undefined;
@@ -313,17 +314,6 @@ export function describe(report: SoakReport): string {
     `memory ${(rssBytesPerHour / 1e6).toFixed(1)} MB/h, descriptors ${fdsPerHour.toFixed(1)}/h after each process's first minute`,
     `${injected.length} faults, ${failures.length} failures`,
   ].join('\n');
-}
-
-/** mulberry32: small, seeded, the same everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function shuffled<T>(all: readonly T[], random: () => number): T[] {

@@ -1,4 +1,6 @@
 /** Faults in random sequence, from a seed, in one lab that goes on from sequence to sequence. */
+
+import { seeded } from '../../../src/core/simulate/random.ts';
 import { unitsTimes } from '../../../src/lab/units-settings.ts';
 import { type Injected, type UnitFault, unitFaults } from './faults.ts';
 import type { UnitsStage } from './stage.ts';
@@ -19,20 +21,9 @@ export interface SequenceOutcome {
   readonly oneAfterMs: number;
 }
 
-/** Same numbers for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Throws when the lab does not heal at all. */
 export async function playSequence(stage: UnitsStage, seed: number): Promise<SequenceOutcome> {
-  const random = randomOf(seed);
+  const random = seeded(seed);
   const faults: string[] = [];
   const before = stage.watch.faults.length;
   let phase = Math.floor(random() * 5);

@@ -7,6 +7,7 @@ import { decodeMessage } from '../../../src/cluster/messages.ts';
 import { isLater, type PlanMark } from '../../../src/cluster/plan-store.ts';
 import type { PrefixText } from '../../../src/core/base/units.ts';
 import type { BlockPlan } from '../../../src/core/model/plan.ts';
+import { seeded } from '../../../src/core/simulate/random.ts';
 import { settingsOf, threeUnits } from '../../support/settings.ts';
 import { SimulatedNats, VirtualTime } from '../../support/simulated-nats.ts';
 import { SimulatedUnit, type World } from '../../support/simulated-units.ts';
@@ -28,17 +29,6 @@ const checkEveryMs = 100;
 /** Two changes may come this much nearer to each other than they were decided: messages and looks take their time. */
 const latencyMs = 500;
 const times = settings.cluster ?? { lease: 0, silent: 0, hold: 0 };
-
-/** Same numbers for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Story {
   readonly faults: string[];
@@ -67,7 +57,7 @@ class Network {
   readonly #lastWords = new Map<string, { readonly has?: PlanMark; readonly goesBy?: PlanMark }>();
 
   constructor(seed: number) {
-    this.random = randomOf(seed);
+    this.random = seeded(seed);
     this.nats = new SimulatedNats(this.time, this.random, times.lease);
     this.nats.listen('sim.alive', ({ bytes }) => {
       const word = decodeMessage(bytes);
@@ -82,7 +72,7 @@ class Network {
       demand: (block) => {
         const step = Math.floor(this.time.now() / 4000);
         const index = settings.blocks.findIndex(({ prefix }) => prefix === block);
-        return (5 + 85 * randomOf(seed * 7919 + step * 31 + index)()) * 1e6;
+        return (5 + 85 * seeded(seed * 7919 + step * 31 + index)()) * 1e6;
       },
       home: () => settings.links[0]?.name ?? ('' as never),
     };

@@ -14,6 +14,7 @@ import { searchMoves, tryOut } from '../../../../src/core/decide/search.ts';
 import { changeBetween, changed } from '../../../../src/core/decide/spread.ts';
 import { emptyBlockState, initialState, type State } from '../../../../src/core/decide/state.ts';
 import type { Observation } from '../../../../src/core/model/observation.ts';
+import { seeded } from '../../../../src/core/simulate/random.ts';
 
 const now = 1_800_000_000_000;
 const targetRails = new Set(['path', 'maintenance', 'oscillation', 'headroom', 'trial']);
@@ -66,17 +67,6 @@ const described = (
 const quickly = (context: RailContext): readonly string[] =>
   whole(searchMoves(context)).map(({ proposal, isAccepted }) => described(proposal, isAccepted));
 
-/** Numbers 0 to 1 from one seed, so that a network of any size shrinks to a small seed and a small size. */
-function dice(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 interface Size {
   readonly seed: number;
   readonly links: number;
@@ -85,7 +75,7 @@ interface Size {
 
 /** A network in the middle of its life: pins, ports, groups, drained and dead links, blocks that were tried and moved. */
 function moment({ seed, links: count, blocks: blockCount }: Size): RailContext {
-  const random = dice(seed);
+  const random = seeded(seed);
   const below = (end: number) => Math.floor(random() * end);
   const links = Array.from({ length: count }, (_, i) => linkId(`l${String(i).padStart(4, '0')}`));
   const anyLink = (): LinkId => links[below(count)] ?? linkId('l0000');
