@@ -1,6 +1,6 @@
 /** The packed table beside a plain map: the same routes after any sequence of messages. */
 import fc from 'fast-check';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import {
   comparePrefixes,
   covers,
@@ -108,7 +108,7 @@ function dump(rib: AdjRibIn): string[] {
 }
 
 /** The same of fresh paths by a scan of whole tables, a few entries at a time. */
-function scanned(rib: AdjRibIn, peers: number): string[] {
+function scanned(t: Test, rib: AdjRibIn, peers: number): string[] {
   const lines: string[] = [];
   for (const family of [4, 6] as const)
     for (let peer = 0; peer < peers; peer++)
@@ -146,7 +146,7 @@ t.test('any sequence of messages leaves the routes that a plain map holds', asyn
         t.equal(rib.pathsOf(peer), count);
       }
       t.same(
-        scanned(rib, 2),
+        scanned(t, rib, 2),
         dump(rib).filter((line) => line.endsWith('false')),
         'so does a scan',
       );
