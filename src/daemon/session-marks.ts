@@ -257,7 +257,10 @@ export class SessionMarks {
 
   get #weightTables(): Pick<MarkTables, 'otherwise' | 'groups'> {
     const weights = new Map(this.#weights.map((each) => [each.name, each.weights]));
-    const links = new Map(this.#routes?.classes.map((each) => [each.name, each.links]));
+    const links = new Map([
+      ...(this.#routes?.classes ?? []).map((each) => [each.name, each.links] as const),
+      ...this.#near.classes.map(({ name, ways }) => [name, ways.map(({ link }) => link)] as const),
+    ]);
     const of = (name: string): LinkWeights => weights.get(name) ?? evenly(links.get(name) ?? []);
     const otherwise = this.#otherwise === undefined ? {} : of(this.#otherwise);
     if (!this.#routes) return { otherwise };
