@@ -81,13 +81,36 @@ export class NatsNodes {
     await gone;
   }
 
-  /** Whether every node is up, and knows who leads JetStream and each stream of it, by its own word. */
+  /** Whether every node is up and says so, and both buckets can be written. */
   async isWell(): Promise<boolean> {
-    const [healths, streams] = await Promise.all([
-      this.#monitored('healthz'),
-      this.#monitored('jsz?accounts=true&streams=true'),
-    ]);
-    return healths.every((answer) => /"status":\s*"ok"/.test(answer)) && streams.every(haveLeaders);
+    const healths = await this.#monitored('healthz');
+    return healths.every((answer) => /"status":\s*"ok"/.test(answer)) && (await this.canWrite());
+  }
+
+  /**
+   * Whether all nodes name the same leader of each stream, and that leader hears all the others. One node's word is worth
+   * little: it names a leader for seconds after that one has lost its followers.
+   */
+  async canWrite(): Promise<boolean> {
+    const pages = await this.#monitored('jsz?accounts=true&streams=true');
+    const seen = pages.map(streamsIn);
+    const [first = new Map()] = seen;
+    return (
+      first.size > 0 &&
+      [...first.keys()].every((name) => {
+        const told = seen.map((streams) => streams.get(name));
+        const leaders = new Set(told.map((stream) => stream?.leader ?? ''));
+        // Only the leader knows how its followers do.
+        const nodes = this.#lab.topology.sites.map(({ nats }) => nats.node);
+        const own = told[nodes.findIndex((node) => leaders.has(node))];
+        const followers = own?.replicas ?? [];
+        return (
+          leaders.size === 1 &&
+          followers.length === nodes.length - 1 &&
+          followers.every(({ current, offline }) => current && !offline)
+        );
+      })
+    );
   }
 
   /** One page of every node's monitoring. */
@@ -125,20 +148,29 @@ cluster {
   }
 }
 
-/** Both buckets have a leader: without one nothing can be written. */
-function haveLeaders(page: string): boolean {
+/** NATS's own shape of a stream's state in `/jsz`. */
+interface StreamState {
+  readonly leader?: string;
+  readonly replicas?: ReadonlyArray<{ readonly current: boolean; readonly offline?: boolean }>;
+}
+
+/** By name; none where the node did not answer. */
+function streamsIn(page: string): ReadonlyMap<string, StreamState> {
   try {
-    // NATS's own shape of `/jsz`.
     const { account_details: accounts = [] } = JSON.parse(page) as JetStreamPage;
     const streams = accounts.flatMap(({ stream_detail: own = [] }) => own);
-    return streams.every(({ cluster }) => Boolean(cluster?.leader));
+    return new Map(streams.map(({ name, cluster = {} }) => [name, cluster]));
   } catch {
-    return false;
+    return new Map();
   }
 }
 
+/** NATS's own shape of `/jsz`. */
 interface JetStreamPage {
   readonly account_details?: ReadonlyArray<{
-    readonly stream_detail?: ReadonlyArray<{ readonly cluster?: { readonly leader?: string } }>;
+    readonly stream_detail?: ReadonlyArray<{
+      readonly name: string;
+      readonly cluster?: StreamState;
+    }>;
   }>;
 }
