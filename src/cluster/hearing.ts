@@ -25,7 +25,8 @@ export class Hearing {
     this.#options = options;
     const now = options.clock.now();
     this.#heardAtMs = new Map(options.units.map((unit) => [unit, now]));
-    this.#lastLedAtMs = now;
+    // A process that begins knows of no leader, whatever the one before it heard: there is nothing to hold.
+    this.#lastLedAtMs = Number.NEGATIVE_INFINITY;
     this.#tickedAtMs = now;
     // Until the connection stands.
     this.#deafSinceMs = now;

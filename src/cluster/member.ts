@@ -201,7 +201,6 @@ export class Member implements Cluster {
       this.#options.onEvent({ kind: 'connected' });
       this.#sayAlive();
       await this.#follow();
-      if (this.#held.length === 0) this.#nowReady();
     } catch (error) {
       this.#count('connect_failed');
       this.#options.onEvent({ kind: 'not_connected', reason: reasonOf(error) });
@@ -298,7 +297,7 @@ export class Member implements Cluster {
       this.#hold(plan.value);
       this.#sayAlive();
       this.#goByWhatIsTold();
-    }
+    } else this.#nowReady();
   }
 
   #noteDoubt(): void {

@@ -7,8 +7,8 @@ import { Joint } from './joint.ts';
 import type { Log } from './log.ts';
 import { answerUnit } from './one-face.ts';
 
-/** At start the plan in force is waited for so long; then what this unit remembers is what holds. */
-const readyMs = 3000;
+/** Until it knows the plan in force, a unit that begins leaves its routers with what they kept of it: no longer than this. */
+const readyMsMin = 3000;
 /** Looks between cycles whether this unit is still led, by lease. */
 const looksPerLease = 4;
 
@@ -58,7 +58,7 @@ export async function joinUnits(
   });
   const joint = new Joint({ cluster, settings, clock, log });
   const stopLooking = every(clock, lease / looksPerLease, () => joint.look());
-  await cluster.ready(readyMs);
+  await cluster.ready(readyMsOf(lease));
   return {
     joint,
     answers,
@@ -68,3 +68,6 @@ export async function joinUnits(
     },
   };
 }
+
+/** By then another leads where the one that began anew did. */
+export const readyMsOf = (leaseMs: number): number => Math.max(readyMsMin, 2 * leaseMs);

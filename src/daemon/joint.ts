@@ -1,7 +1,7 @@
 /** This unit's place among several: what it reports, what it decides while it leads, what it follows while it does not. */
 import type { Cluster, Membership, StoredPlan } from '../cluster/index.ts';
 import type { Sliced } from '../core/base/slices.ts';
-import { ms, type PrefixText } from '../core/base/units.ts';
+import { type LinkId, ms, type PrefixText } from '../core/base/units.ts';
 import { type Refusal, recheck } from '../core/decide/recheck.ts';
 import type { DecidedMove, State } from '../core/decide/state.ts';
 import type { HalfReport } from '../core/model/half-report.ts';
@@ -51,6 +51,8 @@ export interface SharedPlan {
   readonly inForce?: Plan | 'state';
   readonly orders: Orders;
   readonly links: readonly LinkObservation[];
+  /** Links to which nothing is steered. */
+  readonly down: readonly LinkId[];
   /** Carried out with this plan, for everybody's history. */
   readonly moves: readonly DecidedMove[];
 }
@@ -85,7 +87,9 @@ export class Joint {
   #stored: SharedPlan | undefined;
   #routing: ReadonlyMap<PrefixText, BlockRouting> = new Map();
   #refused: readonly Refusal[] = [];
-  #isReleased = false;
+  /** Until a leader's plan is known. */
+  #isReleased = true;
+  #down: ReadonlySet<LinkId> = new Set();
   /** Blocks of which this unit does not know what the others announce: left to plain BGP until it does. */
   #doubted: ReadonlySet<PrefixText> = new Set();
   readonly #counters = new Map<string, number>();
@@ -117,6 +121,10 @@ export class Joint {
   get refused(): readonly Refusal[] {
     return this.#refused;
   }
+  /** Links to which nothing is steered: what is announced of any block depends on it, so all units leave out the same. */
+  get down(): ReadonlySet<LinkId> {
+    return this.#down;
+  }
   /** The network's time, milliseconds since the epoch. */
   get at(): number {
     return this.#time.now();
@@ -137,6 +145,8 @@ export class Joint {
   attach(world: JointWorld, orders: Orders): void {
     this.#orders = laterOrders(this.#orders, orders);
     this.#world = world;
+    // The others may have gone on from what this unit remembers, most of all when it had said goodbye.
+    if (!this.#stored) world.loop.letGo();
     if (!sameOrders(this.#orders, orders)) world.order(this.#orders);
   }
 
@@ -163,12 +173,12 @@ export class Joint {
     const observation = yield* this.#merge(settings, membership);
     const cycle = yield* world.loop.weigh(observation);
     yield;
-    this.#publish(cycle, membership.live);
+    this.#publish(cycle, membership);
   }
 
   /** Something was changed by hand: the others should not wait for the next cycle. */
   changed(): void {
-    if (this.leads) this.#publish(undefined, this.cluster.membership().live);
+    if (this.leads) this.#publish(undefined, this.cluster.membership());
   }
 
   /** An operator's order, given here. */
@@ -199,6 +209,7 @@ export class Joint {
     }
     this.#time.hear(plan.at);
     this.#stored = plan;
+    this.#down = new Set(plan.down);
     this.hearOrders(plan.orders);
     const world = this.#world;
     if (!world) return;
@@ -217,7 +228,9 @@ export class Joint {
     const plan = asSharedPlan(body);
     const { loop } = this.#world ?? {};
     if (!plan || !loop) return;
-    this.#doubted = changedBlocks(loop.inForce, memoryOf(plan).inForce);
+    const now = { plan: loop.inForce, down: this.#down };
+    const next = { plan: memoryOf(plan).inForce, down: new Set(plan.down) };
+    this.#doubted = changedBlocks(now, next);
     if (this.#doubted.size === 0) return;
     const blocks = [...this.#doubted];
     this.#options.log.warn({ blocks }, 'cut off in the middle of a move: left to plain BGP');
@@ -290,7 +303,7 @@ export class Joint {
   }
 
   /** Nothing is done before it is published: what the others do not get to know is not done here either. */
-  #publish(cycle: Cycle | undefined, units: readonly string[]): void {
+  #publish(cycle: Cycle | undefined, { live, frozen }: Membership): void {
     const world = this.#world;
     if (!world) return;
     const { loop } = world;
@@ -305,9 +318,11 @@ export class Joint {
       ...(inForce ? { inForce: inForce === state.plan ? 'state' : inForce } : {}),
       orders: this.#orders,
       links: cycle?.observation.links ?? loop.links,
+      // A silent unit goes on announcing by what was down when it was heard last.
+      down: [...(cycle && frozen.length === 0 ? downOf(cycle.observation.links) : this.#down)],
       moves: done.filter(({ outcome }) => outcome === 'pending'),
     };
-    void this.cluster.publishPlan(body, units).then((written) => {
+    void this.cluster.publishPlan(body, live).then((written) => {
       if (!written.ok) {
         this.#count(`not_published_${written.error.code}`);
         this.#options.log.warn(
@@ -317,6 +332,7 @@ export class Joint {
         return;
       }
       this.#stored = body;
+      this.#down = new Set(body.down);
       this.#doubted = new Set();
       if (!cycle) return;
       // A command came in between: what was decided before it no longer holds, and the others are told.
@@ -342,11 +358,24 @@ export function memoryOf({ state, inForce }: SharedPlan): {
   return { state, inForce: inForce === 'state' ? state.plan : inForce };
 }
 
-/** Blocks that two plans announce otherwise. */
-function changedBlocks(a: Plan | undefined, b: Plan | undefined): ReadonlySet<PrefixText> {
-  const key = ({ link, rung }: BlockPlan) => `${link ?? ''} ${rung}`;
-  const before = new Map((a?.blocks ?? []).map((entry) => [entry.block, key(entry)]));
-  const after = new Map((b?.blocks ?? []).map((entry) => [entry.block, key(entry)]));
+export const downOf = (links: readonly LinkObservation[]): ReadonlySet<LinkId> =>
+  new Set(links.filter(({ isUp }) => !isUp).map(({ link }) => link));
+
+/** What announcements are made of. */
+interface Announced {
+  readonly plan: Plan | undefined;
+  readonly down: ReadonlySet<LinkId>;
+}
+
+/** Blocks that are announced otherwise. A link that is down is named in no announcement of a block that is steered. */
+function changedBlocks(a: Announced, b: Announced): ReadonlySet<PrefixText> {
+  const keys = ({ plan, down }: Announced) => {
+    const left = [...down].sort().join(' ');
+    const key = ({ link, rung }: BlockPlan) =>
+      link === undefined ? `- ${rung}` : `${link} ${rung} ${left}`;
+    return new Map((plan?.blocks ?? []).map((entry) => [entry.block, key(entry)]));
+  };
+  const [before, after] = [keys(a), keys(b)];
   const all = [...before.keys(), ...after.keys()];
   return new Set(all.filter((block) => before.get(block) !== after.get(block)));
 }
@@ -361,7 +390,10 @@ function asSharedPlan(body: unknown): SharedPlan | undefined {
     Array.isArray(plan.links) &&
     Array.isArray(plan.moves) &&
     typeof plan.orders?.serial === 'number';
-  return isPlan ? (plan as SharedPlan) : undefined;
+  if (!isPlan) return undefined;
+  const { down, ...rest } = plan as Omit<SharedPlan, 'down'> & Partial<Pick<SharedPlan, 'down'>>;
+  // Units of the version before steer by the links alone.
+  return { ...rest, down: down ?? [...downOf(rest.links)] };
 }
 
 function asSharedReport(body: unknown): SharedReport | undefined {

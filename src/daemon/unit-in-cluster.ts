@@ -15,7 +15,10 @@ import type { Loop } from './loop.ts';
 import { oneFace } from './one-face.ts';
 import { noOrders, type Orders } from './orders.ts';
 
-/** What a unit goes by at its start: the plan in force of all, else what it remembers itself. */
+/**
+ * What a unit goes by at its start: the plan in force of all. Else what it remembers itself, of which it announces
+ * nothing before it leads or hears of a plan (`Joint.attach`).
+ */
 export function initialOf(remembered: Memory, joint: Joint | undefined, mode: string): Memory {
   const stored = joint?.stored;
   if (!stored) return remembered;

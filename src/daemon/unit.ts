@@ -20,7 +20,7 @@ import { Conditions } from './conditions.ts';
 import { announcedMax, cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
 import { readings, type Scrape } from './families.ts';
-import type { Joint, UnitSummary } from './joint.ts';
+import { downOf, type Joint, type UnitSummary } from './joint.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { Messenger } from './messenger.ts';
@@ -363,8 +363,7 @@ export class Unit {
   /** Hands the plan to the speaker: what is not in it is withdrawn. */
   *#announce(wanted: Wanted): Sliced<void> {
     const plan = wanted.plan && (this.#joint?.recheck(wanted.plan) ?? wanted.plan);
-    const { links } = wanted;
-    const down = new Set(links.filter((link) => !link.isUp).map((link) => link.link as string));
+    const down = this.#joint?.down ?? downOf(wanted.links);
     const { speaker, configured, origin, diary } = this.#components;
     if (!speaker && !configured) return;
     const own = new Set(this.#own.routers.map(({ name }) => name));

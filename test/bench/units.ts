@@ -172,7 +172,7 @@ function sharedPlanOf(
   moves: readonly DecidedMove[],
 ): SharedPlan {
   const orders = { serial: 0, isWithdrawn: false, withheld: [] };
-  return { settings: 'bench', at, state, inForce: 'state', orders, links, moves };
+  return { settings: 'bench', at, state, inForce: 'state', orders, links, down: [], moves };
 }
 
 function until(condition: () => boolean): Promise<void> {

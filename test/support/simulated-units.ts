@@ -8,9 +8,11 @@ import type { BlockPlan, Plan } from '../../src/core/model/plan.ts';
 import type { Settings } from '../../src/core/settings/index.ts';
 import { ownPart } from '../../src/daemon/cluster-settings.ts';
 import { policyOf } from '../../src/daemon/configure.ts';
+import { readyMsOf } from '../../src/daemon/join.ts';
 import { Joint } from '../../src/daemon/joint.ts';
 import { Loop } from '../../src/daemon/loop.ts';
 import { carryOutOrders, initialOf, ordersIn } from '../../src/daemon/unit-in-cluster.ts';
+import type { Memory } from '../../src/history/index.ts';
 import {
   type SimulatedConnection,
   type SimulatedNats,
@@ -28,6 +30,19 @@ export interface World {
   readonly home: (block: PrefixText) => LinkId;
 }
 
+/** What the process before leaves to the next. */
+export interface Remains {
+  /** What its routers keep of it. */
+  readonly announced: ReadonlyMap<PrefixText, BlockPlan>;
+  /** Its memory on disk; none of a unit that never ran. */
+  readonly memory: Omit<Memory, 'at'>;
+}
+
+const noRemains: Remains = {
+  announced: new Map(),
+  memory: { state: initialState(), isWithdrawn: false },
+};
+
 /** Where a block comes in: to the link that most units announce it to. */
 export function arrivesBy(
   world: World,
@@ -42,7 +57,6 @@ export class SimulatedUnit {
   readonly name: string;
   readonly clock: UnitClock;
   readonly joint: Joint;
-  readonly loop: Loop;
   connection: SimulatedConnection | undefined;
   /** What its routers hear. */
   announced: ReadonlyMap<PrefixText, BlockPlan> = new Map();
@@ -51,32 +65,25 @@ export class SimulatedUnit {
   readonly #world: World;
   readonly #own: Settings;
   readonly #others: () => readonly SimulatedUnit[];
+  readonly #memoryBefore: Omit<Memory, 'at'>;
+  #loop: Loop | undefined;
 
-  /** Ready when the plan in force is known, or that none is. */
-  static async start(
+  /** Begins to announce and to turn once it knows the plan in force, or has waited for it long enough. */
+  constructor(
     world: World,
     name: string,
     wallOffsetMs: number,
     others: () => readonly SimulatedUnit[],
-    before: ReadonlyMap<PrefixText, BlockPlan> = new Map(),
-  ): Promise<SimulatedUnit> {
-    const unit = new SimulatedUnit(world, name, wallOffsetMs, others, before);
-    return unit;
-  }
-
-  private constructor(
-    world: World,
-    name: string,
-    wallOffsetMs: number,
-    others: () => readonly SimulatedUnit[],
-    before: ReadonlyMap<PrefixText, BlockPlan>,
+    before = noRemains,
   ) {
     this.#world = world;
     this.name = name;
     this.#others = others;
     this.#own = ownPart(world.settings, name);
     this.clock = new UnitClock(world.time, wallOffsetMs);
-    this.announced = before;
+    // Graceful restart: until it begins.
+    this.announced = before.announced;
+    this.#memoryBefore = before.memory;
     const { cluster } = world.settings;
     if (!cluster) throw new Error('the settings have no cluster');
     const quiet = () => undefined;
@@ -105,37 +112,16 @@ export class SimulatedUnit {
       clock: this.clock,
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     });
-    const remembered = { at: 0, state: initialState(), isWithdrawn: false };
-    let isReady = false;
-    this.loop = new Loop({
-      mode: world.settings.mode,
-      policy: policyOf(world.settings),
-      initial: initialOf(remembered, this.joint, world.settings.mode),
-      // Until it knows the plan its routers keep what they heard before (graceful restart).
-      act: (plan) => isReady && this.#announce(plan),
-      onCycle: quiet,
-      onMoves: quiet,
-    });
-    const order = (orders: Parameters<typeof carryOutOrders>[0]) =>
-      carryOutOrders(
-        orders,
-        this.loop,
-        { speaker: undefined, configured: undefined },
-        this.joint.at,
-      );
-    this.joint.attach(
-      { loop: this.loop, order, onMoves: quiet, summary: () => emptySummary },
-      ordersIn(remembered),
-    );
-    const begin = () => {
-      if (isReady) return;
-      isReady = true;
-      this.loop.letGo();
-      if (this.joint.stored)
-        this.joint.onPlan({ unit: '', fence: 0, serial: 0, body: this.joint.stored });
-      this.#turn();
-    };
-    void connection.ready(3000).then(begin);
+    void connection.ready(readyMsOf(cluster.lease)).then(() => this.#begin());
+  }
+
+  /** The plan in force as it knows it. */
+  get inForce(): Plan | undefined {
+    return this.#loop?.inForce;
+  }
+  /** What the next process will remember. */
+  get memory(): Omit<Memory, 'at'> {
+    return this.#loop?.memory ?? this.#memoryBefore;
   }
 
   cut(): void {
@@ -158,9 +144,49 @@ export class SimulatedUnit {
     this.connection?.close();
   }
 
+  /** Takes leave of its routers and of the others, and ends. */
+  end(): void {
+    this.announced = new Map();
+    void this.joint.cluster.stop();
+    this.kill();
+  }
+
+  #begin(): void {
+    if (!this.isAlive) return;
+    const { settings } = this.#world;
+    const quiet = () => undefined;
+    const remembered = { at: 0, ...this.#memoryBefore };
+    const loop = new Loop({
+      mode: settings.mode,
+      policy: policyOf(settings),
+      initial: initialOf(remembered, this.joint, settings.mode),
+      act: (plan) => this.#announce(plan),
+      onCycle: quiet,
+      onMoves: quiet,
+    });
+    this.#loop = loop;
+    const actuators = { speaker: undefined, configured: undefined };
+    this.joint.attach(
+      {
+        loop,
+        order: (orders) => carryOutOrders(orders, loop, actuators, this.joint.at),
+        onMoves: quiet,
+        summary: () => emptySummary,
+      },
+      ordersIn(remembered),
+    );
+    this.#turn();
+  }
+
+  /** To a link that is down nothing is steered, as the speaker's routes have it. */
   #announce(plan: Plan | undefined): void {
     const checked = plan && this.joint.recheck(plan);
-    this.announced = new Map((checked?.blocks ?? []).map((entry) => [entry.block, entry]));
+    const { down } = this.joint;
+    const heard = (checked?.blocks ?? []).map((entry): BlockPlan => {
+      const { link } = entry;
+      return link !== undefined && down.has(link) ? { ...entry, link: undefined, rung: 0 } : entry;
+    });
+    this.announced = new Map(heard.map((entry) => [entry.block, entry]));
   }
 
   #turn(): void {

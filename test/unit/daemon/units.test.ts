@@ -8,6 +8,7 @@ import { isLater, type PlanMark } from '../../../src/cluster/plan-store.ts';
 import type { PrefixText } from '../../../src/core/base/units.ts';
 import type { BlockPlan } from '../../../src/core/model/plan.ts';
 import { seeded } from '../../../src/core/simulate/random.ts';
+import { readyMsOf } from '../../../src/daemon/join.ts';
 import { settingsOf, threeUnits } from '../../support/settings.ts';
 import { SimulatedNats, VirtualTime } from '../../support/simulated-nats.ts';
 import { SimulatedUnit, type World } from '../../support/simulated-units.ts';
@@ -78,14 +79,15 @@ class Network {
     };
   }
 
-  async start(): Promise<void> {
-    for (const { name } of settings.cluster?.units ?? []) await this.raise(name);
+  start(): void {
+    for (const { name } of settings.cluster?.units ?? []) this.raise(name);
   }
 
-  async raise(name: string): Promise<void> {
-    const before = this.heardOf(name);
+  raise(name: string): void {
+    const { memory } = this.units.find((other) => other.name === name) ?? {};
+    const before = memory && { announced: this.heardOf(name), memory };
     const offsetMs = Math.round((this.random() * 2 - 1) * 5000);
-    const unit = await SimulatedUnit.start(this.world, name, offsetMs, () => this.units, before);
+    const unit = new SimulatedUnit(this.world, name, offsetMs, () => this.units, before);
     this.units = [...this.units.filter((other) => other.name !== name), unit];
     this.rises(name);
   }
@@ -106,6 +108,11 @@ class Network {
 
   kill(name: string): void {
     this.of(name).kill();
+    this.falls(name);
+  }
+
+  end(name: string): void {
+    this.of(name).end();
     this.falls(name);
   }
 
@@ -139,7 +146,7 @@ class Network {
 
   equal(): boolean {
     const live = this.units.filter((unit) => unit.isAlive && !unit.isStopped);
-    const plans = live.map((unit) => JSON.stringify(unit.loop.inForce));
+    const plans = live.map((unit) => JSON.stringify(unit.inForce));
     const heard = live.map((unit) => JSON.stringify([...unit.announced].map(keyOf)));
     return (
       new Set(plans).size === 1 && new Set(heard).size === 1 && (live[0]?.announced.size ?? 0) > 0
@@ -226,7 +233,7 @@ const keyOf = ([prefix, entry]: readonly [PrefixText, BlockPlan]): string =>
 type Fault = (
   network: Network,
   name: string,
-) => { readonly what: string; readonly heal: () => void | Promise<void> };
+) => { readonly what: string; readonly heal: () => void };
 
 const faults: readonly Fault[] = [
   (network, name) => {
@@ -247,6 +254,10 @@ const faults: readonly Fault[] = [
   (network, name) => {
     network.kill(name);
     return { what: `${name} killed`, heal: () => network.raise(name) };
+  },
+  (network, name) => {
+    network.end(name);
+    return { what: `${name} ended`, heal: () => network.raise(name) };
   },
   (network) => {
     network.nats.hasQuorum = false;
@@ -272,7 +283,7 @@ async function play(seed: number): Promise<Story> {
   const network = new Network(seed);
   const { random, story } = network;
   try {
-    await network.start();
+    network.start();
     await network.until('one plan at the start', 20_000, () => network.equal());
     await network.pass(3000);
     const count = 1 + Math.floor(random() * 4);
@@ -299,8 +310,8 @@ async function play(seed: number): Promise<Story> {
           await network.pass(Math.round(random() * 20_000));
         }
       }
-      await begun.heal();
-      await more?.heal();
+      begun.heal();
+      more?.heal();
       network.healedAt = network.time.now();
       story.faults.push(`${network.time.now()} healed`);
       await network.pass(Math.round(random() * 5000));
@@ -316,6 +327,28 @@ async function play(seed: number): Promise<Story> {
   }
   return story;
 }
+
+t.test('a unit that begins anew while NATS has no quorum announces nothing', async (t) => {
+  const network = new Network(28);
+  const east = () => network.of('east');
+  network.start();
+  await network.until('one plan at the start', 20_000, () => network.equal());
+  await network.pass(3000);
+  const remembered = [...east().announced].map(keyOf);
+  network.end('east');
+  await network.until('the others go on without it', 20_000, () => {
+    const theirs = [...network.of('west').announced].map(keyOf);
+    return network.equal() && remembered.some((key) => !theirs.includes(key));
+  });
+  network.nats.hasQuorum = false;
+  network.raise('east');
+  await network.pass(readyMsOf(times.lease) + 2 * cycleMs);
+  t.ok(network.of('west').announced.size > 0, 'the others hold what they announce');
+  t.equal(east().announced.size, 0, 'it announces nothing of what it remembers');
+  network.nats.hasQuorum = true;
+  await network.until('one plan', 20_000, () => network.equal());
+  t.ok(east().announced.size > 0, 'with the quorum it announces what all do');
+});
 
 const timeout = 30_000 + 1000 * seeds;
 t.setTimeout(2 * timeout);
