@@ -58,12 +58,21 @@ export function writeMarks(view: DataView, at: number, source: MarkSource): void
   // Marks stand in the order of link indices, rules in that of the settings.
   for (const rule of links) writeMark(view, marks + link(rule.link) * mark.bytes, rule.mark);
   const buckets = since + ways.states.length * sinceBytes;
+  // Thousands of buckets, few links.
+  const numbers = new Map<Bucket['before'], number>([
+    [undefined, places.unknown],
+    [plain, places.plain],
+    [written, places.written],
+    ...links.map((rule) => [rule.link, link(rule.link)] as const),
+  ]);
   for (const [i, state] of ways.states.entries()) {
     view.setBigUint64(since + i * sinceBytes, state.sinceNs, true);
-    for (const [b, bucket] of state.buckets.entries()) {
-      const place = buckets + (i * layout.buckets + b) * bucketBytes;
-      view.setUint8(place, placeOf(bucket.now, source, places.plain));
-      view.setUint8(place + 1, placeOf(bucket.before, source, places.written));
+    let place = buckets + i * layout.buckets * bucketBytes;
+    // Of links that settings no longer have: sessions begin plainly, those in progress stay where they were written down.
+    for (const { now, before } of state.buckets) {
+      view.setUint8(place, numbers.get(now) ?? places.plain);
+      view.setUint8(place + 1, numbers.get(before) ?? places.written);
+      place += bucketBytes;
     }
   }
 }
@@ -78,14 +87,6 @@ export function wayOf(
   const { alone } = state;
   const isLink = alone !== undefined && links.some((rule) => rule.link === alone);
   return isLink && alone !== plain ? link(alone) : noWay;
-}
-
-/** `gone`: what stands for a link that settings no longer have. */
-function placeOf(of: Bucket['before'], { links, link }: MarkSource, gone: number): number {
-  if (of === undefined) return places.unknown;
-  if (of === plain) return places.plain;
-  if (of === written) return places.written;
-  return links.some((rule) => rule.link === of) ? link(of) : gone;
 }
 
 function writeMark(view: DataView, at: number, chosen: LinkRule['mark']): void {

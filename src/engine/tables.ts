@@ -112,6 +112,7 @@ export function* encodeSliced(
     writeRule(view, at, link, indices.link(link.link), wires);
     at += rule.bytes;
   }
+  yield;
   writeMarks(view, at, marks);
   return bytes;
 }
