@@ -76,11 +76,6 @@ function spreadTables(marks: MarksView | undefined): readonly string[] {
     marks.links,
   );
   const rows = marks.classes.flatMap((each) => each.links.map((link) => ({ ...each, ...link })));
-  const cost = (terms: Readonly<Record<string, number>>) =>
-    Object.entries(terms)
-      .filter(([, value]) => value >= 0.005)
-      .map(([name, value]) => `${name} ${value.toFixed(2)}`)
-      .join(', ');
   const weights = formatTable(
     [
       { head: 'destinations by', cell: (row) => nameOf(row.class, marks.otherwise) },
@@ -88,7 +83,7 @@ function spreadTables(marks: MarksView | undefined): readonly string[] {
       { head: 'link', cell: (row) => row.link },
       { head: 'new sessions', cell: (row) => formatShare(row.share, 0), align: 'right' },
       { head: 'best', cell: (row) => formatShare(row.wanted, 0), align: 'right' },
-      { head: 'the next bit costs', cell: (row) => cost(row.terms) },
+      { head: 'the next bit costs', cell: (row) => renderCosts(row.terms) },
       { head: 'why', cell: (row) => row.reason },
     ],
     rows,
@@ -98,6 +93,13 @@ function spreadTables(marks: MarksView | undefined): readonly string[] {
     : `${marks.router} chooses for all sessions: these weights are not in force`;
   return [links, `${weights}\n${state}`];
 }
+
+/** What the next bit costs, by term of the objective; what is next to nothing is left out. */
+export const renderCosts = (terms: Readonly<Record<string, number>>): string =>
+  Object.entries(terms)
+    .filter(([, value]) => value >= 0.005)
+    .map(([name, value]) => `${name} ${value.toFixed(2)}`)
+    .join(', ');
 
 const nameOf = (name: string, otherwise: string): string =>
   name === otherwise ? `${name} (and all others)` : name;

@@ -1,6 +1,8 @@
-/** `headgate explain PREFIX`: the candidates of a block, each with its score, and what stops it. */
+/** `headgate explain PREFIX`: why a block is where it is, or by which links the sessions of a destination go. */
 import type { Command } from 'commander';
-import type { ExplainView } from '../control/index.ts';
+import type { DestinationExplainView, ExplainView } from '../control/index.ts';
+import { HeadgateError } from '../core/base/error.ts';
+import { renderCosts } from './destinations.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
 import { formatShare, formatTable, formatTime } from './face/text.ts';
@@ -15,7 +17,7 @@ export function register(program: Command): void {
   askCommand(
     program,
     'explain <prefix> [address]',
-    'says why a block is where it is, or, as `explain resolver ADDRESS`, why a resolver is answered as it is',
+    'says why a block is where it is, by which links the sessions of a destination go, or, as `explain resolver ADDRESS`, why a resolver is answered as it is',
   )
     .option('--at <time>', 'as it was decided then, such as 2026-03-01T22:00:00Z')
     .action(async (prefix: string, address: string | undefined, options: ExplainOptions) => {
@@ -29,7 +31,14 @@ export function register(program: Command): void {
         throw new UseError(`explain takes one prefix, not also "${address}"`);
       const at = options.at === undefined ? undefined : timeOf(options.at);
       const args = { prefix, ...(at === undefined ? {} : { at }) };
-      print(options, await ask<ExplainView>(options, 'explain', args), renderExplanation);
+      try {
+        print(options, await ask<ExplainView>(options, 'explain', args), renderExplanation);
+      } catch (error) {
+        const isForeign = error instanceof HeadgateError && error.code === 'not_found';
+        if (!isForeign || at !== undefined) throw error;
+        const view = await ask<DestinationExplainView>(options, 'explain_destination', { prefix });
+        print(options, view, renderDestinationExplanation);
+      }
     });
 }
 
@@ -58,5 +67,26 @@ export function renderExplanation(view: ExplainView): string {
       view.candidates,
     ),
     ...(view.moves.length > 0 ? [renderMoves(view.moves)] : []),
+  ].join('\n\n');
+}
+
+export function renderDestinationExplanation(view: DestinationExplainView): string {
+  const down = new Map(view.down.map(({ link, reason }) => [link, reason]));
+  const state = view.is_on
+    ? `sessions are marked for ${view.router}`
+    : `${view.router} chooses for all sessions: these weights are not in force`;
+  return [
+    `${view.prefix}, one of ${view.prefixes} destinations by ${view.class}, since ${formatTime(view.since)}`,
+    `${view.reason}; ${state}`,
+    formatTable(
+      [
+        { head: 'link', cell: ({ link }) => link },
+        { head: 'new sessions', cell: ({ share }) => formatShare(share, 0), align: 'right' },
+        { head: 'best', cell: ({ wanted }) => formatShare(wanted, 0), align: 'right' },
+        { head: 'the next bit costs', cell: ({ terms }) => renderCosts(terms) },
+        { head: 'down', cell: ({ link }) => down.get(link) ?? '' },
+      ],
+      view.links,
+    ),
   ].join('\n\n');
 }

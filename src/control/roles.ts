@@ -17,6 +17,7 @@ const needed: Readonly<Record<string, Role>> = {
   plan: 'read',
   cycle: 'read',
   explain: 'read',
+  explain_destination: 'read',
   explain_resolver: 'read',
   history: 'read',
   bill: 'read',

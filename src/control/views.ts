@@ -388,6 +388,24 @@ export interface DestinationsView {
   readonly useless_paths: Readonly<Record<string, number>>;
 }
 
+/** Destinations whose sessions are shared alike. */
+export interface ClassView {
+  readonly class: string;
+  /** Destinations of the routers' tables that are of it. */
+  readonly prefixes: number;
+  readonly bitps: number;
+  readonly since: number;
+  readonly reason: string;
+  readonly links: ReadonlyArray<{
+    readonly link: string;
+    /** Shares of the sessions that begin, 0 to 1: now, and where they go in steps. */
+    readonly share: number;
+    readonly wanted: number;
+    /** By term of the objective, what the next bit would cost. */
+    readonly terms: Readonly<Record<string, number>>;
+  }>;
+}
+
 /** Sessions that each get a link of their own, by weight. */
 export interface MarksView {
   readonly router: string;
@@ -395,22 +413,7 @@ export interface MarksView {
   readonly is_on: boolean;
   /** The class of what no route that the router told covers. */
   readonly otherwise: string;
-  readonly classes: ReadonlyArray<{
-    readonly class: string;
-    /** Destinations of the routers' tables that are of it. */
-    readonly prefixes: number;
-    readonly bitps: number;
-    readonly since: number;
-    readonly reason: string;
-    readonly links: ReadonlyArray<{
-      readonly link: string;
-      /** Shares of the sessions that begin, 0 to 1: now, and where they go in steps. */
-      readonly share: number;
-      readonly wanted: number;
-      /** By term of the objective, what the next bit would cost. */
-      readonly terms: Readonly<Record<string, number>>;
-    }>;
-  }>;
+  readonly classes: readonly ClassView[];
   readonly links: ReadonlyArray<{
     readonly link: string;
     readonly capacity_bitps: number;
@@ -427,6 +430,15 @@ export interface MarksView {
   readonly exceptions: number;
   readonly exceptions_max: number;
   readonly exceptions_lost: number;
+}
+
+/** One foreign prefix, or a part of one: by which weights its sessions get their links, and why. */
+export interface DestinationExplainView extends ClassView {
+  readonly prefix: string;
+  readonly router: string;
+  readonly is_on: boolean;
+  /** Links by which nothing leaves now, whatever their weight. */
+  readonly down: ReadonlyArray<{ readonly link: string; readonly reason: string }>;
 }
 
 export interface DetourView {

@@ -1,9 +1,16 @@
 /** What the control socket tells of outbound steering. */
-import type { Answer, DestinationsView, DetourView } from '../control/index.ts';
-import { err, ok } from '../core/base/result.ts';
+import type {
+  Answer,
+  ControlError,
+  DestinationExplainView,
+  DestinationsView,
+  DetourView,
+} from '../control/index.ts';
+import { formatPrefix, parsePrefix } from '../core/base/prefix.ts';
+import { err, ok, type Result } from '../core/base/result.ts';
 import type { Clock } from './clock.ts';
 import type { Destinations, RouterEgress } from './destinations.ts';
-import type { SpreadViews } from './mark-views.ts';
+import { explainDestination, type SpreadViews } from './mark-views.ts';
 import type { Outbound } from './outbound.ts';
 import type { SessionRoutes } from './session-routes.ts';
 
@@ -24,7 +31,33 @@ export function destinationAnswers(
               message: 'outbound traffic is not steered; add outbound: {} to the settings',
             }),
     ],
+    ['explain_destination', ({ prefix }) => explained(outbound, prefix)],
   ]);
+}
+
+function explained(
+  outbound: Outbound | undefined,
+  text: unknown,
+): Result<DestinationExplainView, ControlError> {
+  const parsed = typeof text === 'string' ? parsePrefix(text) : undefined;
+  if (!parsed?.ok)
+    return err({
+      code: 'bad_argument',
+      message: `"${String(text)}" is no prefix; expected one such as 203.0.113.0/24`,
+    });
+  const prefix = formatPrefix(parsed.value);
+  if (!outbound?.marks)
+    return err({
+      code: 'not_found',
+      message: `${prefix} is none of our blocks (headgate blocks lists them), and sessions are not shared by marks`,
+    });
+  const view = explainDestination(outbound.marks, prefix);
+  return view
+    ? ok(view)
+    : err({
+        code: 'refused',
+        message: `nothing was decided of ${prefix} yet; ask again after a cycle`,
+      });
 }
 
 /** What became of a detour, whoever carries it. */

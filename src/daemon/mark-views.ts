@@ -1,5 +1,5 @@
 /** What is shown of sessions that are spread by marks. */
-import type { DestinationsView, MarksView } from '../control/index.ts';
+import type { DestinationExplainView, DestinationsView, MarksView } from '../control/index.ts';
 import type { PrefixText } from '../core/base/units.ts';
 import { weightParts } from '../core/decide/weights/index.ts';
 import type { MarkCounts } from '../engine/index.ts';
@@ -55,6 +55,18 @@ export function marksView(
     exceptions_max: counts?.exceptionsMax ?? 0,
     exceptions_lost: counts?.exceptionsLost ?? 0,
   };
+}
+
+/** Of any prefix, told or not: that of the longest told one that covers it. Undefined before its class was decided. */
+export function explainDestination(
+  marks: SessionMarks,
+  prefix: PrefixText,
+): DestinationExplainView | undefined {
+  const name = marks.classOf(prefix);
+  const own = marksView(marks, undefined)?.classes.find((each) => each.class === name);
+  if (!own) return undefined;
+  const down = [...marks.down].map(([link, reason]) => ({ link, reason }));
+  return { ...own, prefix, router: marks.router, is_on: marks.isOn, down };
 }
 
 /** Destinations of a router whose sessions are spread: by several links at once. */

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { prefixText } from '../../../src/core/base/units.ts';
 import { openingMarks, recallMarks } from '../../../src/daemon/mark-memory.ts';
+import { explainDestination } from '../../../src/daemon/mark-views.ts';
 import { markedRouters, spreadRouter } from '../../../src/daemon/marked-router.ts';
 import { br1, east, marksStage, marksText, north, south } from '../../support/marks-stage.ts';
 import { settingsOf } from '../../support/settings.ts';
@@ -42,6 +43,31 @@ t.test(
     t.equal(turn(), false, 'nothing changed');
   },
 );
+
+t.test('any foreign prefix is explained by the route that covers it', async (t) => {
+  const { told, marks, turn } = marksStage();
+  const of = (prefix: string) => explainDestination(marks, prefixText(prefix));
+  for (let n = 0; n < 40; n++) told.tell(`203.0.${n}.0/24`, north, south, east);
+  told.tell('203.0.113.0/24', south, east);
+  t.equal(of('203.0.113.0/24'), undefined, 'nothing was decided yet');
+  turn();
+  t.match(of('203.0.113.7/32'), {
+    prefix: '203.0.113.7/32',
+    router: br1,
+    is_on: true,
+    class: 'south+east',
+    prefixes: 1,
+    down: [],
+  });
+  const { links = [], reason } = of('203.0.113.7/32') ?? {};
+  t.same(links.map(({ link }) => link).sort(), [east, south]);
+  t.equal(
+    links.reduce((sum, { share }) => sum + share, 0),
+    1,
+  );
+  t.ok(reason, 'with the reason that headgate destinations gives');
+  t.equal(of('192.0.2.0/24')?.class, 'north+south+east', 'what no route covers goes by all');
+});
 
 t.test('a destination that loses a link takes its past along', async (t) => {
   const { told, marks, turn } = marksStage();
