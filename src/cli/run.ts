@@ -63,8 +63,9 @@ async function runUntilTold(file: string): Promise<void> {
   const manager = openServiceManager(process.env);
   if (unit.metrics) log.info({ ...unit.metrics }, 'metrics are served');
   process.on('SIGHUP', () => {
-    const changed = unit.reloadFile('SIGHUP');
-    if (!changed.ok) log.error({}, `settings are not reloaded: ${changed.error}`);
+    void unit.reloadFile('SIGHUP').then((changed) => {
+      if (!changed.ok) log.error({}, `settings are not reloaded: ${changed.error}`);
+    });
   });
   // Our own mistake: the control plane stops, packets go on by fail-open. A collector of logs should have the reason.
   process.on('uncaughtException', (error) => {

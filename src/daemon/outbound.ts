@@ -21,7 +21,7 @@ import { PassiveTimes } from './passive-times.ts';
 import { openExportCheck } from './router-access.ts';
 import { SessionMarks } from './session-marks.ts';
 import { SessionRoutes } from './session-routes.ts';
-import type { Step } from './steps.ts';
+import type { Step, Steps } from './steps.ts';
 import { ToldPaths } from './told-paths.ts';
 
 type World = Pick<
@@ -265,6 +265,28 @@ export function tablesWith(
   outbound: Pick<Outbound, 'tables'> | undefined,
 ): EngineTables {
   return { ...tablesOf(settings), ...(outbound?.tables ?? { destinations: [] }) };
+}
+
+/**
+ * What the wires are to count and mark by under other settings, as a step among others. Settled when it is in force;
+ * rejects with HeadgateError when the wires refuse it.
+ */
+export function publishTables(
+  settings: Settings,
+  engine: Components['engine'],
+  outbound: Pick<Outbound, 'tables'> | undefined,
+  steps: Pick<Steps, 'add'>,
+): Promise<void> {
+  if (!engine) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    steps.add(function* () {
+      try {
+        resolve(yield* engine.publishSliced(tablesWith(settings, outbound)));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
 }
 
 const nothingCounted = { rates: new Map(), source: 'wire' } as const;

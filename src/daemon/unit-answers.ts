@@ -14,7 +14,7 @@ export interface UnitAnswerParts extends Pick<AnswerParts, 'picture' | 'loop' | 
   readonly outbound: Outbound | undefined;
   readonly clock: Clock;
   /** Reads the settings file anew; gives the keys that changed, or why nothing did. */
-  readonly reload: () => Result<readonly string[], string>;
+  readonly reload: () => Promise<Result<readonly string[], string>>;
 }
 
 /** Every command that a running unit answers, into the answers of its components. */
@@ -33,8 +33,8 @@ export function setAnswers({
     ...destinationAnswers(outbound, clock),
   ])
     answers.set(command, answer);
-  answers.set('reload', () => {
-    const changed = reload();
+  answers.set('reload', async () => {
+    const changed = await reload();
     if (changed.ok) return ok({ changed: changed.value });
     return err<ControlError>({ code: 'refused', message: changed.error });
   });

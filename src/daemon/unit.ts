@@ -27,7 +27,7 @@ import { Messenger } from './messenger.ts';
 import { Metering } from './metering.ts';
 import { MoveLog } from './move-log.ts';
 import { type ObserveInput, observeSliced } from './observe.ts';
-import { type Outbound, openOutbound, tablesWith } from './outbound.ts';
+import { type Outbound, openOutbound, publishTables, tablesWith } from './outbound.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
@@ -293,7 +293,7 @@ export class Unit {
   }
 
   /** New settings, all of them or none: gives the keys that changed, or an error that names what needs a restart. */
-  reload(read: Settings, by: string): Result<readonly string[], string> {
+  async reload(read: Settings, by: string): Promise<Result<readonly string[], string>> {
     const settings = this.#regrouping.adopt(read, this.#settings.blocks);
     const fixed = fixedChanges(this.#settings, settings);
     if (fixed.length > 0) {
@@ -305,11 +305,12 @@ export class Unit {
     const changed = changedKeys(this.#settings, settings);
     try {
       // Before anything else: the tables are what may be refused.
-      this.#components.engine?.publish(tablesWith(own, this.#outbound));
+      await publishTables(own, this.#components.engine, this.#outbound, this.#steps);
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       return err(`${error.message}; nothing was changed`);
     }
+    if (this.#stopping) return err('the unit stops');
     const before = cycleTimesOf(this.#settings);
     const times = cycleTimesOf(settings);
     this.#settings = settings;
@@ -326,12 +327,12 @@ export class Unit {
   }
 
   /** The file that the unit was started with, read anew: on a command, or on SIGHUP. */
-  reloadFile(by: string): Result<readonly string[], string> {
+  async reloadFile(by: string): Promise<Result<readonly string[], string>> {
     const settings = this.#parts.readSettings?.();
     const changed = !settings
       ? err('this unit was not started from a file of settings')
       : settings.ok
-        ? this.reload(settings.value, by)
+        ? await this.reload(settings.value, by)
         : err(`${settings.error}; nothing was changed`);
     this.#vitals.refusedSettings = changed.ok ? undefined : changed.error;
     if (!changed.ok) this.#components.diary.refusedReload(by, changed.error);

@@ -282,14 +282,17 @@ t.test('settings are reloaded whole, or refused whole', async (t) => {
   const other = settingsOf(
     here.text.replace('wires:', 'pins: [{ block: 198.51.101.0/24, link: south }]\nwires:'),
   );
-  t.same(unit.reload(other, 'a test'), { ok: true, value: ['pins'] }, 'what changed is told');
+  t.same(await unit.reload(other, 'a test'), { ok: true, value: ['pins'] }, 'what changed is told');
   t.ok(here.order.includes('published'));
   const wired = settingsOf(
     here.text.replace('inside: eth1', 'inside: eth9').replace('mode: control', 'mode: observe'),
   );
-  t.match(unit.reload(wired, 'a test'), { ok: false, error: /^wires cannot change/ });
+  t.match(await unit.reload(wired, 'a test'), { ok: false, error: /^wires cannot change/ });
   t.match((await here.ask('status')).value, { mode: 'control' });
-  t.ok(unit.reload(settingsOf(here.text.replace('mode: control', 'mode: observe')), 'a test').ok);
+  t.ok(
+    (await unit.reload(settingsOf(here.text.replace('mode: control', 'mode: observe')), 'a test'))
+      .ok,
+  );
   t.same(here.announced(), [], 'observe announces nothing');
   await unit.stop();
 });
@@ -333,7 +336,7 @@ t.test('a block too heavy to place is cut in two, over a restart too', async (t)
     halves.map((prefix) => ({ prefix })),
   );
   t.ok(here.log.some((line) => line.startsWith('regrouped: ')));
-  t.ok(unit.reload(whole, 'a test').ok, 'the same file read again leaves the halves');
+  t.ok((await unit.reload(whole, 'a test')).ok, 'the same file read again leaves the halves');
   here.clock.advance(2000);
   t.same(
     here.announced().map((entry) => entry.prefix),
