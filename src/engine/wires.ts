@@ -111,6 +111,8 @@ class Wires implements WireEngine {
   #generation = 0;
   #readjusted: Promise<void> = Promise.resolve();
   #isPublishing = false;
+  /** What was readjusted while tables that know nothing of it are on their way. */
+  #meanwhile: MarkChanges | undefined;
   #tables: EngineTables;
   /** Whether sessions may keep links that an earlier unit gave them. */
   #inheritsSessions: boolean;
@@ -156,6 +158,7 @@ class Wires implements WireEngine {
   *publishSliced(tables: EngineTables): Sliced<Promise<void>> {
     this.#refuseWhilePublishing();
     this.#isPublishing = true;
+    this.#meanwhile = undefined;
     try {
       yield* this.#ways.prepare(weightsIn(tables));
       const next = yield* this.#encodeSliced(tables, true);
@@ -172,10 +175,8 @@ class Wires implements WireEngine {
     } finally {
       this.#isPublishing = false;
     }
-    const { down } = this.#ways;
     this.#adopt(next);
-    // Of links that failed meanwhile these tables know nothing.
-    if (!isDeepStrictEqual(down, next.ways.down)) await this.readjust({ down: [...down] });
+    if (this.#meanwhile) await this.readjust(this.#meanwhile);
   }
 
   /** Two publications at once would not know of each other. */
@@ -227,6 +228,7 @@ class Wires implements WireEngine {
   }
 
   readjust(marks: MarkChanges): Promise<void> {
+    if (this.#isPublishing) this.#meanwhile = { ...this.#meanwhile, ...marks };
     const ways = this.#ways.copy();
     ways.readjust(
       {
