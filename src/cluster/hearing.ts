@@ -88,8 +88,12 @@ export class Hearing {
     if (leaves && this.#leader?.unit === unit) this.#leader = undefined;
   }
 
-  /** False for a leader whose lease was taken over by one that was heard of. */
+  /**
+   * False for a leader whose lease was taken over by one that was heard of, and for words that waited while this process
+   * stood still: who led then need not lead now.
+   */
   heardLeader(unit: string, fence: number): boolean {
+    if (this.#stoodStillMs() > 0) return false;
     // With nobody to be heard the numbers may begin anew: a bucket that was lost and made again counts from 1.
     if (fence < this.fence && this.standing() === 'led') return false;
     this.#leader = { unit, fence };
@@ -109,10 +113,15 @@ export class Hearing {
 
   /** Called several times per lease: a long gap means that this process stood still. */
   tick(): void {
-    const now = this.#options.clock.now();
-    const gapMs = now - this.#tickedAtMs;
-    this.#tickedAtMs = now;
-    if (gapMs > this.#options.leaseMs / 2 && this.#deafSinceMs === undefined) this.#forgive(gapMs);
+    const gapMs = this.#stoodStillMs();
+    this.#tickedAtMs = this.#options.clock.now();
+    if (gapMs > 0 && this.#deafSinceMs === undefined) this.#forgive(gapMs);
+  }
+
+  /** Since the last tick, if that was too long ago for a process that runs. */
+  #stoodStillMs(): number {
+    const gapMs = this.#options.clock.now() - this.#tickedAtMs;
+    return gapMs > this.#options.leaseMs / 2 ? gapMs : 0;
   }
 
   #forgive(gapMs: number): void {

@@ -60,7 +60,8 @@ export class UnitClock implements ClusterClock {
   readonly #wallOffsetMs: number;
   #isStopped = false;
   #isDead = false;
-  #late: Array<() => void> = [];
+  #lateTimers: Array<() => void> = [];
+  #lateMessages: Array<() => void> = [];
 
   constructor(time: VirtualTime, wallOffsetMs: number) {
     this.#time = time;
@@ -71,18 +72,17 @@ export class UnitClock implements ClusterClock {
   readonly wall = (): number => 1.7e12 + this.#time.now() + this.#wallOffsetMs;
   readonly after = (delayMs: number, call: () => void): (() => void) => {
     let isCancelled = false;
-    const cancel = this.#time.after(delayMs, () => this.run(() => isCancelled || call()));
+    const due = () => isCancelled || call();
+    const cancel = this.#time.after(delayMs, () => this.#run(due, this.#lateTimers));
     return () => {
       isCancelled = true;
       cancel();
     };
   };
 
-  /** Now, or when the process goes on. */
+  /** What comes from outside: now, or when the process goes on. */
   run(call: () => void): void {
-    if (this.#isDead) return;
-    if (this.#isStopped) this.#late.push(call);
-    else call();
+    this.#run(call, this.#lateMessages);
   }
 
   stop(): void {
@@ -91,13 +91,21 @@ export class UnitClock implements ClusterClock {
 
   go(): void {
     this.#isStopped = false;
-    const late = this.#late;
-    this.#late = [];
+    // It stood still where it waited for messages: those come first.
+    const late = [...this.#lateMessages, ...this.#lateTimers];
+    this.#lateMessages = [];
+    this.#lateTimers = [];
     for (const call of late) call();
   }
 
   kill(): void {
     this.#isDead = true;
+  }
+
+  #run(call: () => void, late: Array<() => void>): void {
+    if (this.#isDead) return;
+    if (this.#isStopped) late.push(call);
+    else call();
   }
 }
 
