@@ -122,6 +122,11 @@ const published = {
     publications.map(({ heldMs }) => heldMs),
     'ms',
   ),
+  heldByUs: row(
+    `${table}: event loop held at most, but for waiting for a processor`,
+    publications.map(({ heldByUsMs }) => heldByUsMs),
+    'ms',
+  ),
 };
 rows.push(...Object.values(published));
 const median = (name: string, unit: string) =>
