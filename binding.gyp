@@ -79,6 +79,16 @@
             '-c', 'native/kernel/wire.bpf.c', '-o', '<(PRODUCT_DIR)/wire.bpf.o',
           ],
         },
+        {
+          'action_name': 'vlan_marks',
+          'inputs': ['native/kernel/vlan_marks.bpf.c'],
+          'outputs': ['<(PRODUCT_DIR)/vlan_marks.bpf.o'],
+          'action': [
+            'clang', '-O2', '-g', '-Wall', '-Werror', '-target', 'bpf', '-mcpu=v3',
+            '-I/usr/include/<!(gcc -print-multiarch)',
+            '-c', 'native/kernel/vlan_marks.bpf.c', '-o', '<(PRODUCT_DIR)/vlan_marks.bpf.o',
+          ],
+        },
       ],
     },
   ],

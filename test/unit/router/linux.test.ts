@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import t from 'tap';
 import { parsePrefix } from '../../../src/core/base/prefix.ts';
 import { asn, linkId, routerId } from '../../../src/core/base/units.ts';
@@ -43,12 +43,34 @@ t.test('a DSCP becomes a firewall mark, a rule and a table; only of our own pack
   t.notMatch(text, 'ip6 saddr', 'no network of ours is IPv6');
 });
 
+t.test(
+  'a VLAN becomes a firewall mark by a filter of its own, and then goes the same way',
+  async (t) => {
+    const text = renderLinuxPolicy(policy);
+    t.match(text, /^tc filter replace .* handle 0x65 bpf da obj "\$OBJECT" sec tc classid 1:65 /m);
+    t.match(text, 'ip -4 route replace default via 192.0.2.5 table 26802');
+    t.match(text, 'rule add priority 26802 fwmark 0x68690065 lookup 26802');
+    t.notMatch(text, 'ip dscp 101');
+  },
+);
+
 t.test('what it does not do, it says', async (t) => {
   const text = renderLinuxPolicy(policy);
-  t.match(text, /south is marked by VLAN 101\. NOT TESTED/);
   t.match(text, /east has no mark/);
   t.match(text, /north names no IPv6 address/);
   t.notMatch(text, /0x6868000[23]/);
+  const dscpOnly = renderLinuxPolicy({ ...policy, links: policy.links.slice(0, 1) });
+  t.notMatch(dscpOnly, /INSIDE|tc /, 'who marks by DSCP needs no classifier');
+});
+
+t.test('without the interface it says what to set, and changes nothing', async (t) => {
+  const { status, stderr } = spawnSync('/bin/sh', [], {
+    input: renderLinuxPolicy(policy),
+    encoding: 'utf8',
+    env: { PATH: '/nowhere' },
+  });
+  t.not(status, 0);
+  t.match(stderr, /INSIDE: set it to the interface towards the unit/);
 });
 
 t.test('it is a shell script', async (t) => {
