@@ -18,6 +18,7 @@ import { type MergedLink, mergeReports, type UnitPart } from '../../src/core/mod
 import type { Observation } from '../../src/core/model/observation.ts';
 import { systemClock } from '../../src/daemon/clock.ts';
 import type { SharedPlan, SharedReport } from '../../src/daemon/joint.ts';
+import { passive } from '../support/cluster.ts';
 import { atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 import { blockName, linkCapacity, linkName, type Size, sharedReportOf } from './units/network.ts';
 
@@ -64,10 +65,7 @@ async function cyclesOver(
     silentMs: 600_000,
     holdMs: 600_000,
     clock: systemClock,
-    onPlan: () => undefined,
-    onDoubt: () => undefined,
-    onCommand: async () => ({}),
-    onEvent: () => undefined,
+    ...passive,
   });
   const isReady = new Promise((resolve) => followers.once('message', resolve));
   await Promise.all([isReady, until(() => cluster.isLeader())]);

@@ -42,3 +42,18 @@ routers:
   - { name: br3, unit: east, address: 10.0.0.3, bgp: {} }
 cluster: { network: lab, unit: west, units: [{ name: west }, { name: mid }, { name: east }], servers: ["nats://127.0.0.1:4222"] }
 `;
+
+/** A Linux router without marks, on which the heaviest sessions are routed one by one. */
+export const sessionsByRules = `
+asn: 64512
+mode: control
+networks: [198.51.100.0/24]
+management: { address: 10.0.0.9 }
+wires: [{ name: core, place: inside, inside: eth1, outside: eth2 }]
+links:
+  - { name: north, asn: 65001, capacity: 100M, router: br1, neighbor: 192.0.2.1 }
+  - { name: south, asn: 65002, capacity: 100M, router: br1, neighbor: 192.0.2.5 }
+routers:
+  - { name: br1, address: 10.0.0.1, bgp: {}, driver: { kind: linux, outbound: sessions, sessions: 4 } }
+outbound: { threshold: 90%, target: 80%, release: 70% }
+`;

@@ -15,6 +15,7 @@ import { systemClock } from '../../../src/daemon/clock.ts';
 import { HalfSessions, monotonicUs } from '../../../src/daemon/half-sessions.ts';
 import { startReplay } from '../../../src/engine/replay.ts';
 import { capturesFolder, skipWithoutCaptures } from '../../support/captures.ts';
+import { passive } from '../../support/cluster.ts';
 import { waitFor } from '../../support/lab.ts';
 
 const hasNats = spawnSync('nats-server', ['--version']).status === 0;
@@ -55,10 +56,8 @@ t.test(
         silentMs: 60_000,
         holdMs: 60_000,
         clock: systemClock,
-        onPlan: () => undefined,
-        onDoubt: () => undefined,
+        ...passive,
         onCommand: async () => ok({ clock_us: monotonicUs() + aheadUs }),
-        onEvent: () => undefined,
       });
     const west = open('west');
     t.teardown(async () => {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { type Cluster, openCluster, type StoredPlan } from '../../../src/cluster/index.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
+import { passive } from '../../support/cluster.ts';
 
 const hasNats = spawnSync('nats-server', ['--version']).status === 0;
 const base = 20_000 + (process.pid % 20_000);
@@ -199,10 +200,7 @@ t.test('nothing unauthenticated is accepted outside loopback', (t) => {
     holdMs: 1,
     replicas: 1,
     clock: systemClock,
-    onPlan: () => {},
-    onDoubt: () => {},
-    onCommand: async () => ({}),
-    onEvent: () => {},
+    ...passive,
   };
   for (const server of ['nats://192.0.2.1:4222', 'nats://127.0.0.1.example:4222'])
     t.throws(() => openCluster({ ...options, servers: [server] }), { code: 'unauthenticated' });

@@ -8,6 +8,7 @@ import { nkeys } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
 import { type Cluster, type ClusterEvent, openCluster } from '../../../src/cluster/index.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
+import { passive } from '../../support/cluster.ts';
 import { waitFor } from '../../support/lab.ts';
 import { makeCredentials } from '../../support/nats-jwt.ts';
 
@@ -65,9 +66,7 @@ ${authorization}
       silentMs: 2000,
       holdMs: 2000,
       clock: systemClock,
-      onPlan: () => undefined,
-      onDoubt: () => undefined,
-      onCommand: async () => ({}),
+      ...passive,
       onEvent: (event) => events.push(event),
     });
     this.#open.push(cluster);

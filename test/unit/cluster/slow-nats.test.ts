@@ -1,6 +1,7 @@
 /** A NATS whose answers take longer than a third of the lease: one unit leads all the same, and goes on leading. */
 import t from 'tap';
 import { openClusterOver } from '../../../src/cluster/index.ts';
+import { passive } from '../../support/cluster.ts';
 import { SimulatedNats, UnitClock, VirtualTime } from '../../support/simulated-nats.ts';
 
 const leaseMs = 2000;
@@ -26,9 +27,7 @@ for (const latencyMs of [5, 350, 400])
           silentMs: 3000,
           holdMs: 8000,
           clock,
-          onPlan: () => undefined,
-          onDoubt: () => undefined,
-          onCommand: async () => ({}),
+          ...passive,
           onEvent: ({ kind }) => {
             if (kind === 'became_leader' || kind === 'no_longer_leader') changes++;
           },

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { type Cluster, openClusterOver } from '../../../src/cluster/index.ts';
 import { Strangers } from '../../../src/cluster/strangers.ts';
+import { passive } from '../../support/cluster.ts';
 import { SimulatedNats, UnitClock, VirtualTime } from '../../support/simulated-nats.ts';
 
 t.test('of another version nothing is taken, and it is said who', async (t) => {
@@ -19,9 +20,7 @@ t.test('of another version nothing is taken, and it is said who', async (t) => {
       silentMs: 3000,
       holdMs: 8000,
       clock,
-      onPlan: () => undefined,
-      onDoubt: () => undefined,
-      onCommand: async () => ({}),
+      ...passive,
       onEvent: (event) => {
         if (event.kind === 'refused_message') told.push(event.reason);
       },

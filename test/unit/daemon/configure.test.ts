@@ -13,7 +13,7 @@ import {
 import { recall } from '../../../src/daemon/recall.ts';
 import { fixedChanges } from '../../../src/daemon/reload.ts';
 import { withSecrets } from '../../../src/daemon/secrets.ts';
-import { settingsOf, twoLinks } from '../../support/settings.ts';
+import { sessionsByRules, settingsOf, twoLinks } from '../../support/settings.ts';
 
 const settings = settingsOf(twoLinks);
 
@@ -58,19 +58,7 @@ t.test('wires count the blocks by the links’ rules', (t) => {
 
 t.test('what decides the memory of the wires is one thing for a unit and for a check', (t) => {
   t.same(engineOptionsOf(settings), { tables: tablesOf(settings), findsHeaviest: false });
-  const sessions = `
-asn: 64512
-networks: [198.51.100.0/24]
-management: { address: 10.0.0.9 }
-wires: [{ name: core, place: inside, inside: eth1, outside: eth2 }]
-links:
-  - { name: north, asn: 65001, capacity: 100M, router: br1, neighbor: 192.0.2.1 }
-  - { name: south, asn: 65002, capacity: 100M, router: br1, neighbor: 192.0.2.5 }
-routers:
-  - { name: br1, address: 10.0.0.1, bgp: {}, driver: { kind: linux, outbound: sessions, sessions: 4 } }
-outbound: { threshold: 90%, target: 80%, release: 70% }
-`;
-  t.match(engineOptionsOf(settingsOf(sessions)), { findsHeaviest: true });
+  t.match(engineOptionsOf(settingsOf(sessionsByRules)), { findsHeaviest: true });
   t.end();
 });
 

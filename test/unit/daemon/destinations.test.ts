@@ -24,6 +24,7 @@ import type { FlowStretch } from '../../../src/daemon/samples.ts';
 import { ToldPaths } from '../../../src/daemon/told-paths.ts';
 import type { ReceivedRoute, SessionStatus, Speaker } from '../../../src/speaker/index.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { receivedRoute } from '../../support/received-route.ts';
 import { settingsOf } from '../../support/settings.ts';
 import { snapshotOf } from '../../support/snapshot.ts';
 
@@ -44,22 +45,8 @@ const br1 = routerId('br1');
 const [north, south] = [linkId('north'), linkId('south')];
 const destination = (n: number) => prefixText(`203.0.${n}.0/24`);
 
-const route = (
-  nextHop: string,
-  asPath: string,
-  more: Partial<ReceivedRoute> = {},
-): ReceivedRoute => ({
-  prefix: destination(1),
-  router: br1,
-  pathId: 1,
-  nextHop,
-  asPath,
-  origin: 'igp',
-  communities: [],
-  largeCommunities: [],
-  isStale: false,
-  ...more,
-});
+const route = (nextHop: string, asPath: string, more: Partial<ReceivedRoute> = {}) =>
+  receivedRoute({ prefix: destination(1), router: br1, nextHop, asPath, ...more });
 const byNorth = route('192.0.2.1', '65001 65100', { localPref: 200 });
 const byEast = route('192.0.2.9', '65003 65100', { localPref: 50 });
 const bySouth = route('192.0.2.5', '65002 65100', { localPref: 100 });

@@ -7,22 +7,11 @@ import { nameOf, parseName, SessionRoutes } from '../../../src/daemon/session-ro
 import { ToldPaths } from '../../../src/daemon/told-paths.ts';
 import type { HeavySession } from '../../../src/engine/index.ts';
 import { emptyIntent, type SessionRoute } from '../../../src/router/index.ts';
-import type { ReceivedRoute, SessionStatus, Speaker } from '../../../src/speaker/index.ts';
-import { settingsOf } from '../../support/settings.ts';
+import type { SessionStatus, Speaker } from '../../../src/speaker/index.ts';
+import { receivedRoute } from '../../support/received-route.ts';
+import { sessionsByRules, settingsOf } from '../../support/settings.ts';
 
-const settings = settingsOf(`
-asn: 64512
-mode: control
-networks: [198.51.100.0/24]
-management: { address: 10.0.0.9 }
-wires: [{ name: core, place: inside, inside: eth1, outside: eth2 }]
-links:
-  - { name: north, asn: 65001, capacity: 100M, router: br1, neighbor: 192.0.2.1 }
-  - { name: south, asn: 65002, capacity: 100M, router: br1, neighbor: 192.0.2.5 }
-routers:
-  - { name: br1, address: 10.0.0.1, bgp: {}, driver: { kind: linux, outbound: sessions, sessions: 4 } }
-outbound: { threshold: 90%, target: 80%, release: 70% }
-cycle: { interval: 10s, average: 20s }
+const settings = settingsOf(`${sessionsByRules}cycle: { interval: 10s, average: 20s }
 `);
 const br1 = routerId('br1');
 const [north, south] = ['north', 'south'].map(linkId);
@@ -41,18 +30,8 @@ const session = (port: number, l2Bytes: number, protocol: 'tcp' | 'udp' = 'tcp')
 function stage(initial: ReadonlyArray<Override<string>> = []) {
   const rib = new AdjRibIn();
   rib.announce(4, Uint8Array.of(203, 0, 113, 0), 0, 24, rib.addPeer(), 1, 0);
-  const route = (nextHop: string, asPath: string, localPref: number): ReceivedRoute => ({
-    prefix: destination,
-    router: br1,
-    pathId: 1,
-    nextHop,
-    asPath,
-    localPref,
-    origin: 'igp',
-    communities: [],
-    largeCommunities: [],
-    isStale: false,
-  });
+  const route = (nextHop: string, asPath: string, localPref: number) =>
+    receivedRoute({ prefix: destination, router: br1, nextHop, asPath, localPref });
   const { outbound } = settings;
   if (!outbound) throw new Error('the settings have outbound');
   let rules: readonly SessionRoute[] = [];

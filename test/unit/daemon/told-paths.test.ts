@@ -4,6 +4,7 @@ import { linkId, prefixText, routerId } from '../../../src/core/base/units.ts';
 import { AdjRibIn } from '../../../src/core/bgp/rib/adj-rib-in.ts';
 import { type Station, ToldPaths } from '../../../src/daemon/told-paths.ts';
 import type { ReceivedRoute, SessionStatus } from '../../../src/speaker/index.ts';
+import { receivedRoute } from '../../support/received-route.ts';
 import { settingsOf } from '../../support/settings.ts';
 
 const settings = settingsOf(`
@@ -24,17 +25,8 @@ const prefix = prefixText('203.0.113.0/24');
 const [north, south] = ['north', 'south'].map(linkId);
 
 /** As BMP tells it: without a local preference, so that the shorter path of south seems better. */
-const route = (nextHop: string, asPath: string): ReceivedRoute => ({
-  prefix,
-  router: br1,
-  pathId: 0,
-  nextHop,
-  asPath,
-  origin: 'igp',
-  communities: [],
-  largeCommunities: [],
-  isStale: false,
-});
+const route = (nextHop: string, asPath: string) =>
+  receivedRoute({ prefix, router: br1, pathId: 0, nextHop, asPath });
 const byNorth = route('192.0.2.1', '65001 65009 65100');
 const bySouth = route('192.0.2.5', '65002 65100');
 

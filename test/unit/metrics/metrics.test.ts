@@ -12,6 +12,7 @@ import { Joint } from '../../../src/daemon/joint.ts';
 import { Loop } from '../../../src/daemon/loop.ts';
 import { observe } from '../../../src/daemon/observe.ts';
 import { makeRegistry, openMetricsListener } from '../../../src/metrics/index.ts';
+import { passive } from '../../support/cluster.ts';
 import { settingsOf, threeUnits, twoLinks } from '../../support/settings.ts';
 import { snapshotOf } from '../../support/snapshot.ts';
 
@@ -26,10 +27,7 @@ const joint = new Joint({
       silentMs: 15_000,
       holdMs: 600_000,
       clock: systemClock,
-      onPlan: () => undefined,
-      onDoubt: () => undefined,
-      onCommand: async () => ({}),
-      onEvent: () => undefined,
+      ...passive,
     },
     () => new Promise(() => undefined),
   ),
