@@ -90,7 +90,7 @@ function whatOf({ what, lost = 0, detail = {} }: AuditRecord): string {
       return `${String(detail.command)}${args === '{}' ? '' : ` ${args}`}: ${String(detail.result)}`;
     }
     case 'announce': {
-      // A cast: src/daemon/diary.ts writes them.
+      // A cast: src/daemon/face/diary.ts writes them.
       const changes = (detail.changes ?? []) as ReadonlyArray<Readonly<Record<string, string>>>;
       const told = changes
         .slice(0, 3)

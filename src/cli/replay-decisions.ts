@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { HeadgateError } from '../core/base/error.ts';
 import { Replay, type Replayed, type ReplayedSide } from '../core/decide/replay.ts';
 import { policyOf } from '../daemon/configure.ts';
-import { moveView } from '../daemon/views.ts';
+import { moveView } from '../daemon/face/views.ts';
 import { type CycleInput, History } from '../history/index.ts';
 import { print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type Report, renderReport } from '../core/report/render.ts';
-import { gatherReport, reportAssets } from '../daemon/report.ts';
+import { gatherReport, reportAssets } from '../daemon/money/report.ts';
 import { type AskOptions, ask, askCommand } from './face/ask.ts';
 import { timeOf } from './face/time.ts';
 

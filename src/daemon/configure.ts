@@ -17,7 +17,7 @@ import {
 import type { RailsSettings, RouterSettings, Settings } from '../core/settings/index.ts';
 import type { EngineOptions, EngineTables, LinkRule, Mark, WireOptions } from '../engine/index.ts';
 import type { RouterPeering } from '../speaker/index.ts';
-import { probeAddresses } from './own-probes.ts';
+import { probeAddresses } from './measure/own-probes.ts';
 
 /** Times of the loop, milliseconds; defaults of DESIGN.md section 5 divided by the time scale. */
 export interface CycleTimes {

@@ -6,7 +6,7 @@ import { announcementsSliced } from '../core/bgp/steering.ts';
 import type { BlockPlan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import { ladderOf, steeredLinksOf } from './configure.ts';
-import type { OriginCheck } from './origin.ts';
+import type { OriginCheck } from './routes/origin.ts';
 
 /**
  * What every router of ours is to hear for a plan, by links that are up; of several units `isOwn` names those of this

@@ -25,14 +25,14 @@ import { ResolverCycle, type ResolverMeasurements, type ResolverNetwork } from '
 import { type Steer, type SteerSnapshot, startSteer } from '../steer/index.ts';
 import { readZones } from '../steer/zones.ts';
 import { policyOf } from './configure.ts';
-import { clientsByResolver, type PassiveRtt, passiveRtts } from './foreign.ts';
+import { clientsByResolver, type PassiveRtt, passiveRtts } from './measure/foreign.ts';
 import {
   isReturning,
   type ProviderAddresses,
   ProviderWatch,
   type SeenRoutes,
-} from './providers.ts';
-import type { Proximity } from './proximity.ts';
+} from './measure/providers.ts';
+import type { Proximity } from './measure/proximity.ts';
 
 type DnsSettings = NonNullable<Settings['dns']>;
 type ResolverProber = Pick<Prober, 'setFound' | 'samples' | 'stop'>;

@@ -5,7 +5,7 @@ import type { Policy, State } from '../core/decide/index.ts';
 import { type Division, type Regrouped, type Regrouping, regroup } from '../core/decide/regroup.ts';
 import type { Observation } from '../core/model/observation.ts';
 import type { Settings } from '../core/settings/index.ts';
-import { coverageOf } from './block-usage.ts';
+import { coverageOf } from './money/block-usage.ts';
 
 const hourMs = 3_600_000;
 /** Usage of which less than this share was measured says nothing of who is heavy. */

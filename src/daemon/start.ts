@@ -1,7 +1,7 @@
 import type { Settings } from '../core/settings/index.ts';
-import { unitNameOf } from './cluster-settings.ts';
 import { type Closers, closeAll, openComponents, type Parts } from './components.ts';
 import { Unit } from './unit.ts';
+import { unitNameOf } from './units/cluster-settings.ts';
 
 export type { Parts } from './components.ts';
 

@@ -9,38 +9,44 @@ import type { Plan } from '../core/model/plan.ts';
 import type { Settings } from '../core/settings/index.ts';
 import type { Cycle } from '../history/index.ts';
 import { type MetricsListener, makeRegistry, openMetricsListener } from '../metrics/index.ts';
-import { PaidLevels } from './bill.ts';
 import { type Clock, every } from './clock.ts';
 import { ClockWatch } from './clock-watch.ts';
-import { ownPart } from './cluster-settings.ts';
-import { clusterView } from './cluster-views.ts';
-import { gatherComplaints } from './complaints.ts';
 import { type Closers, type Components, closeAll, type Parts } from './components.ts';
-import { Conditions } from './conditions.ts';
 import { announcedMax, cycleTimesOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
-import { readings, type Scrape } from './families.ts';
-import { downOf, type Joint, type UnitSummary } from './joint.ts';
+import { gatherComplaints } from './face/complaints.ts';
+import { Conditions } from './face/conditions.ts';
+import { readings, type Scrape } from './face/families.ts';
+import { Messenger } from './face/messenger.ts';
+import { MoveLog } from './face/move-log.ts';
+import { Tally } from './face/tally.ts';
+import { setAnswers } from './face/unit-answers.ts';
+import { scrapeOf } from './face/unit-scrape.ts';
+import type { Picture } from './face/views.ts';
+import { Vitals } from './face/vitals.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
-import { Messenger } from './messenger.ts';
-import { Metering } from './metering.ts';
-import { MoveLog } from './move-log.ts';
-import { type ObserveInput, observeSliced } from './observe.ts';
-import { type Outbound, openOutbound, publishTables, tablesWith } from './outbound.ts';
+import { Metering } from './measure/metering.ts';
+import { type ObserveInput, observeSliced } from './measure/observe.ts';
+import { PaidLevels } from './money/bill.ts';
+import { askOf, livePage } from './money/report.ts';
+import { ShiftMeter } from './money/usage.ts';
+import { type Outbound, openOutbound, publishTables, tablesWith } from './outbound/outbound.ts';
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
-import { askOf, livePage } from './report.ts';
-import { acceptsBy, linksCut, readRouting, toldOf } from './routing.ts';
+import { acceptsBy, linksCut, readRouting, toldOf } from './routes/routing.ts';
 import { Steps } from './steps.ts';
-import { Tally } from './tally.ts';
-import { setAnswers } from './unit-answers.ts';
-import { carryOutOrders, initialOf, ordersIn, summaryOf, withLinks } from './unit-in-cluster.ts';
-import { scrapeOf } from './unit-scrape.ts';
-import { ShiftMeter } from './usage.ts';
-import type { Picture } from './views.ts';
-import { Vitals } from './vitals.ts';
+import { ownPart } from './units/cluster-settings.ts';
+import { clusterView } from './units/cluster-views.ts';
+import { downOf, type Joint, type UnitSummary } from './units/joint.ts';
+import {
+  carryOutOrders,
+  initialOf,
+  ordersIn,
+  summaryOf,
+  withLinks,
+} from './units/unit-in-cluster.ts';
 
 /** After so many cycles without a measurement nothing is known of what steering shifted. */
 const missedCycles = 10;

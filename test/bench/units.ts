@@ -17,7 +17,7 @@ import type { DecidedMove, State } from '../../src/core/decide/state.ts';
 import { type MergedLink, mergeReports, type UnitPart } from '../../src/core/model/merge.ts';
 import type { Observation } from '../../src/core/model/observation.ts';
 import { systemClock } from '../../src/daemon/clock.ts';
-import type { SharedPlan, SharedReport } from '../../src/daemon/joint.ts';
+import type { SharedPlan, SharedReport } from '../../src/daemon/units/joint.ts';
 import { passive } from '../support/cluster.ts';
 import { atMost, type Goal, type Row, readOptions, report, row } from './report.ts';
 import { blockName, linkCapacity, linkName, type Size, sharedReportOf } from './units/network.ts';

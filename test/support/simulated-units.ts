@@ -6,12 +6,12 @@ import { initialState } from '../../src/core/decide/index.ts';
 import type { BlockRouting, Observation } from '../../src/core/model/observation.ts';
 import type { BlockPlan, Plan } from '../../src/core/model/plan.ts';
 import type { Settings } from '../../src/core/settings/index.ts';
-import { ownPart } from '../../src/daemon/cluster-settings.ts';
 import { policyOf } from '../../src/daemon/configure.ts';
-import { readyMsOf } from '../../src/daemon/join.ts';
-import { Joint } from '../../src/daemon/joint.ts';
 import { Loop } from '../../src/daemon/loop.ts';
-import { carryOutOrders, initialOf, ordersIn } from '../../src/daemon/unit-in-cluster.ts';
+import { ownPart } from '../../src/daemon/units/cluster-settings.ts';
+import { readyMsOf } from '../../src/daemon/units/join.ts';
+import { Joint } from '../../src/daemon/units/joint.ts';
+import { carryOutOrders, initialOf, ordersIn } from '../../src/daemon/units/unit-in-cluster.ts';
 import type { Memory } from '../../src/history/index.ts';
 import {
   type SimulatedConnection,

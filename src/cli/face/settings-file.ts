@@ -8,7 +8,7 @@ import {
   type Settings,
   type SettingsError,
 } from '../../core/settings/index.ts';
-import { ownPart, unitNameOf } from '../../daemon/cluster-settings.ts';
+import { ownPart, unitNameOf } from '../../daemon/units/cluster-settings.ts';
 
 /** Where a package puts the settings. */
 export const defaultSettingsFile = '/etc/headgate/headgate.yaml';

@@ -2,7 +2,7 @@
 import { bitps, linkId, ms, type PrefixText, prefixText } from '../../../src/core/base/units.ts';
 import type { Observation } from '../../../src/core/model/observation.ts';
 import { reportOf } from '../../../src/core/model/report.ts';
-import type { SharedReport } from '../../../src/daemon/joint.ts';
+import type { SharedReport } from '../../../src/daemon/units/joint.ts';
 
 export interface Size {
   readonly units: number;

@@ -12,7 +12,7 @@ import { ok } from '../../../src/core/base/result.ts';
 import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import type { HalfReport } from '../../../src/core/model/half-report.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
-import { HalfSessions, monotonicUs } from '../../../src/daemon/half-sessions.ts';
+import { HalfSessions, monotonicUs } from '../../../src/daemon/units/half-sessions.ts';
 import { startReplay } from '../../../src/engine/replay.ts';
 import { capturesFolder, skipWithoutCaptures } from '../../support/captures.ts';
 import { passive } from '../../support/cluster.ts';

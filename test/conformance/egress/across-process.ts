@@ -7,7 +7,7 @@ import { prefixOf } from '../../../src/core/base/prefix.ts';
 import { asn, prefixText, type RouterId, routerId } from '../../../src/core/base/units.ts';
 import type { Detour } from '../../../src/core/bgp/detour.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
-import { DetourOrder, detourKey } from '../../../src/daemon/detour-order.ts';
+import { DetourOrder, detourKey } from '../../../src/daemon/outbound/detour-order.ts';
 import { createSpeaker } from '../../../src/speaker/index.ts';
 import { waitFor } from '../../support/lab.ts';
 

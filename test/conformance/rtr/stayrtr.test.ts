@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { prefixOf } from '../../../src/core/base/prefix.ts';
 import { prefixText } from '../../../src/core/base/units.ts';
-import { OriginCheck } from '../../../src/daemon/origin.ts';
+import { OriginCheck } from '../../../src/daemon/routes/origin.ts';
 import { RtrClient } from '../../../src/speaker/index.ts';
 import { waitFor } from '../../support/lab.ts';
 

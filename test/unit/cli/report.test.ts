@@ -1,5 +1,5 @@
 import t from 'tap';
-import { buildReport } from '../../../src/daemon/report.ts';
+import { buildReport } from '../../../src/daemon/money/report.ts';
 
 const at = Date.UTC(2026, 0, 1);
 const usage = (index: number, link: string, bytes: number, coveredMs = 300_000) => ({

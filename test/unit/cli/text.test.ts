@@ -8,7 +8,7 @@ import {
   formatTable,
 } from '../../../src/cli/face/text.ts';
 import { renderMoves } from '../../../src/cli/plan.ts';
-import { money } from '../../../src/daemon/bill.ts';
+import { money } from '../../../src/daemon/money/bill.ts';
 
 t.test('figures have three digits and a unit', (t) => {
   t.same([0, 999, 1000, 12_345, 999_600, 12_345_678, 9.9e9, 4e15].map(formatRate), [

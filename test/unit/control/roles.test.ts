@@ -10,7 +10,7 @@ import {
 } from '../../../src/control/index.ts';
 import { isNamed, mayDo, roles } from '../../../src/control/roles.ts';
 import { ok } from '../../../src/core/base/result.ts';
-import { answersOf } from '../../../src/daemon/answers.ts';
+import { answersOf } from '../../../src/daemon/face/answers.ts';
 import { nameAnswers } from '../../../src/daemon/names.ts';
 import { peerOf } from '../../../src/engine/peer.ts';
 

@@ -5,7 +5,7 @@ import t from 'tap';
 import { whole } from '../../../src/core/base/slices.ts';
 import { decide, initialState } from '../../../src/core/decide/index.ts';
 import { policyOf } from '../../../src/daemon/configure.ts';
-import { observe } from '../../../src/daemon/observe.ts';
+import { observe } from '../../../src/daemon/measure/observe.ts';
 import { Recorder } from '../../../src/daemon/recorder.ts';
 import type { Cycle, CycleInput } from '../../../src/history/index.ts';
 import { settingsOf, twoLinks } from '../../support/settings.ts';

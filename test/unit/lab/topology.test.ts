@@ -1,7 +1,7 @@
 import t from 'tap';
 import { covers, parsePrefix } from '../../../src/core/base/prefix.ts';
 import { formatSettingsError, loadSettings } from '../../../src/core/settings/index.ts';
-import { fingerprintOf } from '../../../src/daemon/cluster-settings.ts';
+import { fingerprintOf } from '../../../src/daemon/units/cluster-settings.ts';
 import {
   type DemandShape,
   demandOf,

@@ -7,10 +7,10 @@ import { asn, bitps, linkId, ms, routerId } from '../../../src/core/base/units.t
 import { initialState } from '../../../src/core/decide/index.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
 import { policyOf } from '../../../src/daemon/configure.ts';
-import { readings, type Scrape } from '../../../src/daemon/families.ts';
-import { Joint } from '../../../src/daemon/joint.ts';
+import { readings, type Scrape } from '../../../src/daemon/face/families.ts';
 import { Loop } from '../../../src/daemon/loop.ts';
-import { observe } from '../../../src/daemon/observe.ts';
+import { observe } from '../../../src/daemon/measure/observe.ts';
+import { Joint } from '../../../src/daemon/units/joint.ts';
 import { makeRegistry, openMetricsListener } from '../../../src/metrics/index.ts';
 import { passive } from '../../support/cluster.ts';
 import { settingsOf, threeUnits, twoLinks } from '../../support/settings.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
-import { readings } from '../../../src/daemon/families.ts';
+import { readings } from '../../../src/daemon/face/families.ts';
 
 const folder = 'scripts/packaging/prometheus';
 const read = (name: string) => readFileSync(`${folder}/${name}`, 'utf8');

@@ -1,0 +1,124 @@
+import { covers, prefixOf } from '../../core/base/prefix.ts';
+import { eachSliced, type Sliced } from '../../core/base/slices.ts';
+import { asn, type LinkId, type PrefixText, type RouterId } from '../../core/base/units.ts';
+import { type SeenRoute, steeredByOthers } from '../../core/bgp/hands-off.ts';
+import type { BlockRouting } from '../../core/model/observation.ts';
+import type { Settings } from '../../core/settings/index.ts';
+import {
+  type AnnouncedRoute,
+  type BmpStation,
+  type Speaker,
+  waitsForInterval,
+} from '../../speaker/index.ts';
+
+import { peeringsOf } from '../configure.ts';
+import type { ConfiguredRouters } from '../outbound/configured.ts';
+import type { OriginCheck } from './origin.ts';
+
+/** What routers were told of our blocks, by session or by a driver, and what they told. */
+export interface Told {
+  readonly announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
+  readonly ownRoutes: readonly SeenRoute[];
+}
+
+/** Undefined where no router is told anything. */
+export function toldOf(
+  speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'> | undefined,
+  configured: Pick<ConfiguredRouters, 'announcers' | 'announced'> | undefined,
+): Told | undefined {
+  if (!speaker && !configured) return undefined;
+  const sessions = speaker?.sessions() ?? [];
+  return {
+    announced: new Map([
+      ...sessions.map(({ router }) => [router, speaker?.announced(router) ?? []] as const),
+      ...(configured?.announcers ?? []).map(
+        (router) => [router, configured?.announced(router) ?? []] as const,
+      ),
+    ]),
+    ownRoutes: speaker?.ownRoutes() ?? [],
+  };
+}
+
+/** What the routers say about our blocks, for the rails. Blocks that they say nothing of are left out. */
+export function* readRouting(
+  settings: Settings,
+  told: Told,
+  withheld: ReadonlySet<PrefixText>,
+  origin?: OriginCheck,
+  accepts?: Accepts,
+): Sliced<ReadonlyMap<PrefixText, BlockRouting>> {
+  const carried = yield* carriedOn(settings, told.announced, accepts);
+  const foreign = yield* foreignReasons(settings, told.ownRoutes);
+  const routing = new Map<PrefixText, BlockRouting>();
+  yield* eachSliced(settings.blocks, ({ prefix }) => {
+    const links = carried.get(prefix);
+    const reason = foreign.get(prefix);
+    const isWithheld = withheld.has(prefix);
+    if (reason === undefined && !isWithheld && !links && !origin) return;
+    routing.set(prefix, {
+      ...(reason === undefined ? {} : { isForeign: true, foreignReason: reason }),
+      ...(isWithheld ? { isWithheld } : {}),
+      ...(links ? { carriedOn: links } : {}),
+      ...origin?.of(prefix),
+    });
+  });
+  return routing;
+}
+
+/** By block: how somebody else steers it. Looks only at blocks that some route lies in. */
+export function* foreignReasons(
+  { asn: own, blocks, steering }: Settings,
+  routes: readonly SeenRoute[],
+): Sliced<ReadonlyMap<PrefixText, string>> {
+  const policy = { localAsn: asn(own), foreign: steering.foreign };
+  const reasons = new Map<PrefixText, string>();
+  if (routes.length === 0) return reasons;
+  const seen = routes.map((route) => ({ route, prefix: prefixOf(route.prefix) }));
+  yield* eachSliced(blocks, ({ prefix: text }) => {
+    const block = prefixOf(text);
+    const within = seen.filter(({ prefix }) => covers(block, prefix)).map(({ route }) => route);
+    const reason = within.length > 0 ? steeredByOthers(block, within, policy) : undefined;
+    if (reason !== undefined) reasons.set(text, reason);
+  });
+  return reasons;
+}
+
+/** Whether a router keeps what we told it, as it says by BMP itself; undefined when it does not say. */
+export type Accepts = (router: RouterId, prefix: PrefixText) => boolean | undefined;
+
+/** The word of the routers that tell by BMP about our own sessions with them. */
+export function acceptsBy(settings: Settings, station: BmpStation): Accepts {
+  const ends = new Map(peeringsOf(settings).map(({ name, localAddress }) => [name, localAddress]));
+  return (router, prefix) => {
+    const unit = ends.get(router);
+    return unit === undefined ? undefined : station.accepts(router, unit, prefixOf(prefix));
+  };
+}
+
+/** Links whose router says by BMP that it has no session with the provider. */
+export function linksCut({ links }: Settings, station: BmpStation): ReadonlySet<LinkId> {
+  const isCut = ({ router, asn: provider }: Settings['links'][number]) =>
+    router !== undefined && station.isNeighborUp(router, provider) === false;
+  return new Set(links.filter(isCut).map((link) => link.name));
+}
+
+/** By block that we announce: the links whose routers really carry it. */
+export function* carriedOn(
+  { links }: Settings,
+  announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>,
+  accepts?: Accepts,
+): Sliced<ReadonlyMap<PrefixText, readonly LinkId[]>> {
+  const carried = new Map<PrefixText, LinkId[]>();
+  for (const [router, routes] of announced) {
+    const own = links.filter((link) => link.router === router).map((link) => link.name);
+    yield* eachSliced(routes, ({ announcement, state, reason }) => {
+      const known = carried.get(announcement.prefix) ?? [];
+      const isTold = state === 'sent' || reason === waitsForInterval;
+      const isKept = accepts?.(router, announcement.prefix);
+      // Its own AS in the path may be a loop to it: it must say that it kept the route.
+      const isCarried = isTold && (announcement.prepend > 0 ? isKept === true : isKept !== false);
+      carried.set(announcement.prefix, isCarried ? [...known, ...own] : known);
+    });
+  }
+  return carried;
+}
