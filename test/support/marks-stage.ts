@@ -5,12 +5,12 @@ import { bitps, type LinkId, linkId, ms, prefixText, routerId } from '../../src/
 import { AdjRibIn } from '../../src/core/bgp/rib/adj-rib-in.ts';
 import { internalKind } from '../../src/core/bgp/rib/intake.ts';
 import { encodeAttributes } from '../../src/core/wire/bgp/attribute-encode.ts';
-import { recallMarks } from '../../src/daemon/marks/mark-memory.ts';
+import { recallMarks } from '../../src/daemon/outbound/marks/mark-memory.ts';
 import {
   type MarksTurn,
   type MarksWorld,
   SessionMarks,
-} from '../../src/daemon/marks/session-marks.ts';
+} from '../../src/daemon/outbound/marks/session-marks.ts';
 import type { MarkChanges, Weights } from '../../src/engine/index.ts';
 import type { SessionStatus, SpeakerChange } from '../../src/speaker/index.ts';
 import { FakeClock } from './fake-clock.ts';

@@ -10,7 +10,7 @@ import type { Speaker } from '../../speaker/index.ts';
 import type { Loop } from '../loop.ts';
 import { billView } from '../money/bill.ts';
 import { usageOver } from '../money/block-usage.ts';
-import type { ConfiguredRouters } from '../outbound/configured.ts';
+import type { ConfiguredRouters } from '../routes/configured.ts';
 import {
   blockViews,
   keptMoveView,

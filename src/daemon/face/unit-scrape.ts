@@ -3,10 +3,10 @@ import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Components, Parts } from '../components.ts';
 import type { Loop } from '../loop.ts';
 import type { Outbound } from '../outbound/outbound.ts';
+import type { Tally } from '../tally.ts';
 import type { Joint } from '../units/joint.ts';
 import type { Conditions } from './conditions.ts';
 import type { Scrape } from './families.ts';
-import type { Tally } from './tally.ts';
 
 export interface ScrapeInput {
   readonly settings: Settings;

@@ -7,7 +7,6 @@ import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Components } from '../components.ts';
 import { cycleTimesOf } from '../configure.ts';
-import type { Tally } from '../face/tally.ts';
 import type { Log } from '../log.ts';
 import {
   type BlockBytes,
@@ -17,6 +16,7 @@ import {
   coverageOf,
 } from '../money/block-usage.ts';
 import { sampleMs, UsageMeter } from '../money/usage.ts';
+import type { Tally } from '../tally.ts';
 import { probeAddresses, withoutProbes } from './own-probes.ts';
 import { SnapshotWindow } from './window.ts';
 

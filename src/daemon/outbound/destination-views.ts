@@ -9,8 +9,8 @@ import type {
 import { formatPrefix, parsePrefix } from '../../core/base/prefix.ts';
 import { err, ok, type Result } from '../../core/base/result.ts';
 import type { Clock } from '../clock.ts';
-import { explainDestination, type SpreadViews } from '../marks/mark-views.ts';
 import type { Destinations, RouterEgress } from './destinations.ts';
+import { explainDestination, type SpreadViews } from './marks/mark-views.ts';
 import type { Outbound } from './outbound.ts';
 import type { SessionRoutes } from './session-routes.ts';
 

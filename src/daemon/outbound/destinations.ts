@@ -18,13 +18,13 @@ import type { Clock } from '../clock.ts';
 import { cycleTimesOf, policyOf } from '../configure.ts';
 import type { Log } from '../log.ts';
 import type { FlowStretch } from '../measure/samples.ts';
+import type { ConfiguredRouters } from '../routes/configured.ts';
+import type { UselessReason, WaysOut } from '../routes/egress-routes.ts';
 import type { ToldPaths } from '../routes/told-paths.ts';
-import type { ConfiguredRouters } from './configured.ts';
 import { CountedDestinations } from './counted-destinations.ts';
 import { type MeasuredRates, measureRates } from './destination-rates.ts';
 import { DetourCarriers } from './detour-carriers.ts';
 import { EgressLinks } from './egress-links.ts';
-import type { UselessReason, WaysOut } from './egress-routes.ts';
 import type { ExportCheck } from './export-check.ts';
 import { Growth } from './growth.ts';
 

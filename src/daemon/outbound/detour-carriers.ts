@@ -6,12 +6,12 @@ import type { Override } from '../../core/decide/egress/index.ts';
 import type { Settings } from '../../core/settings/index.ts';
 import type { InjectedDetour, Speaker } from '../../speaker/index.ts';
 import type { Clock } from '../clock.ts';
-import { spreadRouter } from '../marks/marked-router.ts';
+import type { ConfiguredRouters } from '../routes/configured.ts';
+import { insideOf } from '../routes/egress-routes.ts';
 import type { ToldPaths } from '../routes/told-paths.ts';
-import type { ConfiguredRouters } from './configured.ts';
 import { DetourOrder, detourKey } from './detour-order.ts';
-import { insideOf } from './egress-routes.ts';
 import type { ExportCheck } from './export-check.ts';
+import { spreadRouter } from './marks/marked-router.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 const unread =

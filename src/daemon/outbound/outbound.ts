@@ -9,9 +9,7 @@ import type { Destination, EngineTables, MarkCounts } from '../../engine/index.t
 import type { Memory } from '../../history/index.ts';
 import { type Components, networksOf, type Parts } from '../components.ts';
 import { tablesOf } from '../configure.ts';
-import { marksComplaints, marksView, type SpreadViews, spreadRows } from '../marks/mark-views.ts';
-import { spreadRouter } from '../marks/marked-router.ts';
-import { SessionMarks } from '../marks/session-marks.ts';
+import { openExportCheck } from '../routes/router-access.ts';
 import { ToldPaths } from '../routes/told-paths.ts';
 import type { Step, Steps } from '../steps.ts';
 import {
@@ -20,8 +18,10 @@ import {
   type RouterEgress,
   recallDetours,
 } from './destinations.ts';
+import { marksComplaints, marksView, type SpreadViews, spreadRows } from './marks/mark-views.ts';
+import { spreadRouter } from './marks/marked-router.ts';
+import { SessionMarks } from './marks/session-marks.ts';
 import { PassiveTimes } from './passive-times.ts';
-import { openExportCheck } from './router-access.ts';
 import { SessionRoutes } from './session-routes.ts';
 
 type World = Pick<

@@ -17,8 +17,8 @@ import type { HeavySession } from '../../engine/index.ts';
 import type { SessionRoute } from '../../router/index.ts';
 import { cycleTimesOf, policyOf } from '../configure.ts';
 import type { Log } from '../log.ts';
+import type { ConfiguredRouters } from '../routes/configured.ts';
 import type { ToldPaths } from '../routes/told-paths.ts';
-import type { ConfiguredRouters } from './configured.ts';
 import { egressComplaints, type RouterEgress, untouched } from './destinations.ts';
 import { EgressLinks } from './egress-links.ts';
 

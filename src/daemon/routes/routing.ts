@@ -12,7 +12,7 @@ import {
 } from '../../speaker/index.ts';
 
 import { peeringsOf } from '../configure.ts';
-import type { ConfiguredRouters } from '../outbound/configured.ts';
+import type { ConfiguredRouters } from './configured.ts';
 import type { OriginCheck } from './origin.ts';
 
 /** What routers were told of our blocks, by session or by a driver, and what they told. */

@@ -8,7 +8,7 @@ import type {
   SessionStatus,
   Speaker,
 } from '../../speaker/index.ts';
-import { type WaysOut, waysOut } from '../outbound/egress-routes.ts';
+import { type WaysOut, waysOut } from './egress-routes.ts';
 import type { Learned } from './learned-routes.ts';
 
 export type Station = Pick<BmpStation, 'tellsKept' | 'keptRoutes' | 'tables' | 'onChange'>;

@@ -8,7 +8,7 @@ import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Memory } from '../../history/index.ts';
 import type { SessionStatus, Speaker } from '../../speaker/index.ts';
 import type { Loop } from '../loop.ts';
-import type { ConfiguredRouters } from '../outbound/configured.ts';
+import type { ConfiguredRouters } from '../routes/configured.ts';
 import { unitViews } from './cluster-views.ts';
 import type { Joined } from './join.ts';
 import { type Joint, memoryOf, type UnitSummary } from './joint.ts';

@@ -9,7 +9,7 @@ import { AdjRibIn } from '../../../src/core/bgp/rib/adj-rib-in.ts';
 import { internalKind } from '../../../src/core/bgp/rib/intake.ts';
 import { encodeAttributes } from '../../../src/core/wire/bgp/attribute-encode.ts';
 import { systemClock } from '../../../src/daemon/clock.ts';
-import { RouteClasses } from '../../../src/daemon/marks/route-classes.ts';
+import { RouteClasses } from '../../../src/daemon/outbound/marks/route-classes.ts';
 import { Steps } from '../../../src/daemon/steps.ts';
 import { openWires } from '../../../src/engine/index.ts';
 import { settingsOf } from '../../support/settings.ts';

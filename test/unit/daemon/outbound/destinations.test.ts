@@ -20,7 +20,7 @@ import {
 } from '../../../../src/daemon/outbound/destination-rates.ts';
 import { destinationsView } from '../../../../src/daemon/outbound/destination-views.ts';
 import { Destinations, recallDetours } from '../../../../src/daemon/outbound/destinations.ts';
-import { waysOut } from '../../../../src/daemon/outbound/egress-routes.ts';
+import { waysOut } from '../../../../src/daemon/routes/egress-routes.ts';
 import { ToldPaths } from '../../../../src/daemon/routes/told-paths.ts';
 import type { ReceivedRoute, SessionStatus, Speaker } from '../../../../src/speaker/index.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';

@@ -2,12 +2,12 @@ import t from 'tap';
 import { bitps, linkId, ms, prefixText, routerId } from '../../../../src/core/base/units.ts';
 import { AdjRibIn } from '../../../../src/core/bgp/rib/adj-rib-in.ts';
 import type { Override } from '../../../../src/core/decide/egress/index.ts';
-import type { ConfiguredRouters } from '../../../../src/daemon/outbound/configured.ts';
 import {
   nameOf,
   parseName,
   SessionRoutes,
 } from '../../../../src/daemon/outbound/session-routes.ts';
+import type { ConfiguredRouters } from '../../../../src/daemon/routes/configured.ts';
 import { ToldPaths } from '../../../../src/daemon/routes/told-paths.ts';
 import type { HeavySession } from '../../../../src/engine/index.ts';
 import { emptyIntent, type SessionRoute } from '../../../../src/router/index.ts';

@@ -1,9 +1,9 @@
 /** Links by which nothing leaves now, told as soon as it is known: sessions are marked anew within a second of it. */
-import type { LinkId, RouterId } from '../../core/base/units.ts';
-import type { Settings } from '../../core/settings/index.ts';
-import type { BmpStation, Speaker } from '../../speaker/index.ts';
-import { type Clock, every } from '../clock.ts';
-import type { Sources } from '../measure/sources.ts';
+import type { LinkId, RouterId } from '../../../core/base/units.ts';
+import type { Settings } from '../../../core/settings/index.ts';
+import type { BmpStation, Speaker } from '../../../speaker/index.ts';
+import { type Clock, every } from '../../clock.ts';
+import type { Sources } from '../../measure/sources.ts';
 import type { RouteClasses, RouteTable } from './route-classes.ts';
 
 export type DownReason = 'no session with the provider' | 'interface down' | 'routes withdrawn';

@@ -1,9 +1,13 @@
 /** What is shown of sessions that are spread by marks. */
-import type { DestinationExplainView, DestinationsView, MarksView } from '../../control/index.ts';
-import type { PrefixText } from '../../core/base/units.ts';
-import { weightParts } from '../../core/decide/weights/index.ts';
-import type { MarkCounts } from '../../engine/index.ts';
-import type { MeasuredRates } from '../outbound/destination-rates.ts';
+import type {
+  DestinationExplainView,
+  DestinationsView,
+  MarksView,
+} from '../../../control/index.ts';
+import type { PrefixText } from '../../../core/base/units.ts';
+import { weightParts } from '../../../core/decide/weights/index.ts';
+import type { MarkCounts } from '../../../engine/index.ts';
+import type { MeasuredRates } from '../destination-rates.ts';
 import type { SessionMarks } from './session-marks.ts';
 
 export interface SpreadViews {

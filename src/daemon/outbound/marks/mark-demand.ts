@@ -1,18 +1,24 @@
 /** What the decision over weights is made from: the demand of each class, and what links carry beside. */
-import { bitps, type LinkId, ms, type PrefixText, type RouterId } from '../../core/base/units.ts';
-import { buildNetwork } from '../../core/decide/network.ts';
+import {
+  bitps,
+  type LinkId,
+  ms,
+  type PrefixText,
+  type RouterId,
+} from '../../../core/base/units.ts';
+import { buildNetwork } from '../../../core/decide/network.ts';
 import type {
   DestinationClass,
   WeightsInput,
   WeightsPolicy,
-} from '../../core/decide/weights/index.ts';
-import type { Observation } from '../../core/model/observation.ts';
-import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot } from '../../engine/index.ts';
-import { policyOf } from '../configure.ts';
-import type { LinkSamples } from '../measure/samples.ts';
-import type { MeasuredRates } from '../outbound/destination-rates.ts';
-import { LeastOf } from '../outbound/least-of.ts';
+} from '../../../core/decide/weights/index.ts';
+import type { Observation } from '../../../core/model/observation.ts';
+import type { Settings } from '../../../core/settings/index.ts';
+import type { EngineSnapshot } from '../../../engine/index.ts';
+import { policyOf } from '../../configure.ts';
+import type { LinkSamples } from '../../measure/samples.ts';
+import type { MeasuredRates } from '../destination-rates.ts';
+import { LeastOf } from '../least-of.ts';
 import type { NearClass } from './near-classes.ts';
 import type { RouteTable } from './route-classes.ts';
 

@@ -1,23 +1,23 @@
 /** Sessions spread over the links of a router by marks on their packets: what is measured → weights → the wires' tables. */
-import type { Sliced } from '../../core/base/slices.ts';
-import type { LinkId, PrefixText, RouterId } from '../../core/base/units.ts';
+import type { Sliced } from '../../../core/base/slices.ts';
+import type { LinkId, PrefixText, RouterId } from '../../../core/base/units.ts';
 import {
   type ClassWeights,
   decideWeights,
   type LinkWeights,
   type RememberedWeights,
   type WeightsPlan,
-} from '../../core/decide/weights/index.ts';
-import type { Observation } from '../../core/model/observation.ts';
-import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot, EngineTables, WireEngine } from '../../engine/index.ts';
-import type { Speaker } from '../../speaker/index.ts';
-import type { Clock } from '../clock.ts';
-import { policyOf } from '../configure.ts';
-import type { Log } from '../log.ts';
-import type { Sources } from '../measure/sources.ts';
-import type { MeasuredRates } from '../outbound/destination-rates.ts';
-import type { PathTimes } from '../outbound/destinations.ts';
+} from '../../../core/decide/weights/index.ts';
+import type { Observation } from '../../../core/model/observation.ts';
+import type { Settings } from '../../../core/settings/index.ts';
+import type { EngineSnapshot, EngineTables, WireEngine } from '../../../engine/index.ts';
+import type { Speaker } from '../../../speaker/index.ts';
+import type { Clock } from '../../clock.ts';
+import { policyOf } from '../../configure.ts';
+import type { Log } from '../../log.ts';
+import type { Sources } from '../../measure/sources.ts';
+import type { MeasuredRates } from '../destination-rates.ts';
+import type { PathTimes } from '../destinations.ts';
 import { type DownReason, LinkWatch, type WatchWorld } from './link-watch.ts';
 import { MarkDemand, marksPolicyOf } from './mark-demand.ts';
 import { NearClasses } from './near-classes.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { HeadgateError } from '../../../../src/core/base/error.ts';
 import { prefixText, routerId } from '../../../../src/core/base/units.ts';
-import { ConfiguredRouters } from '../../../../src/daemon/outbound/configured.ts';
+import { ConfiguredRouters } from '../../../../src/daemon/routes/configured.ts';
 import type { Applied, RouterIntent } from '../../../../src/router/index.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 

@@ -2,14 +2,14 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
-import { createSnmpPoller, type SnmpSession } from '../../../../src/collect/snmp/index.ts';
-import { interfaceOids, oids } from '../../../../src/collect/snmp/reading.ts';
-import { HeadgateError } from '../../../../src/core/base/error.ts';
-import { asn, type LinkId, ms } from '../../../../src/core/base/units.ts';
-import { buildOpen } from '../../../../src/core/bgp/negotiate.ts';
-import { encodeOpen } from '../../../../src/core/wire/bgp/open.ts';
-import { BmpStation } from '../../../../src/speaker/index.ts';
-import { asns, br1, east, marksStage, north, south } from '../../../support/marks-stage.ts';
+import { createSnmpPoller, type SnmpSession } from '../../../../../src/collect/snmp/index.ts';
+import { interfaceOids, oids } from '../../../../../src/collect/snmp/reading.ts';
+import { HeadgateError } from '../../../../../src/core/base/error.ts';
+import { asn, type LinkId, ms } from '../../../../../src/core/base/units.ts';
+import { buildOpen } from '../../../../../src/core/bgp/negotiate.ts';
+import { encodeOpen } from '../../../../../src/core/wire/bgp/open.ts';
+import { BmpStation } from '../../../../../src/speaker/index.ts';
+import { asns, br1, east, marksStage, north, south } from '../../../../support/marks-stage.ts';
 
 /** The unit may take a second; this is how often it looks. */
 const lookMs = 100;

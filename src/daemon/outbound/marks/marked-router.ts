@@ -1,7 +1,7 @@
 /** Whose links the sessions of our hosts are marked for. Pure. */
-import type { RouterId } from '../../core/base/units.ts';
-import type { Settings } from '../../core/settings/index.ts';
-import { peeringsOf } from '../configure.ts';
+import type { RouterId } from '../../../core/base/units.ts';
+import type { Settings } from '../../../core/settings/index.ts';
+import { peeringsOf } from '../../configure.ts';
 
 /**
  * Routers that nobody else tells of outbound traffic (no session for detours, no driver), and whose links all have a mark

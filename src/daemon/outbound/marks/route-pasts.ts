@@ -3,8 +3,8 @@
  * sessions would move: so of each class there is the group that always was in it, and one for each past that others came
  * with.
  */
-import type { Family } from '../../core/base/prefix.ts';
-import type { ScannedPrefix } from '../../core/bgp/rib/adj-rib-in.ts';
+import type { Family } from '../../../core/base/prefix.ts';
+import type { ScannedPrefix } from '../../../core/bgp/rib/adj-rib-in.ts';
 
 export interface RouteGroup {
   /** Its class, and the pasts that it came with, the latest first. */

@@ -1,10 +1,13 @@
 import t from 'tap';
-import { prefixText } from '../../../../src/core/base/units.ts';
-import { openingMarks, recallMarks } from '../../../../src/daemon/marks/mark-memory.ts';
-import { explainDestination } from '../../../../src/daemon/marks/mark-views.ts';
-import { markedRouters, spreadRouter } from '../../../../src/daemon/marks/marked-router.ts';
-import { br1, east, marksStage, marksText, north, south } from '../../../support/marks-stage.ts';
-import { settingsOf } from '../../../support/settings.ts';
+import { prefixText } from '../../../../../src/core/base/units.ts';
+import { openingMarks, recallMarks } from '../../../../../src/daemon/outbound/marks/mark-memory.ts';
+import { explainDestination } from '../../../../../src/daemon/outbound/marks/mark-views.ts';
+import {
+  markedRouters,
+  spreadRouter,
+} from '../../../../../src/daemon/outbound/marks/marked-router.ts';
+import { br1, east, marksStage, marksText, north, south } from '../../../../support/marks-stage.ts';
+import { settingsOf } from '../../../../support/settings.ts';
 
 const settings = settingsOf(marksText);
 

@@ -1,10 +1,10 @@
 /** What a restart finds of the weights of outbound sessions. */
 import { randomBytes } from 'node:crypto';
-import type { RememberedWeights } from '../../core/decide/weights/index.ts';
-import type { Settings } from '../../core/settings/index.ts';
-import type { EngineTables } from '../../engine/index.ts';
-import type { Memory } from '../../history/index.ts';
-import { policyOf } from '../configure.ts';
+import type { RememberedWeights } from '../../../core/decide/weights/index.ts';
+import type { Settings } from '../../../core/settings/index.ts';
+import type { EngineTables } from '../../../engine/index.ts';
+import type { Memory } from '../../../history/index.ts';
+import { policyOf } from '../../configure.ts';
 
 /**
  * The secret of the hash stays for good, or every session would be chosen for anew. Weights are too old after the hold

@@ -1,9 +1,12 @@
 /** Classes of nearness, against a reference that keeps plain lists and tries every level. */
 import fc from 'fast-check';
 import t from 'tap';
-import { linkId, type PrefixText, prefixText } from '../../../../src/core/base/units.ts';
-import { NearClasses, type Plainly } from '../../../../src/daemon/marks/near-classes.ts';
-import type { PathTimes } from '../../../../src/daemon/outbound/destinations.ts';
+import { linkId, type PrefixText, prefixText } from '../../../../../src/core/base/units.ts';
+import type { PathTimes } from '../../../../../src/daemon/outbound/destinations.ts';
+import {
+  NearClasses,
+  type Plainly,
+} from '../../../../../src/daemon/outbound/marks/near-classes.ts';
 
 const links = ['north', 'south', 'east'].map(linkId);
 const prefixes = Array.from({ length: 14 }, (_, i) => prefixText(`203.0.${i}.0/24`));

@@ -9,8 +9,8 @@ import {
 } from '../../router/index.ts';
 import type { Speaker } from '../../speaker/index.ts';
 import { policyOf } from '../configure.ts';
+import { type CheckedRouter, ExportCheck } from '../outbound/export-check.ts';
 import { type ConfiguredOptions, ConfiguredRouters } from './configured.ts';
-import { type CheckedRouter, ExportCheck } from './export-check.ts';
 
 /** Undefined where settings give no router a driver. Touches no router yet. */
 export function openConfigured(

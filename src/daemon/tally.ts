@@ -1,4 +1,4 @@
-import type { Cycle } from '../../history/index.ts';
+import type { Cycle } from '../history/index.ts';
 
 /** Counts of the daemon's own doings since the start. */
 export class Tally {

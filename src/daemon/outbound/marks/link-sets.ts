@@ -1,5 +1,5 @@
 /** Sets of the links of one router, as bits by their place among them. Pure. */
-import type { LinkId } from '../../core/base/units.ts';
+import type { LinkId } from '../../../core/base/units.ts';
 
 export type LinkSet = number;
 

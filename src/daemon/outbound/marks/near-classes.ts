@@ -1,7 +1,7 @@
 /** Destinations whose round trips by each link were measured: classes of their own, by links and nearness. */
-import type { LinkId, PrefixText } from '../../core/base/units.ts';
-import type { ClassWay } from '../../core/decide/weights/index.ts';
-import type { PathTimes } from '../outbound/destinations.ts';
+import type { LinkId, PrefixText } from '../../../core/base/units.ts';
+import type { ClassWay } from '../../../core/decide/weights/index.ts';
+import type { PathTimes } from '../destinations.ts';
 import type { RouteGroup } from './route-pasts.ts';
 
 export interface NearClass {

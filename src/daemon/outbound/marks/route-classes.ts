@@ -1,12 +1,18 @@
 /** By which links each foreign prefix may leave: what a router told, as classes of destinations. */
-import { covers, type Family, makePrefix, type Prefix, prefixOf } from '../../core/base/prefix.ts';
-import type { Sliced } from '../../core/base/slices.ts';
-import type { LinkId, PrefixText, RouterId } from '../../core/base/units.ts';
-import type { ScannedPrefix } from '../../core/bgp/rib/adj-rib-in.ts';
-import type { Settings } from '../../core/settings/index.ts';
-import { DestinationPacker, type PackedDestinations } from '../../engine/index.ts';
-import { describePath, type Speaker } from '../../speaker/index.ts';
-import { judgeRoute } from '../outbound/egress-routes.ts';
+import {
+  covers,
+  type Family,
+  makePrefix,
+  type Prefix,
+  prefixOf,
+} from '../../../core/base/prefix.ts';
+import type { Sliced } from '../../../core/base/slices.ts';
+import type { LinkId, PrefixText, RouterId } from '../../../core/base/units.ts';
+import type { ScannedPrefix } from '../../../core/bgp/rib/adj-rib-in.ts';
+import type { Settings } from '../../../core/settings/index.ts';
+import { DestinationPacker, type PackedDestinations } from '../../../engine/index.ts';
+import { describePath, type Speaker } from '../../../speaker/index.ts';
+import { judgeRoute } from '../../routes/egress-routes.ts';
 import { chooseSets, type LinkSet, linksIn, reachOf } from './link-sets.ts';
 import { keyOf, Pasts, type RouteGroup } from './route-pasts.ts';
 

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { linkId } from '../../../../src/core/base/units.ts';
-import { chooseSets, linksIn, reachOf } from '../../../../src/daemon/marks/link-sets.ts';
+import { linkId } from '../../../../../src/core/base/units.ts';
+import {
+  chooseSets,
+  linksIn,
+  reachOf,
+} from '../../../../../src/daemon/outbound/marks/link-sets.ts';
 
 const names = ['north', 'south', 'east'].map(linkId);
 
