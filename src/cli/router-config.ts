@@ -1,15 +1,16 @@
 /** `headgate router-config`: the policy that a border router needs, in its own configuration language. */
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { parsePrefix } from '../core/base/prefix.ts';
 import { assert } from '../core/base/result.ts';
-import type { Settings } from '../core/settings/index.ts';
+import type { RouterSettings, Settings } from '../core/settings/index.ts';
 import { announcedMax, peeringsOf } from '../daemon/configure.ts';
 import { beginMark, endMark } from '../router/section.ts';
 import { type RouterKind, renderPolicy, routerKinds } from '../router/templates/index.ts';
-import type { RouterPolicy } from '../router/templates/policy.ts';
+import type { RouterPolicy, UnitEnd } from '../router/templates/policy.ts';
 import { UseError } from './face/exit.ts';
-import { defaultSettingsFile, ownSettings, requireSettings } from './face/settings-file.ts';
+import { defaultSettingsFile, requireSettings } from './face/settings-file.ts';
 
 interface Options {
   readonly config: string;
@@ -33,25 +34,14 @@ export function register(program: Command): void {
         .makeOptionMandatory(),
     )
     .option('-c, --config <file>', 'settings', defaultSettingsFile)
-    .option('-u, --unit <address>', 'our end of the session, where the settings do not name it')
+    .option('-u, --unit <address>', 'our end of the one session, where the settings do not name it')
     .action((router: string, options: Options) => {
       const settings = requireSettings(options.config);
-      if (options.unit === undefined) refuseOthers(settings, router);
       process.stdout.write(renderPolicy(options.kind, policyFor(settings, router, options.unit)));
       const { driver } = settings.routers.find(({ name }) => name === router) ?? {};
       // Where the driver writes, and nowhere else.
       if (driver && options.kind === 'bird') process.stdout.write(`${beginMark}\n${endMark}\n`);
     });
-}
-
-/** Of several units each knows its own address alone. Throws UseError for a router of another one. */
-export function refuseOthers(settings: Settings, router: string): void {
-  const { unit } = settings.routers.find(({ name }) => name === router) ?? {};
-  if (unit === undefined || ownSettings(settings).routers.some(({ name }) => name === router))
-    return;
-  throw new UseError(
-    `router ${router} speaks with ${unit.join(' and ')}: run this there, or give that unit's address with --unit`,
-  );
 }
 
 /** What the settings say of one router. Throws UseError when they do not say enough. */
@@ -61,20 +51,12 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
     const names = settings.routers.map((candidate) => candidate.name).join(', ');
     throw new UseError(`no router "${name}" in the settings; there are: ${names || 'none'}`);
   }
-  const address = unit ?? router.bgp?.localAddress ?? settings.management.address;
-  if (address === undefined)
-    throw new UseError(
-      'the settings do not name our address: set management.address or give --unit',
-    );
-  const egress = peeringsOf(settings).find((peering) => peering.name === name)?.egressAddress;
+  const [own, partner] = endsFor(settings, router, unit);
   return {
     router: router.name,
     asn: router.asn ?? settings.asn,
-    unit: {
-      address,
-      asn: settings.asn,
-      ...(egress === undefined ? {} : { egressAddress: egress }),
-    },
+    unit: { ...own, asn: settings.asn },
+    ...(partner ? { partner } : {}),
     networks: settings.networks.map((text) => {
       const prefix = parsePrefix(text);
       assert(prefix.ok, `the settings were checked: ${text}`);
@@ -96,11 +78,81 @@ export function policyFor(settings: Settings, name: string, unit?: string): Rout
     ),
     maxPrefixes: announcedMax(settings),
     maxDetours,
-    ...bmpOf(settings, address),
+    ...bmpOf(settings, own.address),
     ...(router.bgp?.md5 !== undefined ? { md5: router.bgp.md5 } : {}),
     ...(router.bgpCustomers ? { hasCustomers: true } : {}),
     addPath: router.bgp?.addPath ?? true,
     ...(router.bgp?.prepend === 'path' ? { takesOwnAs: true } : {}),
+  };
+}
+
+/** Of every unit that speaks with the router; of this machine alone where an address is given. */
+function endsFor(
+  settings: Settings,
+  router: RouterSettings,
+  given: string | undefined,
+): readonly [UnitEnd, UnitEnd?] {
+  if (given !== undefined) {
+    const known = endOf(settings, router);
+    return [{ ...known, address: given }];
+  }
+  const { cluster } = settings;
+  if (!cluster || router.unit === undefined) {
+    const { address, ...rest } = endOf(settings, router);
+    if (address === undefined)
+      throw new UseError(
+        'the settings do not name our address: set management.address or give --unit',
+      );
+    return [{ address, ...rest }];
+  }
+  const here = cluster.unit ?? hostname();
+  const [first, second] = router.unit.map((name): UnitEnd => {
+    const { address, ...rest } = endOf(settingsAt(settings, name, here), router);
+    if (address === undefined)
+      throw new UseError(
+        `router ${router.name} speaks with ${name}, whose address these settings do not name: set it in cluster.units, or run this at ${name}, or give it with --unit`,
+      );
+    return { address, ...rest, ...(router.unit?.[1] === undefined ? {} : { name }) };
+  });
+  assert(first !== undefined, 'a router has a unit: the settings were checked');
+  return second ? [first, second] : [first];
+}
+
+/** What a unit of the given name has of what differs from machine to machine; only this one's own is in this file. */
+function settingsAt(settings: Settings, name: string, here: string): Settings {
+  const { address, egressAddress } =
+    settings.cluster?.units.find((entry) => entry.name === name) ?? {};
+  const isHere = name === here;
+  const { address: ownAddress, egressAddress: ownEgress, ...management } = settings.management;
+  const addresses = {
+    address: address ?? (isHere ? ownAddress : undefined),
+    egressAddress: egressAddress ?? (isHere ? ownEgress : undefined),
+  };
+  return {
+    ...settings,
+    management: {
+      ...management,
+      ...(addresses.address === undefined ? {} : { address: addresses.address }),
+      ...(addresses.egressAddress === undefined ? {} : { egressAddress: addresses.egressAddress }),
+    },
+    routers: isHere ? settings.routers : settings.routers.map(withoutEnds),
+  };
+}
+
+function withoutEnds({ bgp, ...router }: RouterSettings): RouterSettings {
+  if (!bgp) return router;
+  const { localAddress: _, egressAddress: __, ...rest } = bgp;
+  return { ...router, bgp: rest };
+}
+
+function endOf(settings: Settings, { name }: RouterSettings): Partial<UnitEnd> {
+  const peering = peeringsOf(settings).find((entry) => entry.name === name);
+  const router = settings.routers.find((entry) => entry.name === name);
+  const address = router?.bgp?.localAddress ?? settings.management.address;
+  const egressAddress = peering?.egressAddress;
+  return {
+    ...(address === undefined ? {} : { address }),
+    ...(egressAddress === undefined ? {} : { egressAddress }),
   };
 }
 

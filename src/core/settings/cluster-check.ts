@@ -59,14 +59,28 @@ function ownerComplaints(settings: ParsedSettings, known: ReadonlySet<string>): 
   return [...owned, ...links];
 }
 
-function unitComplaints({ networks }: ParsedSettings, cluster: ClusterSettings): Complaint[] {
+function unitComplaints(
+  { networks, management }: ParsedSettings,
+  cluster: ClusterSettings,
+): Complaint[] {
   const complaints: Complaint[] = [];
   const { units, unit: own } = cluster;
   if (own !== undefined && !units.some((entry) => entry.name === own)) {
     complaints.push({ path: ['cluster', 'unit'], message: `"${own}" is none of cluster.units` });
   }
-  for (const [i, { name: unit, portion = [] }] of units.entries()) {
+  for (const [i, { name: unit, portion = [], address, egressAddress }] of units.entries()) {
     const path = ['cluster', 'units', i];
+    const isOwn = unit === own;
+    for (const [key, there, here] of [
+      ['address', address, management.address],
+      ['egress_address', egressAddress, management.egressAddress],
+    ] as const) {
+      if (isOwn && there !== undefined && here !== undefined && there !== here)
+        complaints.push({
+          path: [...path, key],
+          message: `expected ${here}, as management.${key} of this unit says`,
+        });
+    }
     if (units.findIndex((entry) => entry.name === unit) < i)
       complaints.push({ path, message: `"${unit}" is taken; expected a name of its own` });
     for (const [j, text] of portion.entries()) {

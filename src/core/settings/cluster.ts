@@ -1,6 +1,16 @@
 /** Several units as one, over NATS: who they are, how they meet, and how long each waits for the others. */
 import { z } from 'zod';
-import { duration, name, natsServer, path, prefix, rateOrZero, share, whole } from './scalars.ts';
+import {
+  address,
+  duration,
+  name,
+  natsServer,
+  path,
+  prefix,
+  rateOrZero,
+  share,
+  whole,
+} from './scalars.ts';
 import { list, section } from './section.ts';
 
 /** Units that have a wire or a router: one, or two as a hot-standby pair. */
@@ -12,6 +22,9 @@ const unit = section({
   name,
   /** Our hosts behind this unit, whose outgoing traffic leaves by its wires: of others it is counted apart. All unless set. */
   portion: list(prefix, 'prefixes', 1000).exactOptional(),
+  /** Its `management.address` and `management.egress_address`: what `router-config` prints at any unit. */
+  address: address.exactOptional(),
+  egress_address: address.exactOptional(),
 });
 
 export const cluster = section({

@@ -6,7 +6,15 @@ import {
   worseMedValue,
 } from '../../core/bgp/steering.ts';
 import { renderBirdBmp } from './bmp.ts';
-import { floorOf, identifier, isInternal, ownPrefixes, type RouterPolicy } from './policy.ts';
+import {
+  endsOf,
+  floorOf,
+  identifier,
+  isInternal,
+  ownPrefixes,
+  type RouterPolicy,
+  type UnitEnd,
+} from './policy.ts';
 
 /**
  * What a BIRD 2 router needs of headgate, to be included in its configuration: the filters
@@ -21,8 +29,8 @@ export function renderBirdPolicy(policy: RouterPolicy): string {
     renderOwnership(policy),
     renderSteering(),
     ...policy.links.map((link) => renderLinkFilter(link.number, link.name)),
-    renderSessionFilters(),
-    renderSession(policy),
+    renderSessionFilters(policy),
+    ...endsOf(policy).map((end) => renderSession(policy, end)),
     ...renderDetours(policy),
     ...renderBirdBmp(policy),
   ].join('\n');
@@ -90,7 +98,15 @@ filter headgate_to_${identifier(name)}
 `;
 }
 
-function renderSessionFilters(): string {
+const sessionOf = ({ name }: UnitEnd): string =>
+  `headgate${name === undefined ? '' : `_${identifier(name)}`}`;
+const detoursOf = (end: UnitEnd): string => sessionOf(end).replace('headgate', 'headgate_detours');
+
+function renderSessionFilters(policy: RouterPolicy): string {
+  const isForeign = endsOf(policy)
+    .flatMap((end) => [sessionOf(end), detoursOf(end)])
+    .map((name) => `proto != "${name}"`)
+    .join(' && ');
   return `# From the unit: our own blocks, marked; nothing else, whatever goes wrong there. Preferred to the block's inside
 # route (static 200, OSPF 150), whose next hop it repeats: else BIRD would not announce it to the providers.
 filter headgate_in
@@ -106,13 +122,13 @@ filter headgate_in
 filter headgate_out
 {
   if source != RTS_BGP && headgate_is_ours() then accept;
-  if source = RTS_BGP && proto != "headgate" && proto != "headgate_detours" then accept;
+  if source = RTS_BGP && ${isForeign} then accept;
   reject;
 }
 `;
 }
 
-function renderSession(policy: RouterPolicy): string {
+function renderSession(policy: RouterPolicy, end: UnitEnd): string {
   const channel = (family: 4 | 6) => `  ipv${family} {
     import filter headgate_in;
     import limit ${policy.maxPrefixes} action restart;
@@ -121,7 +137,7 @@ function renderSession(policy: RouterPolicy): string {
   const local = policy.localAddress ? `local ${policy.localAddress} as` : 'local as';
   const options = [
     `  ${local} HEADGATE_ASN;`,
-    `  neighbor ${policy.unit.address} as ${policy.unit.asn};`,
+    `  neighbor ${end.address} as ${policy.unit.asn};`,
     ...(isInternal(policy) ? [] : ['  multihop;']),
     ...(policy.md5 ? [`  password "${policy.md5}";`] : []),
     ...(policy.takesOwnAs ? [`  allow local as ${maxPrependByCommunity};`] : []),
@@ -129,7 +145,7 @@ function renderSession(policy: RouterPolicy): string {
     '  long lived graceful restart off;',
     ...([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0).map(channel),
   ];
-  return `protocol bgp headgate
+  return `protocol bgp ${sessionOf(end)}
 {
 ${options.join('\n')}
 }
@@ -147,14 +163,8 @@ function headgate_to_customer()
 
 /** The session by which the unit tells the router one of its own paths with a higher local preference. */
 function renderDetours(policy: RouterPolicy): string[] {
-  const { egressAddress } = policy.unit;
-  if (egressAddress === undefined) return [];
-  const channel = (family: 4 | 6) => `  ipv${family} {
-    import filter headgate_detours_in;
-    import limit ${policy.maxDetours} action restart;
-    export none;
-  };`;
-  const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+  const sessions = endsOf(policy).flatMap((end) => renderDetourSession(policy, end));
+  if (sessions.length === 0) return [];
   return [
     `# Detours of outbound traffic: never our own space, never beyond this AS; gone with the session.
 filter headgate_detours_in
@@ -163,11 +173,24 @@ filter headgate_detours_in
   if (HEADGATE_ASN, 0, 1) ~ bgp_large_community && (65535, 65281) ~ bgp_community then ${policy.hasCustomers ? '{ bgp_community.delete((65535, 65281)); accept; }' : 'accept;'}
   reject;
 }
-${policy.hasCustomers ? customersFilter : ''}
-protocol bgp headgate_detours
+${policy.hasCustomers ? customersFilter : ''}`,
+    ...sessions,
+  ];
+}
+
+function renderDetourSession(policy: RouterPolicy, end: UnitEnd): string[] {
+  if (end.egressAddress === undefined) return [];
+  const channel = (family: 4 | 6) => `  ipv${family} {
+    import filter headgate_detours_in;
+    import limit ${policy.maxDetours} action restart;
+    export none;
+  };`;
+  const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
+  return [
+    `protocol bgp ${detoursOf(end)}
 {
   ${policy.localAddress ? `local ${policy.localAddress} as` : 'local as'} HEADGATE_ASN;
-  neighbor ${egressAddress} as ${policy.unit.asn};
+  neighbor ${end.egressAddress} as ${policy.unit.asn};
   passive on;${policy.md5 ? `\n  password "${policy.md5}";` : ''}
 ${families.map(channel).join('\n')}
 }

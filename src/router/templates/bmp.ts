@@ -1,5 +1,5 @@
 /** What makes a router tell our BMP station (RFC 7854) what it heard and kept, in each configuration language. */
-import { ownPrefixes, type RouterPolicy, watchedNeighbors } from './policy.ts';
+import { ownPrefixes, type RouterPolicy, stationsOf, watchedNeighbors } from './policy.ts';
 
 const families = (policy: RouterPolicy): readonly (4 | 6)[] =>
   ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
@@ -12,7 +12,9 @@ export function renderFrrBmp(policy: RouterPolicy): string[] {
     '! Needs bgpd to be started with "-M bmp" (/etc/frr/daemons).',
     `router bgp ${policy.asn}`,
     ' bmp targets headgate',
-    `  bmp connect ${bmp.address} port ${bmp.port} min-retry 1000 max-retry 30000`,
+    ...stationsOf(policy).map(
+      (address) => `  bmp connect ${address} port ${bmp.port} min-retry 1000 max-retry 30000`,
+    ),
     ...families(policy).map((family) => `  bmp monitor ipv${family} unicast post-policy`),
     ' exit',
     'exit',
@@ -20,42 +22,53 @@ export function renderFrrBmp(policy: RouterPolicy): string[] {
 }
 
 /** As a remark: BIRD 2.0.12, which Debian 12 has, speaks no BMP and would refuse the whole file. */
-export function renderBirdBmp({ bmp }: RouterPolicy): string[] {
+export function renderBirdBmp(policy: RouterPolicy): string[] {
+  const { bmp } = policy;
   if (!bmp) return [];
   return [
     '# Where this BIRD was built with BMP (2.0.12 of Debian 12 was not), without the marks of a remark:',
-    '# protocol bmp headgate_bmp',
-    '# {',
-    `#   station address ip ${bmp.address} port ${bmp.port};`,
-    '#   monitoring rib in post_policy;',
-    '# }',
+    ...stationsOf(policy).flatMap((address, i) => [
+      `# protocol bmp headgate_bmp${nth(i)}`,
+      '# {',
+      `#   station address ip ${address} port ${bmp.port};`,
+      '#   monitoring rib in post_policy;',
+      '# }',
+    ]),
     '',
   ];
 }
 
-export function renderJunosBmp({ bmp }: RouterPolicy): string[] {
+/** The first of several things of a kind has the plain name. */
+const nth = (i: number): string => (i === 0 ? '' : `_${i + 1}`);
+
+export function renderJunosBmp(policy: RouterPolicy): string[] {
+  const { bmp } = policy;
   if (!bmp) return [];
-  const station = 'set routing-options bmp station headgate';
-  return [
-    `${station} connection-mode active`,
-    `${station} station-address ${bmp.address}`,
-    `${station} station-port ${bmp.port}`,
-    `${station} route-monitoring post-policy`,
-  ];
+  return stationsOf(policy).flatMap((address, i) => {
+    const station = `set routing-options bmp station headgate${nth(i)}`;
+    return [
+      `${station} connection-mode active`,
+      `${station} station-address ${address}`,
+      `${station} station-port ${bmp.port}`,
+      `${station} route-monitoring post-policy`,
+    ];
+  });
 }
 
 export function renderIosxrBmp(policy: RouterPolicy): string[] {
   const { bmp } = policy;
   if (!bmp) return [];
   return [
-    'bmp server 1',
-    ` host ${bmp.address} port ${bmp.port}`,
-    ' description headgate',
-    '!',
+    ...stationsOf(policy).flatMap((address, i) => [
+      `bmp server ${i + 1}`,
+      ` host ${address} port ${bmp.port}`,
+      ' description headgate',
+      '!',
+    ]),
     `router bgp ${policy.asn}`,
     ...watchedNeighbors(policy).flatMap((address) => [
       ` neighbor ${address}`,
-      '  bmp-activate server 1',
+      ...stationsOf(policy).map((_, i) => `  bmp-activate server ${i + 1}`),
       ' !',
     ]),
     '!',
@@ -67,11 +80,15 @@ export function renderIosBmp(policy: RouterPolicy): string[] {
   if (!bmp) return [];
   return [
     `router bgp ${policy.asn}`,
-    ' bmp server 1',
-    `  address ${bmp.address} port-number ${bmp.port}`,
-    '  description headgate',
-    '  activate',
-    ' exit-bmp-server-mode',
-    ...watchedNeighbors(policy).map((address) => ` neighbor ${address} bmp-activate server 1`),
+    ...stationsOf(policy).flatMap((address, i) => [
+      ` bmp server ${i + 1}`,
+      `  address ${address} port-number ${bmp.port}`,
+      '  description headgate',
+      '  activate',
+      ' exit-bmp-server-mode',
+    ]),
+    ...watchedNeighbors(policy).flatMap((address) =>
+      stationsOf(policy).map((_, i) => ` neighbor ${address} bmp-activate server ${i + 1}`),
+    ),
   ];
 }

@@ -6,7 +6,16 @@ import {
   worseMedValue,
 } from '../../core/bgp/steering.ts';
 import { renderFrrBmp } from './bmp.ts';
-import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
+import {
+  egressEndsOf,
+  endsOf,
+  floorOf,
+  identifier,
+  ownPrefixes,
+  type PolicyLink,
+  type RouterPolicy,
+  type UnitEnd,
+} from './policy.ts';
 import { families, prepends, renderDetourMaps, word } from './route-maps.ts';
 
 /**
@@ -20,7 +29,7 @@ export function renderFrrPolicy(policy: RouterPolicy): string {
     ...renderLists(policy),
     ...policy.links.flatMap((link) => renderLinkMap(policy, link)),
     ...renderSessionMaps(policy),
-    ...renderSession(policy),
+    ...endsOf(policy).flatMap((end) => renderSession(policy, end)),
     ...renderDetours(policy),
     ...renderFrrBmp(policy),
   ].join('\n')}\n`;
@@ -102,8 +111,8 @@ function renderSessionMaps(policy: RouterPolicy): string[] {
   return [...lines, 'route-map HEADGATE-OUT permit 10', 'exit', '!'];
 }
 
-function renderSession(policy: RouterPolicy): string[] {
-  const { address, asn } = policy.unit;
+function renderSession(policy: RouterPolicy, { address }: UnitEnd): string[] {
+  const { asn } = policy.unit;
   const neighbor = ` neighbor ${address}`;
   return [
     `router bgp ${policy.asn}`,
@@ -127,15 +136,21 @@ function renderSession(policy: RouterPolicy): string[] {
 
 /** The session by which the unit tells the router one of its own paths with a higher local preference. */
 function renderDetours(policy: RouterPolicy): string[] {
-  const { egressAddress, asn } = policy.unit;
-  if (egressAddress === undefined) return [];
-  const neighbor = ` neighbor ${egressAddress}`;
+  const sessions = egressEndsOf(policy);
+  if (sessions.length === 0) return [];
   return [
     '! Detours of outbound traffic: never our own space, never beyond this AS; gone with the session.',
     'bgp community-list standard HEADGATE-NO-EXPORT permit no-export',
     ...renderDetourMaps(policy, ['exit']),
+    ...sessions.flatMap((address) => renderDetourSession(policy, address)),
+  ];
+}
+
+function renderDetourSession(policy: RouterPolicy, address: string): string[] {
+  const neighbor = ` neighbor ${address}`;
+  return [
     `router bgp ${policy.asn}`,
-    `${neighbor} remote-as ${asn}`,
+    `${neighbor} remote-as ${policy.unit.asn}`,
     `${neighbor} description headgate detours`,
     `${neighbor} passive`,
     ...(policy.md5 ? [`${neighbor} password ${policy.md5}`] : []),

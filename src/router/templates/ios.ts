@@ -6,7 +6,15 @@ import {
   worseMedValue,
 } from '../../core/bgp/steering.ts';
 import { renderIosBmp } from './bmp.ts';
-import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
+import {
+  egressEndsOf,
+  endsOf,
+  floorOf,
+  identifier,
+  ownPrefixes,
+  type PolicyLink,
+  type RouterPolicy,
+} from './policy.ts';
 import { families, prepends, renderDetourMaps, word } from './route-maps.ts';
 
 /** The same policy for Cisco IOS and IOS XE. Written after the vendor's documentation, not tested here. */
@@ -80,9 +88,21 @@ function renderLinkMap(policy: RouterPolicy, link: PolicyLink): string[] {
 }
 
 function renderSession(policy: RouterPolicy): string[] {
-  const neighbor = `neighbor ${policy.unit.address}`;
   return [
     `router bgp ${policy.asn}`,
+    ...endsOf(policy).flatMap(({ address }) => renderNeighbor(policy, address)),
+    ...renderDetours(policy),
+    ...policy.links.flatMap((link) =>
+      link.neighbors.map(
+        (address) => `! neighbor ${address} route-map HEADGATE-TO-${identifier(link.name)} out`,
+      ),
+    ),
+  ];
+}
+
+function renderNeighbor(policy: RouterPolicy, address: string): string[] {
+  const neighbor = `neighbor ${address}`;
+  return [
     ` ${neighbor} remote-as ${policy.unit.asn}`,
     ` ${neighbor} description headgate`,
     ...(policy.md5 ? [` ${neighbor} password ${policy.md5}`] : []),
@@ -96,22 +116,24 @@ function renderSession(policy: RouterPolicy): string[] {
       ...(policy.takesOwnAs ? [`  ${neighbor} allowas-in ${maxPrependByCommunity}`] : []),
       ' exit-address-family',
     ]),
-    ...renderDetours(policy),
-    ...policy.links.flatMap((link) =>
-      link.neighbors.map(
-        (address) => `! neighbor ${address} route-map HEADGATE-TO-${identifier(link.name)} out`,
-      ),
-    ),
   ];
 }
 
 /** The session for detours, within `router bgp`; its route maps follow the session's. */
 function renderDetours(policy: RouterPolicy): string[] {
-  const { egressAddress, asn } = policy.unit;
-  if (egressAddress === undefined) return [];
-  const neighbor = `neighbor ${egressAddress}`;
+  const sessions = egressEndsOf(policy);
+  if (sessions.length === 0) return [];
   return [
-    ` ${neighbor} remote-as ${asn}`,
+    ...sessions.flatMap((address) => renderDetourNeighbor(policy, address)),
+    'ip community-list standard HEADGATE-NO-EXPORT permit no-export',
+    ...renderDetourMaps(policy, []),
+  ];
+}
+
+function renderDetourNeighbor(policy: RouterPolicy, address: string): string[] {
+  const neighbor = `neighbor ${address}`;
+  return [
+    ` ${neighbor} remote-as ${policy.unit.asn}`,
     ` ${neighbor} description headgate detours`,
     ...(policy.md5 ? [` ${neighbor} password ${policy.md5}`] : []),
     ...families(policy).flatMap((family) => [
@@ -122,7 +144,5 @@ function renderDetours(policy: RouterPolicy): string[] {
       `  ${neighbor} maximum-prefix ${policy.maxDetours} restart 5`,
       ' exit-address-family',
     ]),
-    'ip community-list standard HEADGATE-NO-EXPORT permit no-export',
-    ...renderDetourMaps(policy, []),
   ];
 }

@@ -6,7 +6,15 @@ import {
   worseMedValue,
 } from '../../core/bgp/steering.ts';
 import { renderIosxrBmp } from './bmp.ts';
-import { floorOf, identifier, ownPrefixes, type PolicyLink, type RouterPolicy } from './policy.ts';
+import {
+  egressEndsOf,
+  endsOf,
+  floorOf,
+  identifier,
+  ownPrefixes,
+  type PolicyLink,
+  type RouterPolicy,
+} from './policy.ts';
 
 /** The same policy for Cisco IOS XR. Written after the vendor's documentation, not tested here. */
 export function renderIosxrPolicy(policy: RouterPolicy): string {
@@ -91,25 +99,26 @@ function renderLinkPolicy(policy: RouterPolicy, link: PolicyLink): string[] {
 }
 
 function renderSession(policy: RouterPolicy): string[] {
-  const { address, egressAddress } = policy.unit;
   return [
     `router bgp ${policy.asn}`,
-    ...renderNeighbor(policy, {
-      address,
-      description: 'headgate',
-      policyIn: 'HEADGATE-IN',
-      policyOut: 'HEADGATE-OUT',
-      maxPrefixes: policy.maxPrefixes,
-    }),
-    ...(egressAddress === undefined
-      ? []
-      : renderNeighbor(policy, {
-          address: egressAddress,
-          description: 'headgate detours',
-          policyIn: 'HEADGATE-DETOURS-IN',
-          policyOut: 'HEADGATE-NOTHING',
-          maxPrefixes: policy.maxDetours,
-        })),
+    ...endsOf(policy).flatMap(({ address }) =>
+      renderNeighbor(policy, {
+        address,
+        description: 'headgate',
+        policyIn: 'HEADGATE-IN',
+        policyOut: 'HEADGATE-OUT',
+        maxPrefixes: policy.maxPrefixes,
+      }),
+    ),
+    ...egressEndsOf(policy).flatMap((address) =>
+      renderNeighbor(policy, {
+        address,
+        description: 'headgate detours',
+        policyIn: 'HEADGATE-DETOURS-IN',
+        policyOut: 'HEADGATE-NOTHING',
+        maxPrefixes: policy.maxDetours,
+      }),
+    ),
     '!',
   ];
 }
@@ -122,7 +131,7 @@ interface Neighbor {
   readonly maxPrefixes: number;
 }
 
-/** One of the unit's sessions, within `router bgp`. */
+/** One of our sessions, within `router bgp`. */
 function renderNeighbor(policy: RouterPolicy, neighbor: Neighbor): string[] {
   const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
   return [

@@ -7,6 +7,8 @@ import {
 } from '../../core/bgp/steering.ts';
 import { renderJunosBmp } from './bmp.ts';
 import {
+  egressEndsOf,
+  endsOf,
   floorOf,
   identifier,
   isInternal,
@@ -97,8 +99,10 @@ function renderSession(policy: RouterPolicy): string[] {
   const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
   return [
     `${group} type ${isInternal(policy) ? 'internal' : 'external'}`,
-    `${group} neighbor ${policy.unit.address} peer-as ${policy.unit.asn}`,
-    `${group} neighbor ${policy.unit.address} description headgate`,
+    ...endsOf(policy).flatMap(({ address }) => [
+      `${group} neighbor ${address} peer-as ${policy.unit.asn}`,
+      `${group} neighbor ${address} description headgate`,
+    ]),
     ...(policy.md5 ? [`${group} authentication-key "${policy.md5}"`] : []),
     `${group} import HEADGATE-IN`,
     ...(policy.takesOwnAs
@@ -115,8 +119,8 @@ function renderSession(policy: RouterPolicy): string[] {
 
 /** The session by which the unit tells the router one of its own paths with a higher local preference. */
 function renderDetours(policy: RouterPolicy): string[] {
-  const { egressAddress, asn } = policy.unit;
-  if (egressAddress === undefined) return [];
+  const sessions = egressEndsOf(policy);
+  if (sessions.length === 0) return [];
   const group = 'set protocols bgp group HEADGATE-DETOURS';
   const statement = 'set policy-options policy-statement HEADGATE-DETOURS-IN term';
   const families = ([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0);
@@ -130,8 +134,10 @@ function renderDetours(policy: RouterPolicy): string[] {
     `${statement} REST then reject`,
     'set policy-options policy-statement HEADGATE-NOTHING then reject',
     `${group} type internal`,
-    `${group} neighbor ${egressAddress} peer-as ${asn}`,
-    `${group} neighbor ${egressAddress} description "headgate detours"`,
+    ...sessions.flatMap((address) => [
+      `${group} neighbor ${address} peer-as ${policy.unit.asn}`,
+      `${group} neighbor ${address} description "headgate detours"`,
+    ]),
     `${group} passive`,
     ...(policy.md5 ? [`${group} authentication-key "${policy.md5}"`] : []),
     `${group} import HEADGATE-DETOURS-IN`,

@@ -7,12 +7,9 @@ export interface RouterPolicy {
   /** The router's (our network's) AS number: the first word of every steering community. */
   readonly asn: Asn;
   /** headgate's end of the session; its AS equals `asn` for iBGP. */
-  readonly unit: {
-    readonly address: string;
-    readonly asn: Asn;
-    /** Its end of the session for detours, where there is one. */
-    readonly egressAddress?: string;
-  };
+  readonly unit: UnitEnd & { readonly asn: Asn };
+  /** The other of two units that have the router: the same sessions with it, and all else once. */
+  readonly partner?: UnitEnd;
   /** The router's own end, when the session needs it named (multihop, IPv6). */
   readonly localAddress?: string;
   /** Our address space: the aggregates that the router itself announces, always. */
@@ -35,6 +32,15 @@ export interface RouterPolicy {
   readonly takesOwnAs?: boolean;
 }
 
+/** One unit's ends of its sessions with the router. */
+export interface UnitEnd {
+  /** Tells the sessions of a pair apart. */
+  readonly name?: string;
+  readonly address: string;
+  /** Of the session for detours, where there is one. */
+  readonly egressAddress?: string;
+}
+
 export interface PolicyLink {
   readonly number: number;
   readonly name: LinkId;
@@ -52,10 +58,25 @@ export const isVlanMark = (mark: LinkMark): mark is { readonly vlan: number } =>
 
 export const isInternal = (policy: RouterPolicy): boolean => policy.unit.asn === policy.asn;
 
-/** Whose sessions with the router concern us: the unit's own and those of the providers that are known. */
-export const watchedNeighbors = ({ unit, links }: RouterPolicy): readonly string[] => [
-  unit.address,
-  ...links.flatMap(({ neighbors }) => neighbors),
+/** One unit's, or those of a pair. */
+export const endsOf = ({
+  unit,
+  partner,
+}: Pick<RouterPolicy, 'unit' | 'partner'>): readonly UnitEnd[] =>
+  partner ? [unit, partner] : [unit];
+
+/** Of the sessions for detours. */
+export const egressEndsOf = (policy: RouterPolicy): readonly string[] =>
+  endsOf(policy).flatMap(({ egressAddress }) => egressAddress ?? []);
+
+/** Where our BMP stations listen: each unit has one. */
+export const stationsOf = ({ bmp, partner }: RouterPolicy): readonly string[] =>
+  bmp ? [bmp.address, ...(partner ? [partner.address] : [])] : [];
+
+/** Whose sessions with the router concern us: our own and those of the providers that are known. */
+export const watchedNeighbors = (policy: RouterPolicy): readonly string[] => [
+  ...endsOf(policy).map(({ address }) => address),
+  ...policy.links.flatMap(({ neighbors }) => neighbors),
 ];
 
 /** A link's name as an identifier that every router's configuration language takes. */

@@ -239,18 +239,13 @@ export class Place {
     return spawnSync('birdc', ['-s', control, ...command.split(' ')], { encoding: 'utf8' }).stdout;
   }
 
-  /** What headgate asks of a router, with the session once for each unit. */
+  /** What headgate asks of a router, with what this lab's addresses take. */
   #borderConfig(): string {
     const argv = ['router-config', '-k', 'bird', '-c', this.#settings('a'), 'br1'];
     const policy = execFileSync(process.execPath, [main, ...argv], { encoding: 'utf8' });
-    const [before = '', session = ''] = policy.split(/^protocol bgp headgate$/m);
-    const sessions = units.map((unit, i) => {
-      const own = session
-        .replace(/neighbor \S+ as/, `neighbor 10.0.${i + 1}.2 as`)
-        .replace('local as', 'local 10.0.0.1 as')
-        .replace('graceful restart on;', 'graceful restart on; multihop; passive on;');
-      return `protocol bgp headgate_${unit}${own}`;
-    });
+    const sessions = policy
+      .replaceAll('local as', 'local 10.0.0.1 as')
+      .replaceAll('graceful restart on;', 'graceful restart on; multihop; passive on;');
     return `router id 10.0.0.1;
 protocol device { scan time 60; }
 protocol direct { ipv4; interface "core"; }
@@ -259,8 +254,7 @@ protocol static inside { ipv4;
   route 198.51.100.0/24 via 10.9.0.1;
   route 198.51.101.0/24 via 10.9.0.1;
 }
-${before}
-${sessions.join('\n')}
+${sessions}
 protocol bgp north {
   local 10.10.0.1 as 64512; neighbor 10.10.0.2 as 65001; hold time 30; connect retry time 2;
   ipv4 { import all; export filter headgate_to_north; };
@@ -284,8 +278,10 @@ protocol bgp border {
 function settingsOf(folder: string, own: UnitName, pairing: Pairing): string {
   const each = (line: (unit: UnitName, i: number) => string) => units.map(line).join('\n');
   const portions = pairing === 'parallel';
-  const unit = (name: UnitName, i: number) =>
-    portions ? `{ name: ${name}, portion: [198.51.10${i}.0/24] }` : `{ name: ${name} }`;
+  const unit = (name: UnitName, i: number) => {
+    const portion = portions ? `, portion: [198.51.10${i}.0/24]` : '';
+    return `{ name: ${name}, address: 10.0.${i + 1}.2${portion} }`;
+  };
   return `asn: 64512
 mode: control
 networks: [198.51.100.0/23]

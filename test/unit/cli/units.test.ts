@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { describe } from '../../../src/cli/check.ts';
 import { ownSettings } from '../../../src/cli/face/settings-file.ts';
-import { refuseOthers } from '../../../src/cli/router-config.ts';
+import { policyFor } from '../../../src/cli/router-config.ts';
+import { renderPolicy } from '../../../src/router/templates/index.ts';
 import { settingsOf, threeUnits, twoLinks } from '../../support/settings.ts';
 
 const names = (entries: ReadonlyArray<{ readonly name: string }>) => entries.map((e) => e.name);
@@ -33,11 +34,43 @@ t.test(
   },
 );
 
-t.test('the policy of a router is printed where its unit is', async (t) => {
-  const settings = settingsOf(threeUnits);
-  t.doesNotThrow(() => refuseOthers(settings, 'br1'));
-  t.throws(() => refuseOthers(settings, 'br2'), /speaks with mid: run this there/);
-  t.doesNotThrow(() => refuseOthers(settingsOf(twoLinks), 'br1'), 'a unit alone has all routers');
+const addressed = threeUnits.replace('router_id: 10.0.0.9', 'address: 10.0.0.9');
+
+t.test('the policy of a router is printed where its unit is, or is known', async (t) => {
+  const settings = settingsOf(addressed);
+  t.match(policyFor(settings, 'br1').unit, { address: '10.0.0.9' });
+  t.throws(() => policyFor(settings, 'br2'), /speaks with mid, .* run this at mid/);
+  t.match(policyFor(settings, 'br2', '10.0.0.7').unit, { address: '10.0.0.7' });
+  const told = settingsOf(addressed.replace('{ name: mid }', '{ name: mid, address: 10.0.0.8 }'));
+  t.match(policyFor(told, 'br2').unit, { address: '10.0.0.8' }, 'at any unit');
+});
+
+t.test('a pair has its sessions twice in a router’s configuration', async (t) => {
+  const pair = (mid: string) =>
+    settingsOf(
+      threeUnits
+        .replace('unit: west, address: 10.0.0.1', 'unit: [west, mid], address: 10.0.0.1')
+        .replace('{ name: mid }', `{ name: mid${mid} }`)
+        .replace('router_id: 10.0.0.9', 'address: 10.0.0.9, egress_address: 10.0.0.10')
+        .concat('outbound: {}\nbmp: { listen: "0.0.0.0:11019" }\n'),
+    );
+  t.throws(() => policyFor(pair(''), 'br1'), /speaks with mid, whose address/, 'never one alone');
+  const policy = policyFor(pair(', address: 10.0.0.7, egress_address: 10.0.0.8'), 'br1');
+  for (const kind of ['frr', 'bird', 'junos', 'iosxr', 'ios'] as const) {
+    const text = renderPolicy(kind, policy);
+    for (const address of ['10.0.0.7', '10.0.0.8', '10.0.0.9', '10.0.0.10'])
+      t.match(
+        text,
+        new RegExp(`neighbor ${address.replaceAll('.', '[.]')}\\s`),
+        `${kind} ${address}`,
+      );
+    t.match(text, /10\.0\.0\.7[\s\S]*11019/, `${kind}: both stations`);
+  }
+  const bird = renderPolicy('bird', policy);
+  for (const name of ['west', 'mid', 'detours_west', 'detours_mid']) {
+    t.match(bird, new RegExp(`protocol bgp headgate_${name}\n`));
+    t.match(bird, new RegExp(`proto != "headgate_${name}"`), 'what one says is not told the other');
+  }
 });
 
 t.test('the settings that the manual shows for several units are right as printed', async (t) => {
