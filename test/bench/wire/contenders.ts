@@ -13,11 +13,8 @@ export interface Setting {
   readonly generator: string;
   /** How many foreign prefixes headgate has a link for. */
   readonly destinations: number;
+  /** Of one measurement. */
   readonly seconds: number;
-  /** Leaves out what takes long and says little. */
-  readonly isQuick: boolean;
-  /** Frames a second at which loss is looked at. */
-  readonly loads: readonly number[];
   /** The compiled xsk.c. */
   readonly xsk: string;
   /** Where the npm package `cap` is installed; without it that contender is skipped. */
