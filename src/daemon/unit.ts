@@ -209,7 +209,7 @@ export class Unit {
     origin?.refresh(this.#clock.wall());
     const accepts = station && acceptsBy(this.#own, station);
     const { withheld } = this.#loop;
-    const told = toldOf(speaker, configured);
+    const told = toldOf(speaker, configured, this.#loop.policy.rails.settleMs);
     const routing = told && (yield* readRouting(this.#own, told, withheld, origin, accepts));
     yield;
     const observation = yield* this.#observe(routing);
@@ -474,7 +474,7 @@ export class Unit {
       started: this.#started,
       snapshot: this.#metering.latest,
       sessions: speaker?.sessions() ?? [],
-      announced: toldOf(speaker, configured)?.announced ?? new Map(),
+      announced: toldOf(speaker, configured, 0)?.announced ?? new Map(),
       conditions: this.#conditions,
       ...(this.#settings.regroup ? { regroupings: this.#regrouping.changes } : {}),
     };

@@ -24,13 +24,13 @@ import type { RouterPeering, SpeakerOptions } from './peering.ts';
 import { rankRoutes } from './ranked-routes.ts';
 import { describeExactly, describeRoutes } from './routes.ts';
 import { outboundRailsOf, sessionConfigOf } from './session-config.ts';
+import { describeSession } from './session-status.ts';
 import { openPlainListener, openPlainSocket, systemClock } from './sockets.ts';
 import type { Speaker } from './speaker.ts';
 import {
   type AnnouncedRoute,
   Counters,
   type InjectedDetour,
-  lastErrorOf,
   type RankedRoute,
   type ReceivedRoute,
   type SessionStatus,
@@ -83,6 +83,8 @@ interface Member {
   readonly egress: EgressSession | undefined;
   /** The first End-of-RIB, or the delay, has passed. */
   isSettled: boolean;
+  /** When the session came up, or before its first when we began; undefined once it is lost. */
+  freshSinceMs: number | undefined;
   /** Families whose End-of-RIB has not come yet. */
   awaited: Set<UnicastFamily>;
   owesEndOfRib: boolean;
@@ -144,9 +146,10 @@ class BgpSpeaker implements Speaker {
         },
       });
     }
-    for (const { peer, egress } of this.#members.values()) {
-      peer.start();
-      egress?.peer.start();
+    for (const member of this.#members.values()) {
+      member.freshSinceMs = this.#startedAtMs;
+      member.peer.start();
+      member.egress?.peer.start();
     }
   }
 
@@ -194,20 +197,9 @@ class BgpSpeaker implements Speaker {
 
   sessions(): readonly SessionStatus[] {
     const now = this.#clock.now();
-    return [...this.#members.values()].map(({ peer, peering, announcer, egress, isSettled }) => ({
-      router: peer.name,
-      address: peering.address,
-      asn: peering.asn,
-      phase: peer.phase,
-      phaseMs: Math.round(now - peer.phaseSinceMs),
-      capabilities: peer.capabilities,
-      isSettled,
-      pathsReceived: this.rib.pathsOf(peer.ribPeer),
-      prefixesAnnounced: announcer.sentCount,
-      ...(egress ? { egress: egress.status(now) } : {}),
-      counters: peer.counters.toJson(),
-      ...lastErrorOf(peer, now),
-    }));
+    return [...this.#members.values()].map((member) =>
+      describeSession(member, this.rib.pathsOf(member.peer.ribPeer), now),
+    );
   }
 
   routesFrom(
@@ -297,6 +289,7 @@ class BgpSpeaker implements Speaker {
       egress: this.#makeEgress(peering, peer),
       upkeep: new Upkeep(this.#turns, () => this.#update(member)),
       isSettled: false,
+      freshSinceMs: undefined,
       awaited: new Set(),
       owesEndOfRib: false,
       owesRefreshEnd: new Set(),
@@ -368,6 +361,7 @@ class BgpSpeaker implements Speaker {
     member.awaited = new Set(agreed.families);
     member.egress?.update();
     member.owesEndOfRib = true;
+    member.freshSinceMs = this.#clock.now();
     const delayMs = peering.announceDelayMs ?? 10_000;
     member.cancelDelay?.();
     member.cancelDelay = this.#clock.after(delayMs, () => this.#settle(member, 'delay over'));
@@ -394,6 +388,7 @@ class BgpSpeaker implements Speaker {
 
   #onDown(member: Member): void {
     member.isSettled = false;
+    member.freshSinceMs = undefined;
     member.owesRefreshEnd.clear();
     member.cancelDelay?.();
     member.cancelInterval?.();

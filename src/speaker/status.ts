@@ -16,6 +16,11 @@ export interface SessionStatus {
   readonly capabilities: readonly string[];
   /** True once we may announce: the first End-of-RIB, or the delay, has passed. */
   readonly isSettled: boolean;
+  /**
+   * Milliseconds that the router has had to take up what it is told: since the session came up or, before its first, since
+   * we began; 0 while it is awaited back and has kept our routes (RFC 4724). Absent once the session is lost.
+   */
+  readonly freshMs?: number;
   readonly pathsReceived: number;
   readonly prefixesAnnounced: number;
   /** The separate session for detours, where the router has one. */

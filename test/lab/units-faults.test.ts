@@ -27,8 +27,11 @@ t.test(`${sequences} random fault sequences from seed ${first}`, { skip, timeout
   stage.watch.judge();
   let [wrong, longest] = [0, 0];
   for (let seed = first; seed < first + sequences; seed++) {
+    const from = Date.now();
     const outcome = await playSequence(stage, seed);
     longest = Math.max(longest, outcome.oneAfterMs);
+    const seconds = Math.round((Date.now() - from) / 1000);
+    t.comment(`seed ${seed}: ${seconds} s, one plan ${outcome.oneAfterMs} ms after healing`);
     if (outcome.wrong.length === 0) continue;
     wrong++;
     t.fail(`seed ${seed}`, { faults: outcome.faults, wrong: outcome.wrong });

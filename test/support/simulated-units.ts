@@ -8,11 +8,13 @@ import type { BlockPlan, Plan } from '../../src/core/model/plan.ts';
 import type { Settings } from '../../src/core/settings/index.ts';
 import { policyOf } from '../../src/daemon/configure.ts';
 import { Loop } from '../../src/daemon/loop.ts';
+import { readRouting } from '../../src/daemon/routes/routing.ts';
 import { ownPart } from '../../src/daemon/units/cluster-settings.ts';
 import { readyMsOf } from '../../src/daemon/units/join.ts';
 import { Joint } from '../../src/daemon/units/joint.ts';
 import { carryOutOrders, initialOf, ordersIn } from '../../src/daemon/units/unit-in-cluster.ts';
 import type { Memory } from '../../src/history/index.ts';
+import type { AnnouncedRoute } from '../../src/speaker/index.ts';
 import {
   type SimulatedConnection,
   type SimulatedNats,
@@ -29,6 +31,9 @@ export interface World {
   /** Where a block comes in while nothing biases it. */
   readonly home: (block: PrefixText) => LinkId;
 }
+
+/** From the start of a unit until its router hears it: connecting, and the router's whole table. */
+const sessionMs = 600;
 
 /** What the process before leaves to the next. */
 export interface Remains {
@@ -62,6 +67,11 @@ export class SimulatedUnit {
   announced: ReadonlyMap<PrefixText, BlockPlan> = new Map();
   isAlive = true;
   isStopped = false;
+  /** What they are to hear. */
+  #wanted: ReadonlyMap<PrefixText, BlockPlan> = new Map();
+  #isSessionUp = false;
+  /** Since when they have had the time to take it up. */
+  #freshSince = 0;
   readonly #world: World;
   readonly #own: Settings;
   readonly #others: () => readonly SimulatedUnit[];
@@ -153,6 +163,12 @@ export class SimulatedUnit {
 
   #begin(): void {
     if (!this.isAlive) return;
+    this.#freshSince = this.clock.now();
+    this.clock.after(sessionMs, () => {
+      this.#freshSince = this.clock.now();
+      this.#isSessionUp = true;
+      this.announced = this.#wanted;
+    });
     const { settings } = this.#world;
     const quiet = () => undefined;
     const remembered = { at: 0, ...this.#memoryBefore };
@@ -186,7 +202,8 @@ export class SimulatedUnit {
       const { link } = entry;
       return link !== undefined && down.has(link) ? { ...entry, link: undefined, rung: 0 } : entry;
     });
-    this.announced = new Map(heard.map((entry) => [entry.block, entry]));
+    this.#wanted = new Map(heard.map((entry) => [entry.block, entry]));
+    if (this.#isSessionUp) this.announced = this.#wanted;
   }
 
   #turn(): void {
@@ -197,18 +214,32 @@ export class SimulatedUnit {
   }
 
   #routing(): ReadonlyMap<PrefixText, BlockRouting> {
-    const carriedOn = this.#own.links.map(({ name }) => name);
-    return new Map([...this.announced.keys()].map((block) => [block, { carriedOn }]));
+    const state = this.#isSessionUp ? 'sent' : 'waiting';
+    const routes = [...this.#wanted.keys()].map((prefix): AnnouncedRoute => {
+      const announcement = { prefix, communities: [], largeCommunities: [], prepend: 0 };
+      return { announcement, nextHop: undefined, state, reason: '' };
+    });
+    const routers = this.#own.routers.map(({ name }) => name);
+    const { settleMs } = policyOf(this.#world.settings).rails;
+    const isFresh = this.clock.now() - this.#freshSince < settleMs;
+    const told = {
+      announced: new Map(routers.map((router) => [router, routes])),
+      ownRoutes: [],
+      fresh: new Set(isFresh ? routers : []),
+    };
+    return whole(readRouting(this.#own, told, new Set()));
   }
 
   #observe(): Observation {
     const { settings, demand } = this.#world;
+    const routing = this.#routing();
     const units = this.#others();
     const rates = new Map<LinkId, number>();
     const blocks = settings.blocks.map(({ prefix }) => {
       const link = arrivesBy(this.#world, units, prefix);
       const isOurs = this.#own.links.some(({ name }) => name === link);
       const rate = demand(prefix);
+      const told = routing.get(prefix);
       if (isOurs) rates.set(link, (rates.get(link) ?? 0) + rate);
       return {
         block: prefix,
@@ -216,9 +247,7 @@ export class SimulatedUnit {
         outbound: [],
         ageMs: ms(0),
         coverage: 1,
-        ...(this.#routing().get(prefix)
-          ? { routing: { carriedOn: this.#own.links.map((l) => l.name) } }
-          : {}),
+        ...(told ? { routing: told } : {}),
       };
     });
     return {

@@ -35,10 +35,10 @@ export function* release(
     const isSettled = changed === undefined || observation.at - changed >= policy.rails.settleMs;
     // What a silent unit announces is nobody else's to change, and its last word on what it carries is old.
     if (routing.get(entry.block)?.frozenReason !== undefined) return false;
-    const carriedOn = routing.get(entry.block)?.carriedOn;
+    const { carriedOn, awaitedOn } = routing.get(entry.block) ?? {};
     if (!isSettled || carriedOn === undefined) return false;
     const carried = carriedSet(carriedOn);
-    return up.some((link) => !carried.has(link));
+    return up.some((link) => !carried.has(link) && !awaitedOn?.includes(link));
   };
   const isForeign = (entry: BlockPlan) => routing.get(entry.block)?.isForeign === true;
   const foreign: BlockPlan[] = [];

@@ -310,8 +310,12 @@ function mergeRouting(
   const silent = all.find(
     ({ unit, own, routing }) =>
       frozen.has(unit) &&
-      (routing?.carriedOn === undefined || own.length === 0 || routing.carriedOn.length > 0),
+      (routing?.carriedOn === undefined ||
+        own.length === 0 ||
+        routing.carriedOn.length > 0 ||
+        routing.awaitedOn !== undefined),
   );
+  const awaitedOn = [...new Set(told.flatMap((routing) => routing.awaitedOn ?? []))];
   const frozenReason = silent && frozen.get(silent.unit);
   const merged: BlockRouting = {
     ...(foreign
@@ -324,6 +328,7 @@ function mergeRouting(
     ...(judged?.roa === undefined ? {} : { roa: judged.roa }),
     ...(judged?.roaReason === undefined ? {} : { roaReason: judged.roaReason }),
     ...(carriedOn ? { carriedOn } : {}),
+    ...(awaitedOn.length > 0 ? { awaitedOn } : {}),
     ...(frozenReason === undefined ? {} : { frozenReason }),
   };
   return Object.keys(merged).length > 0 ? merged : undefined;

@@ -85,6 +85,8 @@ export interface BlockRouting {
   readonly roaReason?: string;
   /** Links whose routers carry the block as announced; absent when not known. */
   readonly carriedOn?: readonly LinkId[];
+  /** Links whose routers do not carry it yet, and have not had the time to: their sessions have just come up. */
+  readonly awaitedOn?: readonly LinkId[];
 }
 
 export interface BlockObservation {

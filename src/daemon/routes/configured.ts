@@ -143,6 +143,12 @@ export class ConfiguredRouters {
     return this.#states.get(router)?.trouble;
   }
 
+  /** Whether the router was not yet configured since the start, and has not failed to be. */
+  isFresh(router: RouterId): boolean {
+    const state = this.#states.get(router);
+    return state?.inForce === undefined && state?.trouble === undefined;
+  }
+
   /** Blocks as the announcer would say it of a session. */
   announced(router: RouterId): readonly AnnouncedRoute[] {
     const state = this.#states.get(router);

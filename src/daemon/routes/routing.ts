@@ -7,6 +7,7 @@ import type { Settings } from '../../core/settings/index.ts';
 import {
   type AnnouncedRoute,
   type BmpStation,
+  type SessionStatus,
   type Speaker,
   waitsForInterval,
 } from '../../speaker/index.ts';
@@ -19,23 +20,30 @@ import type { OriginCheck } from './origin.ts';
 export interface Told {
   readonly announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
   readonly ownRoutes: readonly SeenRoute[];
+  /** Routers that have not had the time to take up what they are told: that they lack a block says nothing yet. */
+  readonly fresh: ReadonlySet<RouterId>;
 }
 
-/** Undefined where no router is told anything. */
+/** Undefined where no router is told anything. `settleMs`: the time that a router has to take up what it is told. */
 export function toldOf(
   speaker: Pick<Speaker, 'sessions' | 'announced' | 'ownRoutes'> | undefined,
-  configured: Pick<ConfiguredRouters, 'announcers' | 'announced'> | undefined,
+  configured: Pick<ConfiguredRouters, 'announcers' | 'announced' | 'isFresh'> | undefined,
+  settleMs: number,
 ): Told | undefined {
   if (!speaker && !configured) return undefined;
   const sessions = speaker?.sessions() ?? [];
+  const isFresh = ({ freshMs }: SessionStatus) => freshMs !== undefined && freshMs < settleMs;
+  const announcers = configured?.announcers ?? [];
   return {
     announced: new Map([
       ...sessions.map(({ router }) => [router, speaker?.announced(router) ?? []] as const),
-      ...(configured?.announcers ?? []).map(
-        (router) => [router, configured?.announced(router) ?? []] as const,
-      ),
+      ...announcers.map((router) => [router, configured?.announced(router) ?? []] as const),
     ]),
     ownRoutes: speaker?.ownRoutes() ?? [],
+    fresh: new Set([
+      ...sessions.filter(isFresh).map(({ router }) => router),
+      ...announcers.filter((router) => configured?.isFresh(router)),
+    ]),
   };
 }
 
@@ -47,18 +55,18 @@ export function* readRouting(
   origin?: OriginCheck,
   accepts?: Accepts,
 ): Sliced<ReadonlyMap<PrefixText, BlockRouting>> {
-  const carried = yield* carriedOn(settings, told.announced, accepts);
+  const carried = yield* carriedOn(settings, told, accepts);
   const foreign = yield* foreignReasons(settings, told.ownRoutes);
   const routing = new Map<PrefixText, BlockRouting>();
   yield* eachSliced(settings.blocks, ({ prefix }) => {
-    const links = carried.get(prefix);
+    const on = carried.get(prefix);
     const reason = foreign.get(prefix);
     const isWithheld = withheld.has(prefix);
-    if (reason === undefined && !isWithheld && !links && !origin) return;
+    if (reason === undefined && !isWithheld && !on && !origin) return;
     routing.set(prefix, {
       ...(reason === undefined ? {} : { isForeign: true, foreignReason: reason }),
       ...(isWithheld ? { isWithheld } : {}),
-      ...(links ? { carriedOn: links } : {}),
+      ...on,
       ...origin?.of(prefix),
     });
   });
@@ -102,22 +110,30 @@ export function linksCut({ links }: Settings, station: BmpStation): ReadonlySet<
   return new Set(links.filter(isCut).map((link) => link.name));
 }
 
-/** By block that we announce: the links whose routers really carry it. */
+type Carried = Required<Pick<BlockRouting, 'carriedOn'>> & Pick<BlockRouting, 'awaitedOn'>;
+
+/** By block that we announce: the links whose routers really carry it, and those whose routers are only beginning to. */
 export function* carriedOn(
   { links }: Settings,
-  announced: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>,
+  { announced, fresh }: Pick<Told, 'announced' | 'fresh'>,
   accepts?: Accepts,
-): Sliced<ReadonlyMap<PrefixText, readonly LinkId[]>> {
-  const carried = new Map<PrefixText, LinkId[]>();
+): Sliced<ReadonlyMap<PrefixText, Carried>> {
+  const carried = new Map<PrefixText, Carried>();
   for (const [router, routes] of announced) {
     const own = links.filter((link) => link.router === router).map((link) => link.name);
-    yield* eachSliced(routes, ({ announcement, state, reason }) => {
-      const known = carried.get(announcement.prefix) ?? [];
+    yield* eachSliced(routes, ({ announcement, state, reason, waitsFor }) => {
+      const known = carried.get(announcement.prefix) ?? { carriedOn: [] };
       const isTold = state === 'sent' || reason === waitsForInterval;
       const isKept = accepts?.(router, announcement.prefix);
       // Its own AS in the path may be a loop to it: it must say that it kept the route.
       const isCarried = isTold && (announcement.prepend > 0 ? isKept === true : isKept !== false);
-      carried.set(announcement.prefix, isCarried ? [...known, ...own] : known);
+      carried.set(announcement.prefix, {
+        ...known,
+        ...(isCarried ? { carriedOn: [...known.carriedOn, ...own] } : {}),
+        ...(!isCarried && fresh.has(waitsFor ?? router)
+          ? { awaitedOn: [...(known.awaitedOn ?? []), ...own] }
+          : {}),
+      });
     });
   }
   return carried;

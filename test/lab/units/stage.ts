@@ -23,7 +23,8 @@ import { falseClock } from '../soak/faults.ts';
 import { NatsNodes } from './nats.ts';
 import { Watch } from './watch.ts';
 
-const prefix = 'hgunits';
+/** Of the lab's namespaces: two runs beside one another need two. */
+const prefix = process.env.HEADGATE_LAB_PREFIX ?? 'hgunits';
 /** A unit that stands still takes the question and never answers. */
 const patienceMs = 4000;
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));

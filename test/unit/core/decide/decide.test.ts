@@ -22,7 +22,7 @@ import {
   type State,
 } from '../../../../src/core/decide/index.ts';
 import { emptyBlockState } from '../../../../src/core/decide/state.ts';
-import type { Observation } from '../../../../src/core/model/observation.ts';
+import type { BlockRouting, Observation } from '../../../../src/core/model/observation.ts';
 import {
   answer,
   type SimulatedDemand,
@@ -238,6 +238,38 @@ t.test('stale measurements freeze, and after the hold time all returns to plain 
   t.same(over.plan.blocks, [], 'plain BGP');
   t.equal(over.moves.length, biased.length);
 });
+
+t.test(
+  'a block that a router lacks is left to the aggregate, unless it could not take it up yet',
+  async (t) => {
+    const policy = labPolicy();
+    const demand = demandOf([6e6, 6e6, 6e6, 6e6]);
+    const { state, traffic } = runLoop(policy, [{ steps: 60, demand }]);
+    const last = traffic.at(-1)?.observation;
+    const steered = state.plan.blocks.find(({ link }) => link === south)?.block;
+    if (!last || !steered) throw new Error('nothing was steered');
+    const heldBy = (routing: BlockRouting): readonly (string | undefined)[] => {
+      const blocks = last.blocks.map((seen) =>
+        seen.block === steered ? { ...seen, routing } : seen,
+      );
+      const later = { ...last, at: ms(last.at + policy.rails.settleMs), blocks };
+      const { plan, moves } = decide(later, policy, state);
+      const done = moves.filter((move) => move.block === steered && move.outcome === 'pending');
+      const reasons = done.map(({ reason }) => reason);
+      return [plan.blocks.find((entry) => entry.block === steered)?.link, ...reasons];
+    };
+    t.same(heldBy({ carriedOn: [north, south] }), [south]);
+    const left = [undefined, 'not all routers carry it: left to the aggregate'];
+    t.same(heldBy({ carriedOn: [south] }), left);
+    t.same(
+      heldBy({ carriedOn: [south], awaitedOn: [north] }),
+      [south],
+      'its session has just come up',
+    );
+    t.same(heldBy({ carriedOn: [], awaitedOn: [north] }), left, 'the other has no excuse');
+    t.same(heldBy({ carriedOn: [south], frozenReason: 'its unit is silent' }), [south]);
+  },
+);
 
 t.test('mode observe keeps learning and changes nothing', async (t) => {
   const demand = demandOf([6e6, 6e6, 6e6, 6e6, 6e6]);

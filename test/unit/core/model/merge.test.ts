@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { bitps, linkId, ms, prefixText } from '../../../../src/core/base/units.ts';
 import { type MergeInput, mergeReports, type UnitPart } from '../../../../src/core/model/merge.ts';
-import type { Observation } from '../../../../src/core/model/observation.ts';
+import type { BlockRouting, Observation } from '../../../../src/core/model/observation.ts';
 import { reportOf } from '../../../../src/core/model/report.ts';
 
 const block = prefixText('198.51.100.0/24');
@@ -90,6 +90,26 @@ t.test('what a silent unit announces is frozen', (t) => {
   const parts = [part('west', seen(a, 5)), part('east', seen(b, 7), 9000)];
   const { blocks } = merged({ parts, frozen: new Map([['east', 'unit east is silent']]) });
   t.match(blocks, [{ routing: { frozenReason: 'unit east is silent' }, ageMs: 10 }, {}]);
+  t.end();
+});
+
+t.test('what a silent unit was only about to announce is frozen too', (t) => {
+  const silent = seen(b, 7);
+  const withRouting = (routing: BlockRouting): Observation => ({
+    ...silent,
+    blocks: silent.blocks.map((entry) => (entry.block === block ? { ...entry, routing } : entry)),
+  });
+  const routingOf = (routing: BlockRouting) =>
+    merged({
+      parts: [part('west', seen(a, 5)), part('east', withRouting(routing), 9000)],
+      frozen: new Map([['east', 'unit east is silent']]),
+    }).blocks[0]?.routing;
+  t.same(routingOf({ carriedOn: [] }), { carriedOn: [a] });
+  t.same(routingOf({ carriedOn: [], awaitedOn: [b] }), {
+    carriedOn: [a],
+    awaitedOn: [b],
+    frozenReason: 'unit east is silent',
+  });
   t.end();
 });
 

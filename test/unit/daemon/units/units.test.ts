@@ -350,6 +350,33 @@ t.test('a unit that begins anew while NATS has no quorum announces nothing', asy
   t.ok(east().announced.size > 0, 'with the quorum it announces what all do');
 });
 
+for (const [how, fall] of [
+  ['restarted', (network: Network) => network.end('east')],
+  ['killed', (network: Network) => network.kill('east')],
+] as const) {
+  t.test(`a unit ${how}: what is steered stays while its session comes up`, async (t) => {
+    const network = new Network(3);
+    const west = () => network.of('west');
+    network.start();
+    await network.until('one plan at the start', 20_000, () => network.equal());
+    await network.until('something is steered', 20_000, () => steeredAt(west()) > 0);
+    fall(network);
+    network.raise('east');
+    let isLeft = false;
+    for (let passed = 0; passed < readyMsOf(times.lease) + 4 * cycleMs; passed += checkEveryMs) {
+      await network.pass(checkEveryMs);
+      const { blocks = {} } = west().memory.state;
+      isLeft ||= Object.values(blocks).some(({ handsOffReason }) => handsOffReason !== undefined);
+    }
+    t.notOk(isLeft, 'no block was left to the aggregate');
+    t.ok(steeredAt(network.of('east')) > 0, 'it steers again');
+    await network.until('one plan', 20_000, () => network.equal());
+  });
+}
+
+const steeredAt = ({ announced }: SimulatedUnit): number =>
+  [...announced.values()].filter(({ link }) => link !== undefined).length;
+
 const timeout = 30_000 + 1000 * seeds;
 t.setTimeout(2 * timeout);
 t.test(`${seeds} random fault sequences from seed ${first}`, { timeout }, async (t) => {
