@@ -128,6 +128,12 @@ filter headgate_out
 `;
 }
 
+/**
+ * A unit that stood still for longer than the hold time is taken back at once: by itself BIRD refuses it for one minute,
+ * and for two to five when it was the second time. As the unit's own waits between attempts.
+ */
+const errorWait = ['  error wait time 2, 60;', '  error forget time 60;'];
+
 function renderSession(policy: RouterPolicy, end: UnitEnd): string {
   const channel = (family: 4 | 6) => `  ipv${family} {
     import filter headgate_in;
@@ -143,6 +149,7 @@ function renderSession(policy: RouterPolicy, end: UnitEnd): string {
     ...(policy.takesOwnAs ? [`  allow local as ${maxPrependByCommunity};`] : []),
     '  graceful restart on;',
     '  long lived graceful restart off;',
+    ...errorWait,
     ...([4, 6] as const).filter((family) => ownPrefixes(policy, family).length > 0).map(channel),
   ];
   return `protocol bgp ${sessionOf(end)}
@@ -191,7 +198,8 @@ function renderDetourSession(policy: RouterPolicy, end: UnitEnd): string[] {
 {
   ${policy.localAddress ? `local ${policy.localAddress} as` : 'local as'} HEADGATE_ASN;
   neighbor ${end.egressAddress} as ${policy.unit.asn};
-  passive on;${policy.md5 ? `\n  password "${policy.md5}";` : ''}
+  passive on;
+${errorWait.join('\n')}${policy.md5 ? `\n  password "${policy.md5}";` : ''}
 ${families.map(channel).join('\n')}
 }
 `,
