@@ -9,8 +9,8 @@ import { ladderOf, steeredLinksOf } from './configure.ts';
 import type { OriginCheck } from './routes/origin.ts';
 
 /**
- * What every router of ours is to hear for a plan, by links that are up; of several units `isOwn` names those of this
- * one. Blocks that are not in it are withdrawn.
+ * What every router of ours is to hear for a plan; to a link that is down nothing is steered. Of several units `isOwn`
+ * names the routers of this one. Blocks that are not in it are withdrawn.
  */
 export function* desiredOf(
   settings: Settings,

@@ -107,26 +107,29 @@ export interface SteeringInput {
 }
 
 /**
- * The whole desired outbound state for a plan: every block to every router that has an eligible link, alike but for how
- * prepends are asked for. The order of the input does not matter.
+ * The whole desired outbound state for a plan: every block to every router, alike but for how prepends are asked for. A
+ * link that is not eligible is steered away from like any other: when it returns, its router exports what it is to, and
+ * need not wait for a cycle. The order of the input does not matter.
  */
 export const announcementsFor = (input: SteeringInput): Desired =>
   whole(announcementsSliced(input));
 
 export function* announcementsSliced(input: SteeringInput): Sliced<Desired> {
-  const eligible = input.links.filter((link) => link.isEligible);
+  const links = [...input.links].sort((a, b) => a.number - b.number);
   const steered = {
     ...input,
-    eligible: eligible.sort((a, b) => a.number - b.number),
+    links,
     ladder: input.ladder ?? defaultLadder,
-    requires: routersOf(eligible.filter(({ isRequired = true }) => isRequired)),
+    requires: routersOf(
+      links.filter(({ isEligible, isRequired = true }) => isEligible && isRequired),
+    ),
   };
   const blocks = [...input.blocks].sort((a, b) => (a.block < b.block ? -1 : 1));
   yield;
   const announcements = (yield* mapSliced(blocks, (plan) => announcementsOf(plan, steered))).flat();
   const desired = new Map<RouterId, readonly Announcement[]>();
-  for (const router of routersOf(eligible)) {
-    const own = eligible.filter((link) => link.router === router);
+  for (const router of routersOf(links)) {
+    const own = links.filter((link) => link.router === router);
     const [link] = own;
     const isInPath = own.length === 1 && link?.prependsInPath === true;
     desired.set(
@@ -151,13 +154,12 @@ const routersOf = (links: readonly SteeredLink[]): readonly RouterId[] =>
   [...new Set(links.map((link) => link.router))].sort();
 
 interface Steered extends SteeringInput {
-  readonly eligible: readonly SteeredLink[];
   readonly ladder: Ladder;
   readonly requires: readonly RouterId[];
 }
 
 function announcementsOf(plan: BlockPlan, steered: Steered): readonly Announcement[] {
-  const { asn, eligible, ladder, requires, networks, mayAnnounce } = steered;
+  const { asn, links, ladder, requires, networks, mayAnnounce } = steered;
   const announce = (prefix: PrefixText, action?: ProviderAction): Announcement => ({
     prefix,
     communities: action?.communities ?? [],
@@ -165,9 +167,9 @@ function announcementsOf(plan: BlockPlan, steered: Steered): readonly Announceme
     prepend: 0,
     requires,
   });
-  const preferred = eligible.find((link) => link.id === plan.link);
-  if (!preferred) return [announce(plan.block)];
-  const others = eligible.filter((link) => link !== preferred);
+  const preferred = links.find((link) => link.id === plan.link);
+  if (!preferred?.isEligible) return [announce(plan.block)];
+  const others = links.filter((link) => link !== preferred);
   const rung = Math.min(Math.max(plan.rung, 0), ladder.length - 1);
   const action = ladder[rung] ?? { kind: 'unbiased' };
   if (action.kind !== 'more_specifics')

@@ -121,7 +121,7 @@ export class Joint {
   get refused(): readonly Refusal[] {
     return this.#refused;
   }
-  /** Links to which nothing is steered: what is announced of any block depends on it, so all units leave out the same. */
+  /** Links to which nothing is steered: what is announced depends on it, so it is the same to all units. */
   get down(): ReadonlySet<LinkId> {
     return this.#down;
   }
@@ -367,12 +367,11 @@ interface Announced {
   readonly down: ReadonlySet<LinkId>;
 }
 
-/** Blocks that are announced otherwise. A link that is down is named in no announcement of a block that is steered. */
+/** Blocks that are announced otherwise. One that is steered to a link that is down is announced alike on all. */
 function changedBlocks(a: Announced, b: Announced): ReadonlySet<PrefixText> {
   const keys = ({ plan, down }: Announced) => {
-    const left = [...down].sort().join(' ');
     const key = ({ link, rung }: BlockPlan) =>
-      link === undefined ? `- ${rung}` : `${link} ${rung} ${left}`;
+      link === undefined || down.has(link) ? '-' : `${link} ${rung}`;
     return new Map((plan?.blocks ?? []).map((entry) => [entry.block, key(entry)]));
   };
   const [before, after] = [keys(a), keys(b)];

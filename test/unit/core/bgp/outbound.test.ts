@@ -71,18 +71,33 @@ t.test(
   },
 );
 
-t.test('a link that is not eligible is neither biased against nor waited for', async (t) => {
-  const some = [link('north', 1, 'br1'), link('south', 2, 'br1'), link('west', 3, 'br2', false)];
-  const desired = announcementsFor({ ...world, links: some, blocks: [plan('north', 1)] });
-  t.same([...desired.keys()], ['br1']);
-  t.match(desired.get(routerId('br1'))?.[0], {
-    requires: ['br1'],
-    largeCommunities: [
-      [our, 0, 1],
-      [our, 2, 1],
-    ],
-  });
-});
+t.test(
+  'a link that is down is biased against, for when it returns, and not waited for',
+  async (t) => {
+    const some = (isWestUp: boolean) =>
+      announcementsFor({
+        ...world,
+        links: [link('north', 1, 'br1'), link('south', 2, 'br1'), link('west', 3, 'br2', isWestUp)],
+        blocks: [plan('north', 1), { ...plan('west', 1), block: prefixText('198.51.101.0/24') }],
+      });
+    const [toNorth, toWest] = some(false).get(routerId('br2')) ?? [];
+    t.same([...some(false).keys()], ['br1', 'br2']);
+    t.same(toNorth, {
+      ...some(true).get(routerId('br2'))?.[0],
+      requires: ['br1'],
+    });
+    t.same(
+      toNorth?.largeCommunities,
+      [
+        [our, 0, 1],
+        [our, 2, 1],
+        [our, 3, 1],
+      ],
+      'its router exports what it is to from the first moment on',
+    );
+    t.same(toWest?.largeCommunities, [[our, 0, 1]], 'nothing is steered to it');
+  },
+);
 
 t.test(
   'a router with one link may hear its prepends in the path; all else stays alike',
