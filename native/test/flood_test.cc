@@ -1,4 +1,5 @@
-// What a flood may not do: evict an established session, spoil what is known of it, or make anything grow.
+// What a flood may not do: evict an established session, spoil what is known of it, or make anything grow. Whole where
+// no sanitizer makes each packet fifty times as dear (`make flood`), a hundredth with them.
 #include <vector>
 
 #include "core/pipeline.h"
@@ -7,6 +8,11 @@
 namespace headgate::test {
 namespace {
 
+#if __has_feature(address_sanitizer)  // clang's, as all of this is built by
+constexpr unsigned kScan = 100'000, kFlood = 60'000;
+#else
+constexpr unsigned kScan = 10'000'000, kFlood = 2'000'000;
+#endif
 constexpr uint32_t kOurs = 0x0a000000;
 constexpr uint32_t kSegment = 100;
 
@@ -130,14 +136,14 @@ void survives(unsigned count, Flood flood) {
 }  // namespace
 
 TEST_CASE("a scan of ten million sources leaves every established session") {
-  survives(is_long() ? 10'000'000 : 100'000, [](Busy& unit, unsigned i) {
+  survives(kScan, [](Busy& unit, unsigned i) {
     unit.syn_from(0x30000000 + i * 2654435761u % 0x10000000, 1024, kOurs + (i & 0xffffff));
   });
 }
 
 TEST_CASE("a SYN flood on one host leaves every established session") {
   Random random(62);
-  survives(is_long() ? 2'000'000 : 60'000, [&random](Busy& unit, unsigned) {
+  survives(kFlood, [&random](Busy& unit, unsigned) {
     unit.syn_from(0xc6336401, static_cast<uint16_t>(random.next()), kOurs + 0x800000 + random.below(1 << 22));
   });
 }

@@ -50,9 +50,9 @@ TEST_CASE("the same segment is found behind every link layer") {
       {join({kMacs, {0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64}, ip}), 1},
       {join({{0xff, 0x03, 0x00, 0x21}, ip}), 9},
   };
-  for (const auto& [content, link_type] : cases) {
-    const Parsed parsed = parsed_of(content, link_type);
-    INFO("link type ", link_type, ", ", content.size(), " bytes");
+  for (const auto& each : cases) {
+    const Parsed parsed = parsed_of(each.first, each.second);
+    INFO("link type ", each.second, ", ", each.first.size(), " bytes");
     CHECK(parsed.reason == Unparsed::None);
     CHECK(parsed.network == 4);
     CHECK(parsed.has_tcp);

@@ -23,6 +23,7 @@ import {
   removeNamespaces,
   run,
 } from './namespaces.ts';
+import { waitForRoutes } from './routes.ts';
 import type { LabShape } from './shape.ts';
 import { type BorderRouter, layOut, type Port, type Topology } from './topology.ts';
 import { layOutUnits } from './units-topology.ts';
@@ -56,7 +57,7 @@ export interface Lab {
   vtysh(node: string, ...commands: readonly string[]): Promise<string>;
   /** A border router's forwarding table, both families, as text that only changes when forwarding does. */
   forwarding(router: string): Promise<string>;
-  /** Resolves when every source has a path to our networks by every provider; needs forwarding wires. */
+  /** Resolves when sources and border routers have each other's paths by every provider; needs forwarding wires. */
   waitForRoutes(deadlineMs: number): Promise<void>;
   /** By which provider each source reaches each block now, as its kernel forwards. */
   waysIn(): Promise<readonly WaysIn[]>;
@@ -139,7 +140,7 @@ function labOf(prefix: string, folder: string, topology: Topology): Lab {
   const runIn = (node: string, argv: readonly string[]) => run(inside(namespace(node), argv));
   const birdc = (node: string, command: string) =>
     run(['birdc', '-s', `${folder}/${node}.ctl`, ...command.split(' ')]);
-  return {
+  const self: Lab = {
     prefix,
     topology,
     folder,
@@ -163,10 +164,11 @@ function labOf(prefix: string, folder: string, topology: Topology): Lab {
         .sort()
         .join('\n');
     },
-    waitForRoutes: (deadlineMs) => waitForRoutes(topology, birdc, deadlineMs),
+    waitForRoutes: (deadlineMs) => waitForRoutes(self, deadlineMs),
     waysIn: () => Promise.all(topology.sources.map(({ name }) => waysInOf(topology, name, runIn))),
     close: () => closeLab(prefix),
   };
+  return self;
 }
 
 async function cable(lab: Lab, wires: 'unit' | 'bridge'): Promise<void> {
@@ -303,34 +305,6 @@ export async function startInstruments(lab: Lab): Promise<void> {
       await lab.run(provider.router, ['cat', `/sys/class/net/${provider.name}/ifindex`]),
     );
     await lab.run(provider.router, softflowdCommand(folder, topology, provider, ifIndex));
-  }
-}
-
-async function waitForRoutes(
-  topology: Topology,
-  birdc: Lab['birdc'],
-  deadlineMs: number,
-): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
-  const wanted = topology.providers.length * topology.networks.length;
-  for (;;) {
-    const seen = await Promise.all(
-      topology.sources.map(async (source) => {
-        const tables = await Promise.all(
-          topology.networks.map((network) =>
-            birdc(source.name, `show route for ${network} all`).catch(() => ''),
-          ),
-        );
-        return tables.join('\n').match(/BGP\.as_path:/g)?.length ?? 0;
-      }),
-    );
-    if (seen.every((paths) => paths >= wanted)) return;
-    if (Date.now() > deadline)
-      throw new HeadgateError(
-        'lab_routes_missing',
-        `the sources have ${seen.join(', ')} of ${wanted} paths to us; see the routers' logs`,
-      );
-    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 

@@ -86,8 +86,8 @@ async function relieved(t: Test, live: Stage, what: string, goodputBitps: number
     await meter.sample();
     worst = Math.max(worst, ...(meter.last(2)?.links.map((link) => link.load) ?? []));
     const reading = meter.last(4);
-    // A whole window after the shift, so that what came before does not count.
-    if (!reading || Date.now() < began + 8000) return false;
+    // A whole window once streams have followed the shift, so that what came before does not count.
+    if (!reading || Date.now() < began + 6000) return false;
     return reading.links.every((link) => link.load <= full) && reading.goodputBitps >= goodputBitps;
   });
   const reading = meter.last(4);
