@@ -14,7 +14,7 @@ export interface Entry {
   readonly value: Uint8Array;
 }
 
-/** A key-value bucket. Every call rejects with BusError. */
+/** A key-value bucket. Every call ends some time, or rejects with BusError. */
 export interface Bucket {
   get(key: string): Promise<Entry | undefined>;
   /** Writes a key that has no value; gives its revision. */

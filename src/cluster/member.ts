@@ -238,6 +238,8 @@ export class Member implements Cluster {
         } else if (taken.value) this.#inherit(taken.value);
         this.#taken = fence;
         this.#noteLeadership();
+        // Nobody waits for this: a list takes long where NATS has just lost a node.
+        void store.sweep(fence).catch(() => this.#count('sweep_failed'));
       })
       .finally(() => {
         this.#isTaking = false;

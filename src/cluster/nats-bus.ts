@@ -31,6 +31,8 @@ export interface NatsOptions {
   readonly replicas: number;
 }
 
+const listMsMax = 10_000;
+
 /** Throws HeadgateError `unauthenticated` when peers from outside this machine would be accepted without proof. */
 export function refuseUnauthenticated({
   servers,
@@ -162,8 +164,21 @@ function bucketOf(kv: KV): Bucket {
     put: async (key, value) => void (await asBusErrors(kv.put(key, value))),
     remove: (key, revision) =>
       asBusErrors(kv.delete(key, revision === undefined ? {} : { previousSeq: revision })),
-    keys: (prefix) => asBusErrors(keysOf(kv, prefix)),
+    keys: (prefix) => asBusErrors(inTime(keysOf(kv, prefix))),
   };
+}
+
+/** For the one call that has no deadline of its own: its consumer may be lost with a node, and then nothing ends it. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let late: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error('no answer in time')), listMsMax);
+  });
+  try {
+    return await Promise.race([answer, tooLate]);
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 async function keysOf(kv: KV, prefix: string): Promise<readonly string[]> {

@@ -61,6 +61,8 @@ export class PlanStore {
   #serial = 0;
   /** The record that our next one replaces; undefined before `take`, null where there is none yet. */
   #base: Kept | null | undefined;
+  /** Where the plan is that was found when taking over: it may still be read. */
+  #inherited = '';
 
   constructor(bucket: Bucket, unit: string) {
     this.#bucket = bucket;
@@ -82,10 +84,10 @@ export class PlanStore {
         this.#base = null;
         return ok(undefined);
       }
+      this.#inherited = kept.commit.place;
       const commit = { ...kept.commit, fence };
       const revision = await this.#bucket.update(commitKey, bytesOf(commit), kept.revision);
       this.#base = { commit, revision };
-      await this.#sweep([kept.commit.place]);
       return await this.#readBody(commit);
     } catch (error) {
       return err({ code: 'unreachable', reason: reasonOf(error) });
@@ -119,6 +121,20 @@ export class PlanStore {
         return this.#whoWrote(fence, error);
       return err({ code: 'unreachable', reason: reasonOf(error) });
     }
+  }
+
+  /**
+   * Removes the chunks of leaders before the one of `fence` that nobody reads any more; those that are left are removed
+   * when the next one takes over. However late it ends, it touches nothing of a later leader. Rejects with BusError.
+   */
+  async sweep(fence: number): Promise<void> {
+    const inherited = this.#inherited;
+    const keys = await this.#bucket.keys(chunkPrefix);
+    const stale = keys.filter((key) => {
+      const [, of] = key.split('.');
+      return Number(of) < fence && !key.startsWith(`${inherited}.`);
+    });
+    for (const key of stale) await this.#bucket.remove(key);
   }
 
   async read(): Promise<Result<StoredPlan | undefined, PlanStoreError>> {
@@ -165,13 +181,6 @@ export class PlanStore {
     const message = decodeMessage(bytes);
     if (!message.ok) return err({ code: 'incomplete', reason: JSON.stringify(message.error) });
     return ok({ unit: message.value.unit, ...plan, body: message.value.body });
-  }
-
-  /** Chunks of leaders before the last one; those that cannot be removed now are when the next one takes over. */
-  async #sweep(places: readonly string[]): Promise<void> {
-    const keys = await this.#bucket.keys(chunkPrefix);
-    const stale = keys.filter((key) => !places.some((place) => key.startsWith(`${place}.`)));
-    for (const key of stale) await this.#bucket.remove(key);
   }
 }
 

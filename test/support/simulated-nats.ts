@@ -121,6 +121,8 @@ export class SimulatedNats {
   #revision = 0;
   readonly #subscriptions = new Map<string, Set<(message: BusMessage) => void>>();
   hasQuorum = true;
+  /** Else the consumer that lists them is lost, and nothing ends it. */
+  listsKeys = true;
 
   constructor(time: VirtualTime, random: () => number, leaseMs: number) {
     this.#time = time;
@@ -255,7 +257,9 @@ export class SimulatedConnection implements Bus {
     return {
       get: (key) => call((bucket) => bucket.get(key)),
       keys: (prefix) =>
-        call((bucket) => [...bucket.keys()].filter((key) => key.startsWith(prefix))),
+        this.#nats.listsKeys
+          ? call((bucket) => [...bucket.keys()].filter((key) => key.startsWith(prefix)))
+          : new Promise(() => undefined),
       create: (key, value) =>
         call((bucket, write) => {
           if (bucket.has(key)) throw wrong;

@@ -104,7 +104,8 @@ async function picture(stage: UnitsStage): Promise<string> {
   const units = views.map((view, i) => {
     const { leader, standing, is_connected, plan } = view?.cluster ?? {};
     const phases = view?.routers.map(({ phase }) => phase).join(' ');
-    return `${stage.names[i]}: ${standing} by ${leader}, connected ${is_connected}, plan ${JSON.stringify(plan)}, ${phases}`;
+    const name = stage.names[i] ?? '';
+    return `${name}: ${standing} by ${leader}, connected ${is_connected}, plan ${JSON.stringify(plan)}, ${phases}\n${stage.lastLog(name)}\n`;
   });
   return [...units, `NATS well: ${await stage.nats.isWell()}`].join('; ');
 }

@@ -1,7 +1,7 @@
 /** Three units as one in the lab of `units-topology.ts`, with real traffic, and what a test may do to them. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { borderPolicy } from '../../../src/cli/lab/policy.ts';
 import { openControlClient, type StatusView } from '../../../src/control/index.ts';
@@ -27,6 +27,7 @@ import { Watch } from './watch.ts';
 const prefix = process.env.HEADGATE_LAB_PREFIX ?? 'hgunits';
 /** A unit that stands still takes the question and never answers. */
 const patienceMs = 4000;
+const logLines = 30;
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 /** Two thirds of one link more than it holds, less than two links. */
 const totalBitps = 5_000_000;
@@ -204,6 +205,12 @@ export class UnitsStage {
         view.routers.every(({ phase }) => phase === 'established'),
     );
     return areLed && plans.size === 1 && !plans.has('null') && (await this.watch.areEqual());
+  }
+
+  /** What a unit logged last. */
+  lastLog(unit: string): string {
+    const lines = readFileSync(`${this.lab.folder}/${unit}.log`, 'utf8').trimEnd().split('\n');
+    return lines.slice(-logLines).join('\n');
   }
 
   async untilOne(what: string, deadlineMs: number): Promise<number> {

@@ -350,6 +350,17 @@ t.test('a unit that begins anew while NATS has no quorum announces nothing', asy
   t.ok(east().announced.size > 0, 'with the quorum it announces what all do');
 });
 
+t.test('who takes over waits for no list of what earlier leaders left', async (t) => {
+  const network = new Network(5);
+  network.start();
+  await network.until('one plan at the start', 20_000, () => network.equal());
+  network.nats.listsKeys = false;
+  const [leader = ''] = network.leaders();
+  network.kill(leader);
+  await network.until('another leads', 2 * times.lease, () => network.leaders().length > 0);
+  t.not(network.leaders()[0], leader);
+});
+
 for (const [how, fall] of [
   ['restarted', (network: Network) => network.end('east')],
   ['killed', (network: Network) => network.kill('east')],
