@@ -125,8 +125,14 @@ export class Unit {
     const { mode, links, blocks } = this.#settings;
     components.diary.started({ mode, links: links.length, blocks: blocks.length });
     const remembered = recall(memory, this.#settings, this.#started, policy.rails.holdMs);
-    this.#outbound = openOutbound(this.#own, components, parts, memory, this.#started, (step) =>
-      this.#steps.add(step),
+    this.#outbound = openOutbound(
+      this.#own,
+      components,
+      parts,
+      memory,
+      this.#started,
+      (step) => this.#steps.add(step),
+      this.#joint?.pair,
     );
     this.#closers.push(() => this.#outbound?.stop());
     this.#loop = new Loop({

@@ -7,14 +7,15 @@
  *            ──north1── ni [unit b] no ──
  *
  * `border` is br1 (BIRD, 10.0.0.1) with one iBGP session to each unit (10.0.1.2, 10.0.2.2), our hosts, and NATS; `north`
- * is the provider (BIRD, AS 65001) with the far hosts. Link south has an idle wire at each unit. In parallel what goes out
- * by one circuit comes back by the other.
+ * is the provider (BIRD, AS 65001) with the far hosts; south (AS 65002) is another way to them, past the units, with an
+ * idle wire at each. In parallel what goes out by one circuit comes back by the other. Two sessions send more than what
+ * north may carry, and in parallel neither unit sees more than one of them: only both together know of the overload.
  */
 import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import type { StatusView } from '../../src/control/index.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
-import { type Pairing, Place, units } from './pair/place.ts';
+import { farNetwork, type Pairing, Place, units } from './pair/place.ts';
 
 const hasNats = spawnSync('nats-server', ['--version']).status === 0;
 const skip =
@@ -34,7 +35,7 @@ interface UnitView {
 }
 
 for (const pairing of ['parallel', 'series'] as const) {
-  t.test(`a pair in ${pairing}`, { skip, timeout: 170_000 }, (t) => standby(t, pairing));
+  t.test(`a pair in ${pairing}`, { skip, timeout: 290_000 }, (t) => standby(t, pairing));
 }
 
 async function standby(t: Test, pairing: Pairing): Promise<void> {
@@ -63,6 +64,9 @@ async function standby(t: Test, pairing: Pairing): Promise<void> {
     );
   };
   await areTalking();
+  await detours(place);
+  const way = place.bestWay();
+  t.match(way, /10\.20\.0\.2.*1000/, 'the far network leaves by south');
   const seen = place.heardByProvider();
   const withdrawn = place.withdrawals();
   t.ok(Number.isFinite(withdrawn));
@@ -79,20 +83,25 @@ async function standby(t: Test, pairing: Pairing): Promise<void> {
     const look = setInterval(() => {
       const now = place.heardByProvider();
       if (now !== seen) others.push(now);
+      const ways = place.bestWay();
+      if (ways !== way) others.push(ways);
     }, 300);
     try {
       place.kill(gone);
       await areTalking();
       // The router has given its stale paths up: from here on the other's alone count.
-      await waitFor('its session is forgotten', 40_000, () => place.told(gone).length === 0);
+      await waitFor('its sessions are forgotten', 40_000, () => {
+        return place.told(gone).length === 0 && place.detoured(gone).length === 0;
+      });
       await areTalking();
       place.run(gone);
       await waitFor(`${gone} is back`, 60_000, isWhole);
+      await detours(place);
       await areTalking();
     } finally {
       clearInterval(look);
     }
-    t.same(others, [], `the provider heard nothing of ${gone} dying and coming back`);
+    t.same(others, [], `provider and border noticed nothing of ${gone} dying and coming back`);
     t.equal(place.withdrawals(), withdrawn, 'nothing was withdrawn');
     t.same(
       talks.map((talk) => talk.ended()),
@@ -100,6 +109,13 @@ async function standby(t: Test, pairing: Pairing): Promise<void> {
       'no session was lost',
     );
   }
+}
+
+/** Both tell the router the same way out. */
+async function detours(place: Place): Promise<void> {
+  await waitFor('both detour the far network', 60_000, () =>
+    units.every((unit) => place.detoured(unit).join() === farNetwork),
+  );
 }
 
 /** Each session goes out at one unit and comes in at the other: only both together know its round trips. */

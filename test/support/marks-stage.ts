@@ -15,7 +15,6 @@ import type { MarkChanges, Weights } from '../../src/engine/index.ts';
 import type { SessionStatus, SpeakerChange } from '../../src/speaker/index.ts';
 import { FakeClock } from './fake-clock.ts';
 import { settingsOf } from './settings.ts';
-import { snapshotOf } from './snapshot.ts';
 
 export const br1 = routerId('br1');
 export const [north, south, east] = [linkId('north'), linkId('south'), linkId('east')];
@@ -107,9 +106,7 @@ export function marksStage(
   };
   const world = { speaker: told, station: undefined, sources: undefined, ...witnesses, engine };
   const marks = new SessionMarks(settings, br1, world, { clock, log }, remembered);
-  let at = 0;
   const turn = (more: Partial<MarksTurn> = {}) => {
-    at += 30_000;
     clock.advance(30_000);
     const counted = more.counted ?? [prefixText('203.0.113.0/24')];
     const input: MarksTurn = {
@@ -120,10 +117,8 @@ export function marksStage(
         blocks: [],
       },
       mode: 'control',
-      span: {
-        earlier: snapshotOf(at - 30_000, { inbound: {} }),
-        later: snapshotOf(at, { inbound: {} }),
-      },
+      load: { total: 0, byLink: new Map() },
+      role: 'decides',
       rates: { rates: new Map(), source: 'wire', ageMs: 0 },
       times: undefined,
       counted,

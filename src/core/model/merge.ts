@@ -86,11 +86,11 @@ function mergeLink(
   if (units.every((unit) => gone.has(unit))) return [{ link, capacity, isUp: false }];
   const seen = speakers.flatMap(({ report, ageMs }) => {
     const own = report.links.find((entry) => entry.link === link);
-    return own ? [aged(own, ageMs)] : [];
+    return own ? [agedLink(own, ageMs)] : [];
   });
   const [first, second] = seen;
   if (!first) return [];
-  return [second ? pairOf(first, second, pairing) : first];
+  return [second ? linkOfPair(first, second, pairing) : first];
 }
 
 /** Fewer round trips, or fewer retransmissions, prove nothing. */
@@ -119,7 +119,12 @@ function withJoined(link: LinkObservation, joined: MergeInput['joined']): LinkOb
   };
 }
 
-function pairOf(one: LinkObservation, other: LinkObservation, pairing: Pairing): LinkObservation {
+/** Of one link, what each of two units saw. */
+export function linkOfPair(
+  one: LinkObservation,
+  other: LinkObservation,
+  pairing: Pairing,
+): LinkObservation {
   const rate = (direction: 'inbound' | 'outbound') => {
     const both = summed(one[direction], other[direction], pairing);
     return both ? { [direction]: both } : {};
@@ -171,7 +176,8 @@ function clearest<T>(
   return one.ageMs <= other.ageMs ? one : other;
 }
 
-function aged(link: LinkObservation, ageMs: number): LinkObservation {
+/** As it is so much later. */
+export function agedLink(link: LinkObservation, ageMs: number): LinkObservation {
   const older = <T>(sample: Sampled<T> | undefined) =>
     sample && { ...sample, ageMs: ms(sample.ageMs + ageMs) };
   const samples = {

@@ -29,6 +29,7 @@ export function clusterComplaints(settings: ParsedSettings): Complaint[] {
         ...ownerComplaints(settings, new Set(cluster.units.map((entry) => entry.name))),
         ...unitComplaints(settings, cluster),
         ...meetingComplaints(settings, cluster),
+        ...pairComplaints(settings),
       ]
     : (['wires', 'routers'] as const).flatMap((key) =>
         settings[key].flatMap((entry, i) =>
@@ -104,6 +105,29 @@ function unitComplaints(
     }
   }
   return complaints;
+}
+
+/** Outbound of a pair is decided by one of them, for all of its routers; a driver writes from one place alone. */
+function pairComplaints({ routers, outbound }: ParsedSettings): Complaint[] {
+  return routers.flatMap(({ unit = [], driver }, i): Complaint[] => {
+    const path = ['routers', i, 'unit'];
+    if (unit.length < 2) return [];
+    if (driver)
+      return [{ path, message: 'two units would both write its configuration: expected one' }];
+    const other = routers.find(
+      (entry) =>
+        entry.unit?.some((name) => unit.includes(name)) &&
+        !unit.every((name) => entry.unit?.includes(name)),
+    );
+    return outbound && other
+      ? [
+          {
+            path,
+            message: `${unit.join(' and ')} share this router and not ${other.name}: with outbound, units that share a router share all of theirs`,
+          },
+        ]
+      : [];
+  });
 }
 
 const overlap = (a: ReturnType<typeof prefixOf>, b: ReturnType<typeof prefixOf>): boolean =>

@@ -10,7 +10,7 @@ export interface MeasuredRates {
   readonly ageMs: number;
 }
 
-interface Span {
+export interface Span {
   readonly earlier: EngineSnapshot;
   readonly later: EngineSnapshot;
   readonly ageMs: number;

@@ -11,22 +11,21 @@ import {
 } from '../../core/decide/egress/index.ts';
 import type { Observation } from '../../core/model/observation.ts';
 import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Memory } from '../../history/index.ts';
 import type { InjectedDetour, Speaker } from '../../speaker/index.ts';
 import type { Clock } from '../clock.ts';
 import { cycleTimesOf, policyOf } from '../configure.ts';
 import type { Log } from '../log.ts';
-import type { FlowStretch } from '../measure/samples.ts';
 import type { ConfiguredRouters } from '../routes/configured.ts';
 import type { UselessReason, WaysOut } from '../routes/egress-routes.ts';
 import type { ToldPaths } from '../routes/told-paths.ts';
 import { CountedDestinations } from './counted-destinations.ts';
-import { type MeasuredRates, measureRates } from './destination-rates.ts';
+import type { MeasuredRates } from './destination-rates.ts';
 import { DetourCarriers } from './detour-carriers.ts';
 import { EgressLinks } from './egress-links.ts';
 import type { ExportCheck } from './export-check.ts';
 import { Growth } from './growth.ts';
+import type { OutboundInForce, PairRole } from './shared.ts';
 
 type OutboundSettings = NonNullable<Settings['outbound']>;
 export type PathTimes = NonNullable<DestinationObservation['rtt']>;
@@ -38,12 +37,10 @@ export interface DestinationsTurn {
   readonly observation: Observation;
   /** `observe` also while the operator has withdrawn everything. */
   readonly mode: Settings['mode'];
-  readonly span?: {
-    readonly earlier: EngineSnapshot;
-    readonly later: EngineSnapshot;
-    readonly ageMs: number;
-  };
-  readonly flows?: FlowStretch;
+  /** By the wires, else by exports; undefined where nobody counted. */
+  readonly measured: MeasuredRates | undefined;
+  /** Of a unit that has its routers alone: `decides`. */
+  readonly role: PairRole;
   /** Round-trip times by prefix and link, where paths are probed. */
   readonly times?: ReadonlyMap<PrefixText, PathTimes> | undefined;
   /** Round trips of the traffic itself, where wires see it. */
@@ -200,8 +197,8 @@ export class Destinations {
     return this.#overrides.some(({ destination }) => destination === prefix);
   }
 
-  /** Between two cycles: ends the detours whose path the router has taken back, and no others. */
-  dropLost(): void {
+  /** Between two cycles: ends the detours whose path the router has taken back, and no others. Gives whether any did. */
+  dropLost(): boolean {
     const before = this.#overrides;
     this.#overrides = this.#overrides.filter(({ destination, link, nextHop, from }) => {
       const router = this.#carriers.routerOf(link);
@@ -219,7 +216,9 @@ export class Destinations {
         );
       return has;
     });
-    if (this.#overrides.length < before.length) this.#tell();
+    const isLess = this.#overrides.length < before.length;
+    if (isLess) this.#tell();
+    return isLess;
   }
 
   /** `from`: the link that it was taken off, if it is detoured. */
@@ -230,10 +229,14 @@ export class Destinations {
 
   /** One cycle: project, decide, tell the routers. */
   turn(input: DestinationsTurn): void {
-    const { observation } = input;
+    const { observation, measured } = input;
     this.#mode = input.mode;
-    const measured = measureRates(input.span, input.flows);
     this.#measured = measured;
+    if (measured && measured.rates.size > 0) this.#firstMeasuredAt ??= observation.at;
+    if (input.role !== 'decides') {
+      this.#standBy(input.role, observation.at);
+      return;
+    }
     const { maxAgeMs, holdMs } = policyOf(this.#settings).rails;
     if (!measured || measured.ageMs > maxAgeMs) {
       // Nothing new is known: what is in force stays for the hold time, then plain BGP.
@@ -247,7 +250,6 @@ export class Destinations {
       return;
     }
     this.#measuredAt = observation.at;
-    if (measured.rates.size > 0) this.#firstMeasuredAt ??= observation.at;
     this.#source = measured.source;
     this.#useless.clear();
     const rates = this.#divide(measured, observation.at);
@@ -264,6 +266,41 @@ export class Destinations {
     }
     this.#tell();
     this.#carriers.checkExports();
+  }
+
+  /** Another unit decided, and this one carries out the same. */
+  follow({ detours, disproved }: Pick<OutboundInForce, 'detours' | 'disproved'>): void {
+    this.#overrides = detours.filter(({ link }) => this.#carriers.routerOf(link) !== undefined);
+    this.#disproved = disproved;
+    this.#tell();
+  }
+
+  /** Whether the routers tell their paths, and traffic was counted for long enough to judge by. */
+  readiness(at: number): { readonly isTold: boolean; readonly isSettled: boolean } {
+    const { averageMs } = cycleTimesOf(this.#settings);
+    return {
+      isTold: this.#carriers.scopes.flat().every((router) => this.#paths.isKnown(router)),
+      isSettled: at - (this.#firstMeasuredAt ?? at) >= averageMs,
+    };
+  }
+
+  /** Nothing is decided here: what is in force stays, or all of it ends. */
+  #standBy(role: PairRole, at: number): void {
+    if (role === 'lets_go') this.#overrides = [];
+    this.#measuredAt = at;
+    this.#routers = this.#carriers.scopes.map((scope) => ({
+      router: scope.join(' + '),
+      adviseOnly: this.#carriers.adviseOnly(scope),
+      destinations: [],
+      plan: untouched(
+        this.#overrides.filter(({ link }) => {
+          const owner = this.#carriers.routerOf(link);
+          return scope.some((router) => router === owner);
+        }),
+        this.#disproved,
+      ),
+    }));
+    this.#tell();
   }
 
   /** What routers may be told has changed. */

@@ -12,17 +12,16 @@ import { tablesOf } from '../configure.ts';
 import { openExportCheck } from '../routes/router-access.ts';
 import { ToldPaths } from '../routes/told-paths.ts';
 import type { Step, Steps } from '../steps.ts';
-import {
-  Destinations,
-  type DestinationsTurn,
-  type RouterEgress,
-  recallDetours,
-} from './destinations.ts';
+import type { OwnWord, Pair } from '../units/pair.ts';
+import { measureRates, type Span } from './destination-rates.ts';
+import { Destinations, type RouterEgress, recallDetours } from './destinations.ts';
+import { loadOf } from './marks/mark-demand.ts';
 import { marksComplaints, marksView, type SpreadViews, spreadRows } from './marks/mark-views.ts';
 import { spreadRouter } from './marks/marked-router.ts';
 import { SessionMarks } from './marks/session-marks.ts';
 import { PassiveTimes } from './passive-times.ts';
 import { SessionRoutes } from './session-routes.ts';
+import { linksOfBoth, loadOfBoth, measureOf, type OutboundMeasure, ratesOfBoth } from './shared.ts';
 
 type World = Pick<
   Components,
@@ -35,7 +34,7 @@ const lookMs = 50;
 interface OutboundTurn {
   readonly observation: Observation;
   readonly mode: Settings['mode'];
-  readonly wire: DestinationsTurn['span'] | undefined;
+  readonly wire: Span | undefined;
 }
 
 /** Destinations and, where routers take nothing else, single sessions. */
@@ -48,9 +47,13 @@ export class Outbound {
   readonly #world: World;
   readonly #clock: Parts['clock'];
   readonly #times = new PassiveTimes();
+  /** Present where another unit has the same routers. */
+  readonly #pair: Pair | undefined;
   /** The wires are to have other tables; and are just given some. */
   #areTablesDue = false;
   #isPublishing = false;
+  /** Of the last cycle, as the other unit of a pair is told. */
+  #own: OutboundMeasure | undefined;
   /** At the last cycle. */
   #counts: MarkCounts | undefined;
 
@@ -60,7 +63,13 @@ export class Outbound {
     marks: SessionMarks | undefined,
     world: World,
     clock: Parts['clock'],
+    pair: Pair | undefined,
   ) {
+    this.#pair = pair;
+    pair?.follow(({ marks: told, ...detours }) => {
+      this.destinations.follow(detours);
+      if (told) this.marks?.follow(told);
+    });
     this.destinations = destinations;
     this.sessions = sessions;
     this.marks = marks;
@@ -128,27 +137,37 @@ export class Outbound {
   }
 
   /** One cycle, after the one of inbound: counts what the routers newly told, decides, tells routers and wires. */
-  *turn({ observation, mode, wire }: OutboundTurn, settings: Settings): Sliced<void> {
+  *turn({ observation: seen, mode, wire }: OutboundTurn, settings: Settings): Sliced<void> {
     const { destinations, marks } = this;
+    const pair = this.#pair;
     const { engine, sources } = this.#world;
     this.#areTablesDue = destinations.takeCounted() || this.#areTablesDue;
     const [flows, times] = [sources?.flows(), sources?.times()];
+    const own = measureRates(wire, flows);
+    const ownLoad = loadOf(wire);
+    this.#own = measureOf(own, seen.links, ownLoad);
+    const role = pair?.take(this.#word(seen.at)) ?? 'decides';
+    const theirs = pair?.theirs;
+    const observation = pair && theirs ? linksOfBoth(seen, theirs, pair.pairing) : seen;
+    const measured = pair ? ratesOfBoth(own, theirs, pair.pairing) : own;
     destinations.turn({
       observation,
       mode,
-      ...(wire ? { span: wire } : {}),
-      ...(flows ? { flows } : {}),
+      measured,
+      role,
       times,
       passive: settings.outbound?.performance ? this.#passive() : undefined,
     });
     yield;
     if (marks) {
       const counted = destinations.counted;
-      const rates = destinations.measured ?? (wire && { ...nothingCounted, ageMs: wire.ageMs });
-      const isNew = yield* marks.turn({ observation, mode, span: wire, rates, times, counted });
+      const rates = measured ?? (wire && { ...nothingCounted, ageMs: wire.ageMs });
+      const load = pair && theirs ? loadOfBoth(ownLoad, theirs, pair.pairing) : ownLoad;
+      const isNew = yield* marks.turn({ observation, mode, load, rates, times, counted, role });
       this.#areTablesDue ||= isNew;
     }
     this.#counts = wire?.later.marks;
+    this.tellPartner(seen.at);
     yield* this.#publish(settings);
     if (this.sessions && engine)
       this.sessions.turn({
@@ -157,6 +176,25 @@ export class Outbound {
         heaviest: engine.heaviest(),
         nowMs: this.#clock.now(),
       });
+  }
+
+  /** What is in force here, and what was measured, as the other unit of a pair wants it. */
+  tellPartner(at: number): void {
+    void this.#pair?.tell(this.#word(at));
+  }
+
+  #word(at: number): OwnWord {
+    const { overrides, disproved } = this.destinations;
+    const own = this.#own;
+    return {
+      ...this.destinations.readiness(at),
+      inForce: {
+        detours: overrides,
+        disproved,
+        ...(this.marks ? { marks: this.marks.shared } : {}),
+      },
+      ...(own ? { measured: own } : {}),
+    };
   }
 
   /** Between two cycles, when routers took something back. */
@@ -211,17 +249,19 @@ export function openOutbound(
   memory: Memory | undefined,
   now: number,
   later: (step: Step) => void,
+  pair?: Pair,
 ): Outbound | undefined {
   const { outbound } = settings;
   const { speaker, engine, configured, remembered, sources, station } = world;
   if (!outbound || !speaker) return undefined;
-  const before = recallDetours(memory, settings, now);
+  // Of a pair the other knows what is in force now.
+  const before = pair ? nothingRecalled : recallDetours(memory, settings, now);
   const exports = openExportCheck(settings, { clock, log }, () => destinations.retell());
   const paths = new ToldPaths(speaker, station);
   const parts = { speaker, paths, configured, clock, log, exports };
   const destinations: Destinations = new Destinations(settings, outbound, parts, {
     detours: before.detours,
-    disproved: memory?.disproved ?? [],
+    disproved: pair ? [] : (memory?.disproved ?? []),
   });
   const takesSessions = settings.routers.some(({ driver }) => driver?.outbound === 'sessions');
   const sessions =
@@ -239,14 +279,14 @@ export function openOutbound(
           remembered,
         )
       : undefined;
-  const opened = new Outbound(destinations, sessions, marks, world, clock);
+  const opened = new Outbound(destinations, sessions, marks, world, clock, pair);
   let isDue = false;
   const look = () => {
     if (isDue || (destinations.overrides.length === 0 && !marks)) return;
     isDue = true;
     clock.after(lookMs, () => {
       isDue = false;
-      destinations.dropLost();
+      if (destinations.dropLost()) opened.tellPartner(clock.wall());
       marks?.lookAtLinks();
       later(() => opened.lookAgain());
     });
@@ -289,4 +329,5 @@ export function publishTables(
   });
 }
 
+const nothingRecalled = { detours: [], sessions: [] } as const;
 const nothingCounted = { rates: new Map(), source: 'wire' } as const;

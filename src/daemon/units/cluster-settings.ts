@@ -1,7 +1,7 @@
 /** Settings of several units as each of them, and the leader, needs them. Pure. */
 import { createHash } from 'node:crypto';
 import { HeadgateError } from '../../core/base/error.ts';
-import type { MergedLink } from '../../core/model/merge.ts';
+import type { MergedLink, Pairing } from '../../core/model/merge.ts';
 import { isOwnedBy, type Settings, unitsOfLink } from '../../core/settings/index.ts';
 
 /** This unit's name. Throws HeadgateError `unknown_unit` where neither settings nor the machine's name say it. */
@@ -39,10 +39,26 @@ export function mergedLinksOf(settings: Settings): readonly MergedLink[] {
   }));
 }
 
+/** The two units that have this one's routers, in the order of the settings, where it has them with another. */
+export function pairOf(
+  settings: Settings,
+  unit: string,
+): { readonly units: readonly [string, string]; readonly pairing: Pairing } | undefined {
+  for (const { name, unit: owners = [] } of settings.routers) {
+    const [first, second] = owners;
+    if (first === undefined || second === undefined || !owners.includes(unit)) continue;
+    const link = settings.links.find(({ router }) => router === name);
+    const wire = settings.wires.find((entry) => entry.name === link?.attribute?.wire);
+    return { units: [first, second], pairing: wire?.pair ?? 'parallel' };
+  }
+  return undefined;
+}
+
 /** Equal for units that may decide for each other: what concerns one machine alone is left out. */
 export function fingerprintOf(settings: Settings): string {
   const { asn, mode, networks, links, routers, objective, groups, pins, maintenance } = settings;
   const { rails, steering, providerCommunities, currencies, cycle, timeScale, cluster } = settings;
+  const { outbound } = settings;
   const shared = {
     asn,
     mode,
@@ -58,7 +74,7 @@ export function fingerprintOf(settings: Settings): string {
     })),
     routers: routers.map(({ name, unit, asn: own, bgp }) => [name, unit, own, bgp?.required]),
     policy: { objective, groups, pins, maintenance, rails, currencies },
-    steering: { steering, providerCommunities },
+    steering: { steering, providerCommunities, outbound },
     times: { cycle, timeScale },
     cluster: cluster && {
       units: cluster.units,

@@ -15,10 +15,11 @@ import type { Clock } from '../clock.ts';
 import { cycleTimesOf } from '../configure.ts';
 import type { Log } from '../log.ts';
 import type { Loop } from '../loop.ts';
-import { blocksKeyOf, fingerprintOf, mergedLinksOf } from './cluster-settings.ts';
+import { blocksKeyOf, fingerprintOf, mergedLinksOf, pairOf } from './cluster-settings.ts';
 import { HalfSessions, type SeenHalves } from './half-sessions.ts';
 import { NetworkTime } from './network-time.ts';
 import { laterOrders, noOrders, type Orders, sameOrders } from './orders.ts';
+import { Pair } from './pair.ts';
 
 /** What a unit sends to the leader in every cycle. Plain JSON. */
 export interface SharedReport {
@@ -94,6 +95,8 @@ export class Joint {
   #doubted: ReadonlySet<PrefixText> = new Set();
   readonly #counters = new Map<string, number>();
   readonly #halves: HalfSessions;
+  /** Where another unit has the same routers: which of them decides over outbound traffic. */
+  readonly pair: Pair | undefined;
 
   constructor(options: JointOptions) {
     this.#options = options;
@@ -101,6 +104,15 @@ export class Joint {
     this.cluster = options.cluster;
     this.#time = new NetworkTime(options.clock);
     this.#halves = new HalfSessions(this.cluster, (name, by) => this.#count(name, by));
+    const shared = pairOf(options.settings, options.cluster.unit);
+    const { hold = 0 } = options.settings.cluster ?? {};
+    this.pair =
+      shared &&
+      new Pair(this.cluster, shared, {
+        holdMs: hold,
+        now: options.clock.now,
+        count: (name) => this.#count(name),
+      });
   }
 
   /** The plan that was read last, before there was a loop to follow it. */

@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../../core/base/result.ts';
 import { type ClockRequest, monotonicUs } from './half-sessions.ts';
 import type { Joint } from './joint.ts';
 import type { Orders } from './orders.ts';
+import type { PairRequest } from './pair.ts';
 
 /** About the whole network, and the leader has that at first hand. */
 const ofLeader = new Set(['links', 'blocks', 'plan', 'explain', 'cycle', 'units']);
@@ -20,7 +21,8 @@ type Answers = ReadonlyMap<string, Answer>;
 type Request =
   | { readonly command: string; readonly args: Readonly<Record<string, unknown>> }
   | { readonly orders: Orders }
-  | ClockRequest;
+  | ClockRequest
+  | PairRequest;
 
 export interface OneFaceParts {
   readonly joint: Joint;
@@ -51,6 +53,7 @@ export async function answerUnit(
     joint.hearOrders(request.orders);
     return ok({});
   }
+  if ('pair' in request) return ok(joint.pair?.hear(request.pair));
   if ('clock' in request) return ok({ clock_us: monotonicUs() });
   const answer = answers.get(request.command);
   if (!answer)

@@ -35,9 +35,8 @@ export class Place {
 
   async open(): Promise<void> {
     await this.#removeSpaces();
-    for (const node of ['border', 'north', ...units])
-      execFileSync('ip', ['netns', 'add', this.#name(node)]);
-    for (const node of ['border', 'north', ...units]) {
+    for (const node of nodes) execFileSync('ip', ['netns', 'add', this.#name(node)]);
+    for (const node of nodes) {
       this.#ip(node, 'link set lo up');
       // A router's own addresses are asked for on both sides of a wire.
       for (const key of ['all', 'default'])
@@ -65,10 +64,11 @@ export class Place {
       this.#run(unit, [process.execPath, main, 'wire', 'install', '-c', this.#settings(unit)]);
     }
     this.#router('border', this.#borderConfig());
-    this.#router('north', northConfig);
+    this.#router('north', providerConfig(65001, 10));
+    this.#router('south', providerConfig(65002, 20));
   }
 
-  /** North and south have a wire at each unit; south's are idle. */
+  /** North and south have a wire at each unit; south's are idle, and its circuit passes them by. */
   #cable(): void {
     const veth = (...ends: readonly (readonly [node: string, port: string])[]) => {
       const [one, other] = ends.map(([node, port]) => `${port} netns ${this.#name(node)}`);
@@ -90,8 +90,12 @@ export class Place {
       veth(['border', `mgmt${i}`], [unit, 'mgmt']);
       this.#ip('border', `addr add 10.0.${i + 1}.1/24 dev mgmt${i}`);
       this.#ip(unit, `addr add 10.0.${i + 1}.2/24 dev mgmt`);
+      this.#ip(unit, `addr add 10.0.${i + 1}.3/24 dev mgmt`);
       this.#ip(unit, `route add 10.0.0.1/32 via 10.0.${i + 1}.1`);
     }
+    veth(['border', 'south0'], ['south', 'border0']);
+    this.#ip('border', 'addr add 10.20.0.1/24 dev south0');
+    this.#ip('south', 'addr add 10.20.0.2/24 dev border0');
     this.#ip('border', 'addr add 10.0.0.1/32 dev lo');
     this.#ip('border', 'link add core type veth peer name core-peer');
     this.#ip('border', 'addr add 10.9.0.254/24 dev core');
@@ -155,6 +159,12 @@ export class Place {
     return telling.join('\n');
   }
 
+  /** By which next hop the border router sends the far hosts their packets, and why it does. */
+  bestWay(): string {
+    const shown = this.#birdc('border', `show route ${farNetwork} primary all`);
+    return (shown.match(/BGP\.(next_hop|local_pref): .*/g) ?? []).join(', ');
+  }
+
   /** UPDATEs that took something back, as the provider counted them. */
   withdrawals(): number {
     const shown = this.#birdc('north', 'show protocols all border');
@@ -163,7 +173,16 @@ export class Place {
 
   /** Blocks that the border router has from a unit's session. */
   told(unit: UnitName): readonly string[] {
-    const shown = this.#birdc('border', `show route protocol headgate_${unit}`);
+    return this.#routesOf(`headgate_${unit}`);
+  }
+
+  /** Foreign prefixes for which it has another way from a unit. */
+  detoured(unit: UnitName): readonly string[] {
+    return this.#routesOf(`headgate_detours_${unit}`);
+  }
+
+  #routesOf(protocol: string): readonly string[] {
+    const shown = this.#birdc('border', `show route protocol ${protocol}`);
     return shown.split('\n').flatMap((line) => /^(\S+\/\d+)\s/.exec(line)?.[1] ?? []);
   }
 
@@ -248,7 +267,7 @@ export class Place {
       .replaceAll('graceful restart on;', 'graceful restart on; multihop; passive on;');
     return `router id 10.0.0.1;
 protocol device { scan time 60; }
-protocol direct { ipv4; interface "core"; }
+protocol direct { ipv4; interface "core", "south0"; }
 protocol static aggregates { ipv4; route 198.51.100.0/23 via 10.9.0.1; }
 protocol static inside { ipv4;
   route 198.51.100.0/24 via 10.9.0.1;
@@ -259,18 +278,25 @@ protocol bgp north {
   local 10.10.0.1 as 64512; neighbor 10.10.0.2 as 65001; hold time 30; connect retry time 2;
   ipv4 { import all; export filter headgate_to_north; };
 }
+protocol bgp south {
+  local 10.20.0.1 as 64512; neighbor 10.20.0.2 as 65002; hold time 30; connect retry time 2;
+  ipv4 { import filter { bgp_path.prepend(65002); accept; }; export filter headgate_to_south; };
+}
 `;
   }
 }
 
 export const hosts = ['198.51.100.10', '198.51.101.10'] as const;
 const farHosts = ['203.0.113.10', '203.0.113.11'] as const;
+export const farNetwork = '203.0.113.0/24';
+const nodes = ['border', 'north', 'south', ...units] as const;
 
-const northConfig = `router id 10.10.0.2;
+/** Both know the far hosts; south is the longer way. */
+const providerConfig = (asn: number, net: number) => `router id 10.${net}.0.2;
 protocol device { scan time 60; }
-protocol static own { ipv4; route 203.0.113.0/24 unreachable; }
+protocol static own { ipv4; route ${farNetwork} unreachable; }
 protocol bgp border {
-  local 10.10.0.2 as 65001; neighbor 10.10.0.1 as 64512; hold time 30; connect retry time 2;
+  local 10.${net}.0.2 as ${asn}; neighbor 10.${net}.0.1 as 64512; hold time 30; connect retry time 2;
   ipv4 { import all; export where source = RTS_STATIC; };
 }
 `;
@@ -280,13 +306,14 @@ function settingsOf(folder: string, own: UnitName, pairing: Pairing): string {
   const portions = pairing === 'parallel';
   const unit = (name: UnitName, i: number) => {
     const portion = portions ? `, portion: [198.51.10${i}.0/24]` : '';
-    return `{ name: ${name}, address: 10.0.${i + 1}.2${portion} }`;
+    const addresses = `address: 10.0.${i + 1}.2, egress_address: 10.0.${i + 1}.3`;
+    return `{ name: ${name}, ${addresses}${portion} }`;
   };
   return `asn: 64512
 mode: control
 networks: [198.51.100.0/23]
 blocks: { ipv4: 24 }
-management: { router_id: 10.0.0.${units.indexOf(own) + 2}, address: 10.0.${units.indexOf(own) + 1}.2 }
+management: { router_id: 10.0.0.${units.indexOf(own) + 2}, address: 10.0.${units.indexOf(own) + 1}.2, egress_address: 10.0.${units.indexOf(own) + 1}.3 }
 wires:
 ${each(
   (
@@ -295,10 +322,11 @@ ${each(
   - { name: s, unit: ${name}, pair: ${pairing}, place: link, inside: sin, outside: sout, driver: af_packet }`,
 )}
 links:
-  - { name: north, asn: 65001, capacity: 100M, attribute: { wire: n }, router: br1 }
+  - { name: north, asn: 65001, capacity: 100M, outbound_threshold: 0.1%, attribute: { wire: n }, router: br1 }
   - { name: south, asn: 65002, capacity: 100M, attribute: { wire: s }, router: br1 }
 routers:
-  - { name: br1, unit: [a, b], address: 10.0.0.1, bgp: { hold_time: 9s, graceful_restart: 6s, announce_delay: 500ms, mrai: 100ms } }
+  - { name: br1, unit: [a, b], address: 10.0.0.1, bgp: { add_path: true, hold_time: 9s, graceful_restart: 6s, announce_delay: 500ms, mrai: 100ms } }
+outbound: {}
 time_scale: 100
 cycle: { interval: 1s, average: 2s }
 rails: { dwell: 2s, settle: 1s, hold: 60s, share_per_round: 100%, max_age: 20s }

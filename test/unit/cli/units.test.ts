@@ -50,6 +50,7 @@ t.test('a pair has its sessions twice in a router’s configuration', async (t) 
     settingsOf(
       threeUnits
         .replace('unit: west, address: 10.0.0.1', 'unit: [west, mid], address: 10.0.0.1')
+        .replace('br2, unit: mid', 'br2, unit: [west, mid]')
         .replace('{ name: mid }', `{ name: mid${mid} }`)
         .replace('router_id: 10.0.0.9', 'address: 10.0.0.9, egress_address: 10.0.0.10')
         .concat('outbound: {}\nbmp: { listen: "0.0.0.0:11019" }\n'),

@@ -19,12 +19,12 @@ import { policyOf } from '../../configure.ts';
 import type { LinkSamples } from '../../measure/samples.ts';
 import type { MeasuredRates } from '../destination-rates.ts';
 import { LeastOf } from '../least-of.ts';
-import type { NearClass } from './near-classes.ts';
+import type { NearClass, WireLoad } from '../shared.ts';
 import type { RouteTable } from './route-classes.ts';
 
 interface Measured {
   readonly observation: Observation;
-  readonly span: { readonly earlier: EngineSnapshot; readonly later: EngineSnapshot } | undefined;
+  readonly load: WireLoad;
   readonly rates: MeasuredRates;
 }
 
@@ -67,12 +67,12 @@ export class MarkDemand {
       ),
     };
     const network = buildNetwork(observation, policy, 'outbound');
-    const wire = outboundOf(measured.span);
-    const beside = this.#beside.next(besideOf(links, known.counters, wire));
+    const { load } = measured;
+    const beside = this.#beside.next(besideOf(links, known.counters, load));
     return {
       at: ms(measured.observation.at),
       network,
-      classes: classesOf(measured.rates, wire.total, known),
+      classes: classesOf(measured.rates, load.total, known),
       fixed: network.links.map((link) => beside.get(link) ?? 0),
     };
   }
@@ -101,13 +101,10 @@ function classesOf(
   ].map(({ name, ways }) => ({ name, ways, rate: bitps(sums.get(name) ?? 0) }));
 }
 
-interface Outbound {
-  readonly total: number;
-  readonly byLink: ReadonlyMap<LinkId, number>;
-}
-
 /** Bit/s that went out, by link as the packets were marked, and in all. */
-function outboundOf(span: Measured['span']): Outbound {
+export function loadOf(
+  span: { readonly earlier: EngineSnapshot; readonly later: EngineSnapshot } | undefined,
+): WireLoad {
   const byLink = new Map<LinkId, number>();
   const elapsedMs = span ? span.later.monotonicMs - span.earlier.monotonicMs : 0;
   if (!span || elapsedMs <= 0) return { total: 0, byLink };
@@ -130,7 +127,7 @@ function outboundOf(span: Measured['span']): Outbound {
 function besideOf(
   links: readonly LinkId[],
   counters: Known['counters'],
-  { total, byLink }: Outbound,
+  { total, byLink }: WireLoad,
 ): ReadonlyMap<LinkId, number> {
   const beside = new Map<LinkId, number>();
   let sum = 0;

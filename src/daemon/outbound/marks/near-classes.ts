@@ -2,12 +2,8 @@
 import type { LinkId, PrefixText } from '../../../core/base/units.ts';
 import type { ClassWay } from '../../../core/decide/weights/index.ts';
 import type { PathTimes } from '../destinations.ts';
+import type { NearClass, NearMembers } from '../shared.ts';
 import type { RouteGroup } from './route-pasts.ts';
-
-export interface NearClass {
-  readonly name: string;
-  readonly ways: readonly ClassWay[];
-}
 
 /** Where a destination stands without its times. */
 export interface Plainly {
@@ -54,6 +50,24 @@ export class NearClasses {
     return [...new Map([...this.#of.values()].map(({ group }) => [group.name, group])).values()];
   }
 
+  get members(): readonly NearMembers[] {
+    return this.classes.map(({ name, ways }) => ({
+      name,
+      ways,
+      prefixes: [...this.#of].flatMap(([prefix, each]) => (each.class.name === name ? prefix : [])),
+    }));
+  }
+
+  /** Takes what another unit told apart, and nothing of its own. */
+  follow(members: readonly NearMembers[], plainly: (prefix: PrefixText) => Plainly): void {
+    const told = new Map(
+      members.flatMap(({ prefixes, ...near }) => prefixes.map((prefix) => [prefix, near] as const)),
+    );
+    for (const prefix of this.#of.keys()) if (!told.has(prefix)) this.#of.delete(prefix);
+    for (const [prefix, near] of told) this.#put(prefix, near, plainly(prefix).group);
+    this.#tidy();
+  }
+
   /**
    * Takes the latest times; without any for a destination it stays as it is. Who is not among `prefixes` goes plainly
    * again, and so do all without `times`.
@@ -66,6 +80,10 @@ export class NearClasses {
     const wanted = new Set(times ? prefixes : []);
     for (const prefix of this.#of.keys()) if (!wanted.has(prefix)) this.#of.delete(prefix);
     if (times) this.#place(times, wanted, plainly);
+    this.#tidy();
+  }
+
+  #tidy(): void {
     // Their room is for others; what came from them has taken their past along.
     const used = new Set([...this.#of.values()].map(({ group }) => group));
     for (const [key, group] of this.#groups) if (!used.has(group)) this.#groups.delete(key);
@@ -83,17 +101,21 @@ export class NearClasses {
       const near =
         classOf(name, links, times.get(prefix), before?.class) ??
         (before && leftOf(before.class, name, links));
-      if (!near || near.name === before?.class.name) continue;
-      const from = before?.group.name ?? group;
-      const found = near.ways.length > 0 ? this.#groupOf(near.name, from) : undefined;
-      if (found) {
-        this.#of.set(prefix, { class: near, group: found });
-        continue;
-      }
-      this.#forgotten++;
+      if (!near || this.#put(prefix, near, group)) continue;
       // Never by a link that it is not told for.
       if (before && leftOf(before.class, name, links)) this.#of.delete(prefix);
     }
+  }
+
+  /** Whether it stands there now. */
+  #put(prefix: PrefixText, near: NearClass, plain: string | undefined): boolean {
+    const before = this.#of.get(prefix);
+    if (near.name === before?.class.name) return true;
+    const from = before?.group.name ?? plain;
+    const found = near.ways.length > 0 ? this.#groupOf(near.name, from) : undefined;
+    if (found) this.#of.set(prefix, { class: near, group: found });
+    else this.#forgotten++;
+    return found !== undefined;
   }
 
   #groupOf(className: string, from: string | undefined): RouteGroup | undefined {

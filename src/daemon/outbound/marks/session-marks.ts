@@ -10,7 +10,7 @@ import {
 } from '../../../core/decide/weights/index.ts';
 import type { Observation } from '../../../core/model/observation.ts';
 import type { Settings } from '../../../core/settings/index.ts';
-import type { EngineSnapshot, EngineTables, WireEngine } from '../../../engine/index.ts';
+import type { EngineTables, WireEngine } from '../../../engine/index.ts';
 import type { Speaker } from '../../../speaker/index.ts';
 import type { Clock } from '../../clock.ts';
 import { policyOf } from '../../configure.ts';
@@ -18,9 +18,10 @@ import type { Log } from '../../log.ts';
 import type { Sources } from '../../measure/sources.ts';
 import type { MeasuredRates } from '../destination-rates.ts';
 import type { PathTimes } from '../destinations.ts';
+import type { NearMembers, PairRole, SharedMarks, WireLoad } from '../shared.ts';
 import { type DownReason, LinkWatch, type WatchWorld } from './link-watch.ts';
 import { MarkDemand, marksPolicyOf } from './mark-demand.ts';
-import { NearClasses } from './near-classes.ts';
+import { NearClasses, type Plainly } from './near-classes.ts';
 import { RouteClasses, type RouteTable } from './route-classes.ts';
 
 export interface MarksWorld extends WatchWorld {
@@ -33,11 +34,13 @@ export interface MarksTurn {
   readonly observation: Observation;
   /** `observe` also while the operator has withdrawn everything. */
   readonly mode: Settings['mode'];
-  readonly span: { readonly earlier: EngineSnapshot; readonly later: EngineSnapshot } | undefined;
+  readonly load: WireLoad;
   readonly rates: MeasuredRates | undefined;
   readonly times: ReadonlyMap<PrefixText, PathTimes> | undefined;
   /** Destinations that the wires count. */
   readonly counted: readonly PrefixText[];
+  /** Of a unit that has the router alone: `decides`. */
+  readonly role: PairRole;
 }
 
 /** The part of the tables that marks are. */
@@ -57,7 +60,7 @@ export class SessionMarks {
   readonly #near = new NearClasses();
   readonly #demand = new MarkDemand();
   readonly #watch: LinkWatch;
-  readonly #hashKey: string;
+  #hashKey: string;
   #settings: Settings;
   #routes: RouteTable | undefined;
   #areRoutesDue = true;
@@ -65,7 +68,12 @@ export class SessionMarks {
   #otherwise: string | undefined;
   #weights: readonly ClassWeights[];
   #plan: WeightsPlan | undefined;
+  /** What the other unit of a pair told apart, while it decides. */
+  #theirs: readonly NearMembers[] | undefined;
+  /** Of the last look at the routes. */
+  #plainly: ((prefix: PrefixText) => Plainly) | undefined;
   #measuredAt: number | undefined;
+  #isToldOn = false;
   /** Sessions are marked; else the router chooses for all of them. */
   #isOn: boolean;
   /** Which destinations are in which groups, as the wires have it. */
@@ -136,6 +144,20 @@ export class SessionMarks {
     };
   }
 
+  /** What another unit needs to mark alike, and to go on from. */
+  get shared(): SharedMarks {
+    return { ...this.memory, near: this.#near.members };
+  }
+
+  /** Another unit decided: the same hash, and the same weights by the next turn. */
+  follow({ hashKey, classes, otherwise, isOn, near }: SharedMarks): void {
+    this.#hashKey = hashKey;
+    this.#weights = classes;
+    this.#otherwise = otherwise;
+    this.#isToldOn = isOn;
+    this.#theirs = near;
+  }
+
   get tables(): MarkTables {
     return {
       hashKey: this.#hashKey,
@@ -182,33 +204,29 @@ export class SessionMarks {
     this.#watch.told(routes);
     const weighsTime = policyOf(this.#settings).objective.response > 0;
     const links = new Map(routes.classes.map((each) => [each.name, each.links]));
-    this.#near.look(counted, weighsTime ? times : undefined, (prefix) => {
+    this.#plainly = (prefix) => {
       const name = this.#classes.classOf(prefix);
       return {
         class: name,
         links: links.get(name) ?? routes.otherwise.links,
         group: this.#classes.groupOf(prefix)?.name,
       };
-    });
+    };
+    if (!this.#theirs) this.#near.look(counted, weighsTime ? times : undefined, this.#plainly);
     return this.#isOn && this.#keyOf(counted) !== this.#published;
   }
 
   /** One cycle. Gives whether the wires need other tables; other weights they have by then. */
   *turn(input: MarksTurn): Sliced<boolean> {
-    const { observation, mode, rates } = input;
+    const { observation, mode, role } = input;
+    if (role !== 'follows') this.#theirs = undefined;
     yield* this.look(input);
-    const { maxAgeMs, holdMs } = policyOf(this.#settings).rails;
-    const routes = this.#isSettled ? this.#routes : undefined;
-    const before = this.#plan;
-    if (routes && rates && rates.ageMs <= maxAgeMs) {
-      this.#measuredAt = observation.at;
-      this.#plan = this.#decide(input, rates, routes);
-      yield;
-    }
-    this.#measuredAt ??= observation.at;
-    const isStale = observation.at - this.#measuredAt > holdMs;
+    if (this.#theirs && this.#plainly) this.#near.follow(this.#theirs, this.#plainly);
     const wasOn = this.#isOn;
-    this.#isOn = mode === 'control' && !isStale && (wasOn || this.#plan !== before);
+    const before = this.#plan;
+    const isWanted =
+      role === 'decides' ? yield* this.#weigh(input) : this.#isKept(role, observation.at);
+    this.#isOn = mode === 'control' && isWanted;
     if (this.#isOn !== wasOn)
       this.#log.info(
         { router: this.router },
@@ -227,6 +245,30 @@ export class SessionMarks {
       void this.#readjust({ ...tables, down: this.#down });
     }
     return false;
+  }
+
+  /** Decides anew where something was measured. Gives whether sessions are to be marked. */
+  *#weigh(input: MarksTurn): Sliced<boolean> {
+    const { observation, rates } = input;
+    const { maxAgeMs, holdMs } = policyOf(this.#settings).rails;
+    const routes = this.#isSettled ? this.#routes : undefined;
+    const before = this.#plan;
+    if (routes && rates && rates.ageMs <= maxAgeMs) {
+      this.#measuredAt = observation.at;
+      this.#plan = this.#decide(input, rates, routes);
+      yield;
+    }
+    this.#measuredAt ??= observation.at;
+    const isStale = observation.at - this.#measuredAt > holdMs;
+    return !isStale && (this.#isOn || this.#plan !== before);
+  }
+
+  /** While another decides, or nobody may: a plan of this unit's own is none. */
+  #isKept(role: PairRole, at: number): boolean {
+    this.#plan = undefined;
+    this.#measuredAt = at;
+    if (role === 'lets_go') return false;
+    return role === 'follows' ? this.#isToldOn : this.#isOn;
   }
 
   /** The tables that were asked for are in force. */
@@ -285,7 +327,12 @@ export class SessionMarks {
 
   #keyOf(counted: readonly PrefixText[]): string {
     const places = counted.map((prefix) => this.#groupOf(prefix)?.name ?? '');
-    return JSON.stringify([this.#groups.map(({ name }) => name), this.#routes?.digest, places]);
+    return JSON.stringify([
+      this.#hashKey,
+      this.#groups.map(({ name }) => name),
+      this.#routes?.digest,
+      places,
+    ]);
   }
 
   #decide(input: MarksTurn, rates: MeasuredRates, routes: RouteTable): WeightsPlan {

@@ -45,6 +45,32 @@ t.test('a pair may have one wire, each with interfaces of its own', (t) => {
   t.end();
 });
 
+t.test('a pair decides outbound as one, for all of its routers; a driver writes alone', (t) => {
+  const shared = threeUnits.replace('{ name: br1, unit: west,', '{ name: br1, unit: [west, mid],');
+  t.equal(complaints(shared), '');
+  const outbound = `${shared}outbound: {}\n`;
+  t.match(complaints(outbound), /west and mid share this router and not br2: with outbound/);
+  t.equal(complaints(outbound.replace('br2, unit: mid', 'br2, unit: [west, mid]')), '');
+  const driven = shared.replace(
+    'bgp: {} }',
+    'bgp: {}, driver: { kind: bird, shell: [ssh, x], file: /x } }',
+  );
+  t.match(complaints(driven), /two units would both write its configuration/);
+  t.end();
+});
+
+t.test('what cluster.units says of a unit is what it says itself', (t) => {
+  const of = (address: string) =>
+    complaints(
+      threeUnits
+        .replace('router_id: 10.0.0.9', 'address: 10.0.0.9')
+        .replace('{ name: west }', `{ name: west, address: ${address} }`),
+    );
+  t.equal(of('10.0.0.9'), '');
+  t.match(of('10.0.0.8'), /cluster.units\[0\].address: expected 10.0.0.9, as management.address/);
+  t.end();
+});
+
 t.test('nothing unauthenticated outside loopback', (t) => {
   const served = (address: string, more = '') =>
     complaints(

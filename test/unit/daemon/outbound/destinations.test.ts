@@ -19,7 +19,11 @@ import {
   unattributed,
 } from '../../../../src/daemon/outbound/destination-rates.ts';
 import { destinationsView } from '../../../../src/daemon/outbound/destination-views.ts';
-import { Destinations, recallDetours } from '../../../../src/daemon/outbound/destinations.ts';
+import {
+  Destinations,
+  type DestinationsTurn,
+  recallDetours,
+} from '../../../../src/daemon/outbound/destinations.ts';
 import { waysOut } from '../../../../src/daemon/routes/egress-routes.ts';
 import { ToldPaths } from '../../../../src/daemon/routes/told-paths.ts';
 import type { ReceivedRoute, SessionStatus, Speaker } from '../../../../src/speaker/index.ts';
@@ -157,6 +161,27 @@ t.test('nothing measured: detours stay for the hold time, then plain BGP', async
   t.same(scene.told(), []);
 });
 
+t.test('one of a pair carries out what the other decided, and nothing of its own', async (t) => {
+  const decides = stage();
+  decides.turn(0, { 1: 50e6, 2: 45e6 });
+  t.ok(decides.told().length > 0);
+  const { overrides: detours, disproved } = decides.destinations;
+  const follows = stage();
+  follows.turn(0, { 1: 1e6 }, 'control', [], 'keeps');
+  t.same(follows.told(), []);
+  follows.destinations.follow({ detours, disproved });
+  t.same(follows.told(), decides.told());
+  follows.turn(30, { 1: 1e6 }, 'control', [], 'follows');
+  t.same(follows.told(), decides.told(), 'with so little it would have ended them');
+  follows.turn(60, undefined, 'control', [], 'keeps');
+  t.same(follows.told(), decides.told());
+  t.same(follows.destinations.readiness(0).isTold, true);
+  follows.turn(90, { 1: 1e6 }, 'observe', [], 'follows');
+  t.same(follows.told(), [], 'its own mode holds');
+  follows.turn(120, { 1: 1e6 }, 'control', [], 'lets_go');
+  t.same([follows.told(), follows.destinations.overrides], [[], []]);
+});
+
 t.test('observe and advise tell nobody; advise shows what it would do', async (t) => {
   for (const mode of ['observe', 'advise'] as const) {
     const scene = stage();
@@ -291,14 +316,18 @@ t.test('a destination too large to move as a whole is counted and moved in halve
     scene.destinations.turn({
       observation: observed(seconds),
       mode: 'control',
-      span: {
-        earlier: counted(0, []),
-        later: counted(
-          8000,
-          rates.map(([prefix, rate]) => [prefix, rate]),
-        ),
-        ageMs: 0,
-      },
+      measured: measureRates(
+        {
+          earlier: counted(0, []),
+          later: counted(
+            8000,
+            rates.map(([prefix, rate]) => [prefix, rate]),
+          ),
+          ageMs: 0,
+        },
+        undefined,
+      ),
+      role: 'decides',
     });
   turn(0, [[whole, 120e6]]);
   const half = { prefix: halves[1], nextHop: bySouth.nextHop, of: whole };
@@ -363,11 +392,13 @@ function stage(
       rates: Readonly<Record<number, number>> | undefined,
       mode: 'observe' | 'advise' | 'control' = 'control',
       links: Observation['links'] = [],
+      role: DestinationsTurn['role'] = 'decides',
     ) =>
       destinations.turn({
         observation: observed(seconds, links),
         mode,
-        ...(rates ? { flows: exported(rates) } : {}),
+        measured: measureRates(undefined, rates && exported(rates)),
+        role,
       }),
   };
 }

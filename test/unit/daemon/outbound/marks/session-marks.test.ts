@@ -47,6 +47,47 @@ t.test(
   },
 );
 
+t.test('two units of a pair mark by the same tables, and either goes on with them', async (t) => {
+  const weighsTime = settingsOf(`${marksText}objective: { balance: 1, response: 2 }\n`);
+  const [one, other] = [marksStage(), marksStage()];
+  for (const { told, marks } of [one, other]) {
+    marks.adopt(weighsTime);
+    for (let n = 0; n < 40; n++) told.tell(`203.0.${n}.0/24`, north, south, east);
+    told.tell('203.0.113.0/24', south, east);
+  }
+  const times = new Map([
+    [
+      prefixText('203.0.7.0/24'),
+      {
+        north: { us: 10_000, samples: 9 },
+        south: { us: 40_000, samples: 9 },
+        east: { us: 40_000, samples: 9 },
+      },
+    ],
+  ]);
+  const counted = [...times.keys()];
+  one.turn({ times, counted });
+  // What the other measures itself is another picture of the same traffic.
+  other.turn({ role: 'keeps', counted });
+  t.equal(other.marks.isOn, false);
+  other.marks.follow(JSON.parse(JSON.stringify(one.marks.shared)));
+  t.equal(other.turn({ role: 'follows', counted }), true, 'another hash, other tables');
+  t.same(other.marks.tables, one.marks.tables);
+  t.equal(one.marks.shared.near.length, 1, 'measured by the first alone');
+  t.same(
+    counted.map((each) => other.marks.classOf(each)),
+    counted.map((each) => one.marks.classOf(each)),
+  );
+  t.equal(other.turn({ role: 'follows', counted }), false, 'once is enough');
+  other.turn({ role: 'keeps', counted });
+  t.same(other.marks.tables, one.marks.tables, 'the first was lost');
+  t.equal(other.marks.isOn, true);
+  other.turn({ role: 'decides', counted, times });
+  t.same(other.marks.tables.otherwise, one.marks.tables.otherwise, 'it goes on from there');
+  other.turn({ role: 'lets_go', counted });
+  t.equal(other.marks.isOn, false);
+});
+
 t.test('any foreign prefix is explained by the route that covers it', async (t) => {
   const { told, marks, turn } = marksStage();
   const of = (prefix: string) => explainDestination(marks, prefixText(prefix));
