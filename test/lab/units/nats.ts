@@ -62,13 +62,18 @@ export class NatsNodes {
     return this.#processes.has(nats.node);
   }
 
+  /** Of no effect while it runs: two faults may have taken one node. */
   start(site: Site): void {
+    if (this.isRunning(site)) return;
     const child = spawnInside(
       this.#lab.namespace(site.nats.node),
       ['nats-server', '-c', this.#configOf(site)],
       { stdio: 'ignore' },
     );
     this.#processes.set(site.nats.node, child);
+    child.once('exit', () => {
+      if (this.#processes.get(site.nats.node) === child) this.#processes.delete(site.nats.node);
+    });
   }
 
   /** SIGKILL: what it had not written is lost. */
