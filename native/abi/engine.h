@@ -58,6 +58,8 @@ struct hg_wire_counts {
   hg_u64 unmarked;        /* packets that the kernel should have marked and could not */
   hg_u64 state;     /* 0 forwarding, 1 bypass, 2 down */
   hg_u64 driver;    /* 1 af_packet, 2 tc, 3 xdp, 4 mirror */
+  hg_u64 workers;   /* packet loops that share it */
+  struct hg_passed by_worker[HG_WORKERS_MAX][2]; /* of `unit`, what each of them sent on */
 };
 
 #define HG_UNPARSED 15u
@@ -150,7 +152,7 @@ static_assert(sizeof(hg_destination_cell) == 24);
 static_assert(sizeof(hg_rtt_counts) == 160);
 static_assert(sizeof(hg_link_counts) == 480);
 static_assert(sizeof(hg_passed) == 24);
-static_assert(sizeof(hg_wire_counts) == 248);
+static_assert(sizeof(hg_wire_counts) == 256 + 48 * HG_WORKERS_MAX);
 static_assert(sizeof(hg_pipeline_counts) == 240 + 8 * HG_LINKS_MAX);
 static_assert(sizeof(hg_resolver) == 24);
 #endif

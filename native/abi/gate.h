@@ -15,9 +15,19 @@
 
 #define HG_PORT_SETTINGS 8u
 
+/* What the kernel forwards is counted by direction and by the packet loop whose it would have been. */
+#define HG_BYPASSED(direction, worker) ((direction) + 2u * (worker))
+
+/* The sign of life of one packet loop, on a cache line of its own: each loop writes its own after every batch. */
+struct hg_beat {
+  hg_u64 ns; /* CLOCK_MONOTONIC of the last one; 0: nobody is there */
+  hg_u64 apart[7];
+};
+
 struct hg_gate {
-  /* CLOCK_MONOTONIC nanoseconds of the unit's last beat; 0: nobody is there. */
-  hg_u64 heartbeat_ns;
+  /* Packet loops of the unit that share the wire by hg_pair_hash() (kernel/spread.h); 0 as 1. */
+  hg_u32 workers;
+  hg_u32 reserved;
   /* A beat older than this is stale. */
   hg_u64 stale_ns;
   /* Interface index to which packets of each direction leave. */
@@ -38,10 +48,13 @@ struct hg_gate {
   hg_u8 kept[2][HG_PORT_SETTINGS];
   /* When the kernel lowered copy_share itself, having found no room for a copy; CLOCK_MONOTONIC. */
   hg_u64 shed_ns;
+  hg_u64 apart[6];
+  /* By packet loop. Programs that have a reader and no packet loop (tc, xdp) use the first. */
+  struct hg_beat beat[HG_WORKERS_MAX];
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 6u
+#define HG_GATE_VERSION 7u
 #define HG_COPY_ALL 256u
 /* How long the kernel waits from one lowering of copy_share to the next: what is in the ring is still worked off. */
 #define HG_SHED_NS 5000000u
@@ -51,7 +64,7 @@ struct hg_gate {
 #define HG_CHANGED_PROMISCUOUS 2u
 #define HG_CHANGED_LOWERED 4u /* set down to pass a lost carrier on */
 
-/* What the kernel forwarded in one direction, per CPU. */
+/* What the kernel forwarded of one direction and packet loop, per CPU. */
 struct hg_bypassed {
   hg_u64 frames;
   hg_u64 packets; /* a super-packet counts as the segments it becomes */
@@ -98,7 +111,8 @@ struct hg_copy {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(hg_gate) == 80);
+static_assert(sizeof(hg_beat) == 64 && __builtin_offsetof(hg_gate, beat) == 128);
+static_assert(sizeof(hg_gate) == 128 + 64 * HG_WORKERS_MAX);
 static_assert(sizeof(hg_tallies) == 64 + 8 * HG_LINKS_MAX && sizeof(hg_exception_key) == 8);
 static_assert(sizeof(hg_bypassed) == 24);
 static_assert(sizeof(hg_copy) == 24 + HG_COPY_BYTES);

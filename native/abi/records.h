@@ -17,11 +17,13 @@ typedef uint32_t hg_u32;
 typedef uint64_t hg_u64;
 #endif
 
-#define HG_ABI_VERSION 4
+#define HG_ABI_VERSION 5
 
 /* A link is an index from 0; HG_LINK_UNKNOWN says that nothing told which link a packet used. */
 #define HG_LINK_UNKNOWN 0xffu
 #define HG_LINKS_MAX 32u
+/* Packet loops that may share a wire. */
+#define HG_WORKERS_MAX 8u
 /* No block, no destination. */
 #define HG_NONE 0xffffffffu
 

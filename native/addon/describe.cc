@@ -89,7 +89,7 @@ std::vector<Record> records() {
         HG_FIELD(hg_wire_counts, lost_outbound), HG_FIELD(hg_wire_counts, discarded),
         HG_FIELD(hg_wire_counts, copies_due), HG_FIELD(hg_wire_counts, copies_lost),
         HG_FIELD(hg_wire_counts, copies_left_out), HG_FIELD(hg_wire_counts, unmarked), HG_FIELD(hg_wire_counts, state),
-        HG_FIELD(hg_wire_counts, driver)}},
+        HG_FIELD(hg_wire_counts, driver), HG_FIELD(hg_wire_counts, workers), HG_FIELD(hg_wire_counts, by_worker)}},
       {"pipeline_counts",
        sizeof(hg_pipeline_counts),
        {HG_FIELD(hg_pipeline_counts, generation), HG_FIELD(hg_pipeline_counts, unparsed),
@@ -149,6 +149,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   Napi::Object described = Napi::Object::New(env);
   described.Set("version", HG_ABI_VERSION);
   described.Set("linksMax", HG_LINKS_MAX);
+  described.Set("workersMax", HG_WORKERS_MAX);
   described.Set("waysMax", HG_WAYS_MAX);
   described.Set("buckets", HG_BUCKETS);
   described.Set("losses", names(kLosses, [](uint32_t i) { return kLossNames[i]; }));

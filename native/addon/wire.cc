@@ -1,6 +1,7 @@
 // Wires and gates for JavaScript: check arguments, convert, no logic.
 #include "addon/wire.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -73,14 +74,16 @@ EngineCapacity capacity_of(const Napi::Object& given) {
   return capacity;
 }
 
-// engineBytes({ blocks, destinations, links, sessionSlots, findsHeaviest }) -> what the tables of one wire take
+// engineBytes({ blocks, destinations, links, sessionSlots, findsHeaviest }, workers) -> what the tables of one wire take
 Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
-  if (info.Length() < 1 || !info[0].IsObject()) return misused(info.Env(), "engineBytes(capacity)");
-  const size_t bytes = Engine::bytes_of_wire(capacity_of(info[0].As<Napi::Object>()));
+  if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsNumber())
+    return misused(info.Env(), "engineBytes(capacity, workers)");
+  const uint32_t workers = std::max(1U, info[1].As<Napi::Number>().Uint32Value());
+  const size_t bytes = Engine::bytes_of_wire(capacity_of(info[0].As<Napi::Object>()), workers);
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
-// engineOpen([{ name, inside, outside, driver }], { blocks, destinations, links, sessionSlots, findsHeaviest }) -> handle
+// engineOpen([{ name, inside, outside, driver, passesLinkState, workers, spreadObject }], { blocks, destinations, links, sessionSlots, findsHeaviest }) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsArray() || !info[1].IsObject())
@@ -92,7 +95,10 @@ Napi::Value engine_open(const Napi::CallbackInfo& info) {
     if (!each.IsObject()) return misused(env, "engineOpen: a wire is an object");
     const auto wire = each.As<Napi::Object>();
     wires.push_back({text_of(wire, "name"), text_of(wire, "inside"), text_of(wire, "outside"),
-                     driver_of(text_of(wire, "driver")), wire.Get("passesLinkState").ToBoolean().Value()});
+                     driver_of(text_of(wire, "driver")), wire.Get("passesLinkState").ToBoolean().Value(),
+                     static_cast<uint32_t>(number_of(wire, "workers", 1)), text_of(wire, "spreadObject")});
+    if (wires.back().workers < 1 || wires.back().workers > HG_WORKERS_MAX)
+      return misused(env, "engineOpen: a wire has 1 to 8 workers");
   }
   const EngineCapacity capacity = capacity_of(info[1].As<Napi::Object>());
   if (capacity.session_slots == 0 || (capacity.session_slots & (capacity.session_slots - 1)) != 0)
@@ -281,7 +287,7 @@ Napi::Value gate_status(const Napi::CallbackInfo& info) {
   Gate gate;
   if (const auto failure = gate.open(info[0].As<Napi::String>().Utf8Value())) return fail(env, *failure);
   Napi::Object status = Napi::Object::New(env);
-  const uint64_t beat = gate.state()->heartbeat_ns;
+  const uint64_t beat = gate.oldest_beat();
   if (beat != 0) status.Set("ageMs", static_cast<double>(clock_ns(CLOCK_MONOTONIC) - beat) / 1e6);
   status.Set("program", gate.state()->program);
   status.Set("staleMs", static_cast<double>(gate.state()->stale_ns) / 1e6);

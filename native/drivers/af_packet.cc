@@ -1,6 +1,7 @@
 #include "drivers/af_packet.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
@@ -48,6 +49,11 @@ bool set(int fd, int level, int option, const Value& value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
+// Replaces the filter that was there from one packet to the next.
+template <size_t kLength>
+bool set_filter(int fd, std::array<sock_filter, kLength> filter) {
+  return set(fd, SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog{kLength, filter.data()});
+}
 
 // Bytes of a super-packet before its payload; 0 when the frame is not what its offload state says.
 uint32_t header_bytes(const uint8_t* frame, uint32_t length, const Offload& offload) {
@@ -103,7 +109,7 @@ uint32_t segments_of(const uint8_t* frame, uint32_t length, const Offload& offlo
 
 AfPacketPort::~AfPacketPort() { close(); }
 
-std::optional<Failure> AfPacketPort::open(const std::string& name, const PortFacts& facts) {
+std::optional<Failure> AfPacketPort::open(const std::string& name, const PortFacts& facts, Intake intake) {
   // Protocol 0 until everything is set: nothing is received half-configured.
   fd_ = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd_ < 0) return refused(name, "opening a packet socket");
@@ -141,9 +147,20 @@ std::optional<Failure> AfPacketPort::open(const std::string& name, const PortFac
   packet_mreq promiscuous = {};
   promiscuous.mr_ifindex = facts.index;
   promiscuous.mr_type = PACKET_MR_PROMISC;
+  if (intake == Intake::Held && !set_filter(fd_, std::array{sock_filter BPF_STMT(BPF_RET | BPF_K, 0)}))
+    return refused(name, "holding what comes in");
   if (!set(fd_, SOL_PACKET, PACKET_ADD_MEMBERSHIP, promiscuous)) return refused(name, "setting promiscuous mode");
   if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return refused(name, "binding");
   return std::nullopt;
+}
+
+bool AfPacketPort::let_in() {
+  // A group of sockets may hear what goes out although none of them wants to (Linux before PACKET_FANOUT_FLAG_IGNORE_OUTGOING).
+  constexpr auto kPacketType = static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE);
+  return set_filter(fd_, std::array{sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kPacketType),
+                                    sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+                                    sock_filter BPF_STMT(BPF_RET | BPF_K, 0),
+                                    sock_filter BPF_STMT(BPF_RET | BPF_K, UINT32_MAX)});
 }
 
 void AfPacketPort::close() {

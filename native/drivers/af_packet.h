@@ -21,6 +21,9 @@
 
 namespace headgate {
 
+// Several sockets that share a port are held until all are there: before that each would get what is another's.
+enum class Intake : uint8_t { Open, Held };
+
 class AfPacketPort {
  public:
   AfPacketPort() = default;
@@ -28,7 +31,10 @@ class AfPacketPort {
   AfPacketPort(const AfPacketPort&) = delete;
   AfPacketPort& operator=(const AfPacketPort&) = delete;
 
-  std::optional<Failure> open(const std::string& name, const PortFacts& facts);
+  // Receives from now on or, `held`, once it is let in.
+  std::optional<Failure> open(const std::string& name, const PortFacts& facts, Intake intake = Intake::Open);
+  // Of a port that is held: what comes in from now on is received, what goes out is not. Whether that was possible.
+  bool let_in();
   void close();
 
   int fd() const { return fd_; }

@@ -9,6 +9,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -99,6 +101,12 @@ std::vector<Value> each_processor(int map, uint32_t key) {
   std::vector<Value> each(processors > 0 ? static_cast<size_t>(processors) : 1);
   if (map < 0 || bpf_map_lookup_elem(map, &key, each.data()) != 0) each.clear();
   return each;
+}
+
+void add(hg_bypassed* sum, const hg_bypassed& part) {
+  sum->frames += part.frames;
+  sum->packets += part.packets;
+  sum->bytes += part.bytes;
 }
 
 hg_gate* map_page(int map) {
@@ -233,13 +241,28 @@ void Gate::close() {
   page_ = nullptr;
 }
 
+void Gate::begin(uint32_t workers) const {
+  for (hg_beat& beat : page_->beat) std::atomic_ref(beat.ns).store(0, std::memory_order_seq_cst);
+  std::atomic_ref(page_->workers).store(workers, std::memory_order_seq_cst);
+}
+
+uint64_t Gate::oldest_beat() const {
+  uint64_t oldest = std::atomic_ref(page_->beat[0].ns).load(std::memory_order_relaxed);
+  for (uint32_t worker = 1; worker < std::min(page_->workers, HG_WORKERS_MAX); worker++)
+    oldest = std::min(oldest, std::atomic_ref(page_->beat[worker].ns).load(std::memory_order_relaxed));
+  return oldest;
+}
+
+hg_bypassed Gate::bypassed(uint32_t direction, uint32_t worker) const {
+  hg_bypassed sum = {};
+  for (const hg_bypassed& part : each_processor<hg_bypassed>(bypassed_, HG_BYPASSED(direction, worker)))
+    add(&sum, part);
+  return sum;
+}
+
 hg_bypassed Gate::bypassed(uint32_t direction) const {
   hg_bypassed sum = {};
-  for (const hg_bypassed& part : each_processor<hg_bypassed>(bypassed_, direction)) {
-    sum.frames += part.frames;
-    sum.packets += part.packets;
-    sum.bytes += part.bytes;
-  }
+  for (uint32_t worker = 0; worker < HG_WORKERS_MAX; worker++) add(&sum, bypassed(direction, worker));
   return sum;
 }
 

@@ -43,7 +43,13 @@ class Gate {
 
   bool is_open() const { return page_ != nullptr; }
   hg_gate* state() const { return page_; }
-  // Counted since it was installed, all CPUs together.
+  // The unit is about to forward with so many packet loops, none of which has beaten yet: the kernel forwards until
+  // each does.
+  void begin(uint32_t workers) const;
+  // The oldest of the packet loops' last beats; 0 when one of them is not there.
+  uint64_t oldest_beat() const;
+  // Counted since it was installed, all CPUs together; of one packet loop, or of all that there ever were.
+  hg_bypassed bypassed(uint32_t direction, uint32_t worker) const;
   hg_bypassed bypassed(uint32_t direction) const;
   hg_tallies tallies() const;
   // The ring of header copies; owned by the gate.

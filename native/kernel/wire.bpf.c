@@ -19,6 +19,7 @@
 #include "../abi/gate.h"
 #include "carry.h"
 #include "common_head.h"
+#include "spread.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -28,10 +29,10 @@ struct {
   __type(value, struct hg_gate);
 } gate SEC(".maps");
 
-/* What the kernel forwarded, by direction. */
+/* What the kernel forwarded, by HG_BYPASSED(direction, worker). */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 2);
+  __uint(max_entries, 2 * HG_WORKERS_MAX);
   __type(key, __u32);
   __type(value, struct hg_bypassed);
 } bypassed SEC(".maps");
@@ -98,19 +99,20 @@ static __always_inline struct hg_gate* state_of_wire(void) {
   return bpf_map_lookup_elem(&gate, &only);
 }
 
-static __always_inline int is_fresh(const struct hg_gate* state) {
+static __always_inline int is_fresh(const struct hg_gate* state, __u32 worker) {
   /* The beat first, then the clock, compared signed: a beat written between the two reads is in the future. */
-  const __u64 beat = *(volatile const __u64*)&state->heartbeat_ns;
+  const __u64 beat = *(volatile const __u64*)&state->beat[worker & (HG_WORKERS_MAX - 1)].ns;
   return beat != 0 && (__s64)(bpf_ktime_get_ns() - beat) < (__s64)state->stale_ns;
 }
 
 /* Whether a unit reads copies. One that died without saying so leaves a full ring, which costs next to nothing. */
 static __always_inline int has_reader(const struct hg_gate* state) {
-  return *(volatile const __u64*)&state->heartbeat_ns != 0;
+  return *(volatile const __u64*)&state->beat[0].ns != 0;
 }
 
-static __always_inline void count(__u32 direction, __u32 packets, __u32 bytes) {
-  struct hg_bypassed* sum = bpf_map_lookup_elem(&bypassed, &direction);
+/* `place`: HG_BYPASSED(direction, worker). */
+static __always_inline void count(__u32 place, __u32 packets, __u32 bytes) {
+  struct hg_bypassed* sum = bpf_map_lookup_elem(&bypassed, &place);
   if (!sum) return;
   sum->frames += 1;
   sum->packets += packets;
@@ -369,8 +371,8 @@ static __always_inline int mark_skb(struct __sk_buff* skb, struct hg_work* work)
 }
 
 static __always_inline int forward_skb(struct __sk_buff* skb, struct hg_gate* state, const __u32 direction,
-                                       const int with_copies) {
-  count(direction, skb->gso_segs ? skb->gso_segs : 1, skb->len);
+                                       __u32 worker, const int with_copies) {
+  count(HG_BYPASSED(direction, worker), skb->gso_segs ? skb->gso_segs : 1, skb->len);
   struct hg_work* work = begin_work(direction, skb->len, with_copies && has_reader(state));
   if (work) {
     carry_skb(skb, work, state);
@@ -379,11 +381,20 @@ static __always_inline int forward_skb(struct __sk_buff* skb, struct hg_gate* st
   return bpf_redirect(state->exit[direction], 0);
 }
 
+/* The packet loop that has the tap's copy. Each is stood in for by itself: sessions of the others go on as they were. */
+static __always_inline __u32 worker_of(struct __sk_buff* skb, const struct hg_gate* state) {
+  const __u32 only = 0;
+  const __u32 workers = *(volatile const __u32*)&state->workers;
+  if (workers <= 1) return 0;
+  return hg_spread(skb, 14, bpf_map_lookup_elem(&scratch, &only)) % workers & (HG_WORKERS_MAX - 1);
+}
+
 static __always_inline int pass_gate(struct __sk_buff* skb, const __u32 direction) {
   struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
-  if (is_fresh(state)) return TC_ACT_SHOT;
-  return forward_skb(skb, state, direction, 0);
+  const __u32 worker = worker_of(skb, state);
+  if (is_fresh(state, worker)) return TC_ACT_SHOT;
+  return forward_skb(skb, state, direction, worker, 0);
 }
 
 SEC("tc")
@@ -395,7 +406,7 @@ int gate_outside(struct __sk_buff* skb) { return pass_gate(skb, HG_INBOUND); }
 static __always_inline int pass_tc(struct __sk_buff* skb, const __u32 direction) {
   struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
-  return forward_skb(skb, state, direction, 1);
+  return forward_skb(skb, state, direction, 0, 1);
 }
 
 SEC("tc")

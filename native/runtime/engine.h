@@ -25,6 +25,9 @@ struct EngineWire {
   std::string outside;
   DriverKind driver = DriverKind::Auto;
   bool passes_link_state = false;
+  // Packet loops that share it, 1 to HG_WORKERS_MAX; more than one with AF_PACKET only.
+  uint32_t workers = 1;
+  std::string spread_object;  // path of the compiled spread.bpf.o, for several workers
 };
 
 // Everything is allocated for these at open and never grows.
@@ -32,7 +35,7 @@ struct EngineCapacity {
   uint32_t blocks = 0;
   uint32_t destinations = 0;
   uint32_t links = 0;
-  uint32_t session_slots = 1 << 18;  // of each wire, a power of two
+  uint32_t session_slots = 1 << 18;  // of each wire, a power of two; its workers have equal parts, rounded up to one
   bool finds_heaviest = false;       // see PipelineSettings
   uint64_t half_share = 0;
   HashKey half_key{};
@@ -49,10 +52,10 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // All wires or none.
-  // What the tables of one wire take, all of it when the wire is opened.
-  static size_t bytes_of_wire(const EngineCapacity& capacity);
+  // What the tables of a wire with so many workers take, all of it when the wire is opened.
+  static size_t bytes_of_wire(const EngineCapacity& capacity, uint32_t workers);
 
+  // All wires or none.
   std::optional<Failure> open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity);
   void close();
 

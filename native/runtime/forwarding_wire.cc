@@ -1,27 +1,22 @@
 #include "runtime/forwarding_wire.h"
 
-#include <bpf/bpf.h>
 #include <poll.h>
-#include <sched.h>
 
-#include <algorithm>
-#include <memory>
+#include <utility>
 
 #include "drivers/clock.h"
 
 namespace headgate {
 namespace {
 
-// Before everything else that wants the processor: the ring holds some milliseconds only.
-constexpr int kNice = -20;
-// How often the ports' existence, state and MTU are looked at.
-constexpr uint64_t kInspectNs = 200'000'000;
+// How often the ports' existence, state and MTU are looked at: aside, since asking the kernel takes as long as many packets.
+constexpr int kInspectMs = 200;
+constexpr int kWatchNice = 0;
 
 }  // namespace
 
-std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline* pipeline) {
+std::optional<Failure> ForwardingWire::open(const WireOptions& options, std::span<Pipeline* const> pipelines) {
   options_ = options;
-  pipeline_ = pipeline;
   undo_lowering(gate_, options);
   names_[kInbound] = options.outside;
   names_[kOutbound] = options.inside;
@@ -29,26 +24,46 @@ std::optional<Failure> ForwardingWire::open(const WireOptions& options, Pipeline
     return failure;
   for (const uint32_t side : {kOutbound, kInbound}) {
     if (auto failure = claims_[side].take(names_[side], facts_[side], kept(side))) return failure;
-    if (auto failure = ports_[side].open(names_[side], facts_[side])) return failure;
   }
+  const auto workers = static_cast<uint32_t>(pipelines.size());
   if (gate_ != nullptr) {
-    // Sessions keep their links from one unit to the next, and while there is none.
-    gate_->each_exception([pipeline](const hg_exception_key& key, uint8_t link) { pipeline->keep(key, link); });
-    pipeline_->set_new_exceptions(&new_exceptions_);
+    gate_->begin(workers);
+    // Sessions keep their links from one unit to the next, and while there is none. Whose they are is not written down.
+    inherited_ = gate_->each_exception([pipelines](const hg_exception_key& key, uint8_t link) {
+      for (Pipeline* const pipeline : pipelines) pipeline->keep(key, link);
+    });
   }
-  // What was tapped before the first beat, a gate has forwarded already.
-  beat();
-  start(kNice);
+  if (workers > 1) {
+    if (auto failure = spreader_.open(options.spread_object)) return failure;
+  }
+  for (uint32_t worker = 0; worker < workers; worker++)
+    loops_.push_back(std::make_unique<ForwardingLoop>(gate_, worker, options.index));
+  std::array<PortGroup, 2> groups;
+  for (const uint32_t side : {kOutbound, kInbound}) {
+    if (auto failure = open_group(names_[side], facts_[side], workers, spreader_.program(), &groups[side])) return failure;
+  }
+  for (const uint32_t side : {kOutbound, kInbound}) {
+    if (auto failure = share_out(side, &groups[side])) return failure;
+  }
+  for (uint32_t worker = 0; worker < workers; worker++) {
+    const std::string number = workers == 1 ? "" : std::to_string(worker);
+    loops_[worker]->begin("wire" + number + " " + options.name, pipelines[worker]);
+  }
+  watch_.start("watch " + options.name, kWatchNice, [this] { watch(); });
   return std::nullopt;
 }
 
 void ForwardingWire::close() {
-  stop();
+  watch_.stop();
+  for (const auto& loop : loops_) loop->end();
   raise_ports(gate_);
-  for (const uint32_t side : {kInbound, kOutbound}) {
-    ports_[side].close();
-    claims_[side].release();
-  }
+  for (PortClaim& claim : claims_) claim.release();
+}
+
+std::vector<const PacketLoop*> ForwardingWire::loops() const {
+  std::vector<const PacketLoop*> all;
+  for (const auto& loop : loops_) all.push_back(loop.get());
+  return all;
 }
 
 std::vector<std::string> ForwardingWire::findings() const {
@@ -58,103 +73,23 @@ std::vector<std::string> ForwardingWire::findings() const {
   return all;
 }
 
-void ForwardingWire::run() {
-  const auto batch = std::make_unique<Batch>();
-  while (!is_stopping()) {
-    const bool had_inbound = carry(kInbound, batch.get());
-    const bool had_outbound = carry(kOutbound, batch.get());
-    beat();
-    const uint64_t now = clock_ns(CLOCK_MONOTONIC);
-    if (had_inbound || had_outbound) {
-      linger_.had_packets(now);
-    } else if (linger_.is_awake(now)) {
-      sched_yield();
-      linger_.offered(now, clock_ns(CLOCK_MONOTONIC));
-    } else {
-      wait();
-    }
-    if (now - inspected_ns_ > kInspectNs) inspect();
-  }
-  heartbeat_.end();
+// A port for each loop, which from now on gets its share of what comes in there.
+std::optional<Failure> ForwardingWire::share_out(uint32_t side, PortGroup* group) {
+  if (auto failure = let_in(names_[side], *group)) return failure;
+  for (size_t i = 0; i < loops_.size(); i++) loops_[i]->give(side, std::move((*group)[i]));
+  return std::nullopt;
 }
 
-bool ForwardingWire::carry(uint32_t direction, Batch* batch) {
-  AfPacketPort& port = ports_[direction];
-  if (discard_until_ns_[direction] != 0) {
-    discarded_.add(port.discard(discard_until_ns_[direction]));
-    discard_until_ns_[direction] = 0;
-  }
-  if (port.receive(batch, &losses_[direction]) == 0) {
-    load_[direction] = 0;
-    return false;
-  }
-  adapt(direction, batch->size == kBatch);
-  for (uint32_t i = 0; i < batch->size; i++) {
-    batch->packets[i].wire = options_.index;
-    batch->packets[i].direction = static_cast<Direction>(direction);
-  }
-  bool is_ours = still_ours(direction);
-  if (is_ours) {
-    pipeline_->process(batch->packets.data(), batch->size);
-    if (new_exceptions_.count != 0) tell_exceptions();
-    is_ours = still_ours(direction);
-  }
-  if (is_ours)
-    ports_[1 - direction].send(batch, &passed_[direction], &losses_[direction]);
-  else
-    discarded_.add(batch->size);
-  port.release();
-  return true;
-}
-
-// Under overload fewer sessions are followed: measuring yields, never forwarding.
-void ForwardingWire::adapt(uint32_t direction, bool is_full_batch) {
-  load_[direction] = overload_[direction].step(is_full_batch ? ports_[direction].fill() : 0);
-  followed_ = share_.step(followed_, std::max(load_[0], load_[1]), clock_ns(CLOCK_MONOTONIC));
-  pipeline_->follow(followed_);
-}
-
-// Whether what is in hand may be sent. When the gate has forwarded packets of this direction meanwhile, some of ours
-// are among them, and the others would come late.
-bool ForwardingWire::still_ours(uint32_t direction) {
-  if (heartbeat_.is_late()) beat();
-  return discard_until_ns_[direction] == 0;
-}
-
-// The kernel keeps them too, for when it forwards.
-void ForwardingWire::tell_exceptions() {
-  for (size_t i = 0; i < new_exceptions_.count; i++) {
-    const uint32_t link = new_exceptions_.items[i].link;
-    bpf_map_update_elem(gate_->exceptions(), &new_exceptions_.items[i].key, &link, BPF_ANY);
-  }
-  new_exceptions_.count = 0;
-}
-
-void ForwardingWire::beat() {
-  if (heartbeat_.beat()) return;
-  const uint64_t now = clock_ns(CLOCK_REALTIME);
-  for (uint32_t direction = 0; direction < 2; direction++) {
-    if (heartbeat_.was_bypassed(direction)) discard_until_ns_[direction] = now;
+void ForwardingWire::watch() {
+  while (!watch_.is_stopping()) {
+    inspect(clock_ns(CLOCK_MONOTONIC));
+    pollfd on = {watch_.wake(), POLLIN, 0};
+    poll(&on, 1, kInspectMs);
   }
 }
 
-void ForwardingWire::wait() {
-  std::array<pollfd, 3> on = {{{ports_[0].fd(), POLLIN, 0}, {ports_[1].fd(), POLLIN, 0}, {wake(), POLLIN, 0}}};
-  const int ready = poll(on.data(), on.size(), heartbeat_.wait_ms());
-  // New tables are taken up on a quiet wire too, so that the old ones can be freed.
-  if (ready == 0) pipeline_->process(nullptr, 0);
-  if (ready <= 0) return;
-  for (uint32_t side = 0; side < 2; side++) {
-    if ((on[side].revents & (POLLERR | POLLHUP | POLLNVAL)) == 0) continue;
-    ports_[side].take_error();
-    inspect();
-  }
-}
-
-void ForwardingWire::inspect() {
-  inspected_ns_ = clock_ns(CLOCK_MONOTONIC);
-  copy_tables(inspected_ns_);
-  pass_links(gate_, inspected_ns_);
+void ForwardingWire::inspect(uint64_t now_ns) {
+  pass_links(gate_, now_ns);
   bool is_down = false;
   for (uint32_t side = 0; side < 2; side++) {
     PortFacts now;
@@ -165,7 +100,6 @@ void ForwardingWire::inspect() {
       if (!reopen(side)) facts_[side].index = 0;  // tried again at the next inspection
     }
     is_down = is_down || !exists || !now.is_up || facts_[side].index == 0;
-    if (const uint64_t drops = ports_[side].take_drops(); drops > 0) losses_[side].add(Loss::RingFull, drops);
   }
   state_.store(is_down ? WireState::Down : WireState::Forwarding, std::memory_order_relaxed);
 }
@@ -173,11 +107,12 @@ void ForwardingWire::inspect() {
 hg_u8* ForwardingWire::kept(uint32_t side) const { return gate_ != nullptr ? gate_->state()->kept[side] : nullptr; }
 
 bool ForwardingWire::reopen(uint32_t side) {
-  ports_[side].close();
   claims_[side].release();
   if (check_port(names_[side], facts_[side]).has_value()) return false;
-  return !claims_[side].take(names_[side], facts_[side], kept(side)).has_value() &&
-         !ports_[side].open(names_[side], facts_[side]).has_value();
+  if (claims_[side].take(names_[side], facts_[side], kept(side)).has_value()) return false;
+  PortGroup group;
+  return !open_group(names_[side], facts_[side], loops_.size(), spreader_.program(), &group).has_value() &&
+         !share_out(side, &group).has_value();
 }
 
 }  // namespace headgate

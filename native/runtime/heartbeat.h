@@ -1,6 +1,6 @@
 // The sign of life that the kernel's program reads: while it is fresh the unit forwards and the gate drops the kernel's
 // copy; when it is stale the gate forwards. Written by the packet loop after it has sent, never by a timer: a hung
-// loop must look dead.
+// loop must look dead. Of several loops that share a wire each has its own, and the gate stands in for each by itself.
 #pragma once
 #include <array>
 #include <atomic>
@@ -14,10 +14,12 @@ namespace headgate {
 class Heartbeat {
  public:
   // `gate` is open and outlives the heartbeat; none where nothing is installed.
-  explicit Heartbeat(const Gate* gate) : gate_(gate) {
+  // `worker`: which of the loops that share the wire it is of.
+  Heartbeat(const Gate* gate, uint32_t worker) : gate_(gate), worker_(worker) {
     if (gate_ == nullptr) return;
     stale_ns_ = gate_->state()->stale_ns;
-    for (uint32_t direction = 0; direction < 2; direction++) bypassed_[direction] = gate_->bypassed(direction).frames;
+    for (uint32_t direction = 0; direction < 2; direction++)
+      bypassed_[direction] = gate_->bypassed(direction, worker_).frames;
   }
 
   // Beats. False when the gate may have forwarded since the last beat: was_bypassed() then tells. The clock is read
@@ -27,7 +29,7 @@ class Heartbeat {
     if (gate_ == nullptr) return true;
     const uint64_t before = last_ns_;
     last_ns_ = clock_ns(CLOCK_MONOTONIC);
-    std::atomic_ref(gate_->state()->heartbeat_ns).store(last_ns_, std::memory_order_seq_cst);
+    write(last_ns_);
     return clock_ns(CLOCK_MONOTONIC) - before <= stale_ns_ - kDoubtNs;
   }
 
@@ -40,7 +42,7 @@ class Heartbeat {
   // beat, which made it stop. A busy machine often keeps us late without a packet having taken the other way.
   bool was_bypassed(uint32_t direction) {
     if (gate_ == nullptr) return false;
-    const uint64_t now = gate_->bypassed(direction).frames;
+    const uint64_t now = gate_->bypassed(direction, worker_).frames;
     const bool has_grown = now != bypassed_[direction];
     bypassed_[direction] = now;
     return has_grown;
@@ -48,7 +50,7 @@ class Heartbeat {
 
   // Hands the wire to the kernel at once: the end of the unit's forwarding.
   void end() {
-    if (gate_ != nullptr) std::atomic_ref(gate_->state()->heartbeat_ns).store(0, std::memory_order_seq_cst);
+    if (gate_ != nullptr) write(0);
   }
 
   // How long the loop may wait without a packet.
@@ -58,7 +60,10 @@ class Heartbeat {
   static constexpr uint64_t kDoubtNs = 1'000'000;
   static constexpr int kWaitMs = 100;
 
+  void write(uint64_t ns) { std::atomic_ref(gate_->state()->beat[worker_].ns).store(ns, std::memory_order_seq_cst); }
+
   const Gate* gate_;
+  uint32_t worker_;
   uint64_t stale_ns_ = 0;
   uint64_t last_ns_ = 0;
   std::array<uint64_t, 2> bypassed_ = {};

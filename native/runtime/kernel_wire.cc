@@ -25,13 +25,12 @@ constexpr uint64_t kCountNs = 1'000'000'000;
 
 }  // namespace
 
-KernelWire::KernelWire(const Gate* gate) : gate_(gate), heartbeat_(gate) {}
+KernelWire::KernelWire(const Gate* gate) : gate_(gate), heartbeat_(gate, 0) {}
 
 KernelWire::~KernelWire() { close(); }
 
-std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pipeline) {
+std::optional<Failure> KernelWire::open(const WireOptions& options, std::span<Pipeline* const> pipelines) {
   options_ = options;
-  pipeline_ = pipeline;
   undo_lowering(gate_, options);
   PortFacts& inside = facts_[kOutbound];
   PortFacts& outside = facts_[kInbound];
@@ -51,7 +50,7 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, Pipeline* pi
   for (const uint32_t direction : {kInbound, kOutbound}) before_[direction] = gate_->bypassed(direction);
   exceptions_.store(gate_->each_exception({}), std::memory_order_relaxed);
   std::atomic_ref(gate_->state()->copy_share).store(HG_COPY_ALL, std::memory_order_relaxed);
-  start(kNice);
+  start("wire " + options.name, kNice, pipelines[0]);
   return std::nullopt;
 }
 

@@ -14,14 +14,15 @@
 
 namespace headgate {
 
-class KernelWire final : public Wire {
+class KernelWire final : public Wire, private PacketLoop {
  public:
   // `gate` is open, of HG_PROGRAM_TC or HG_PROGRAM_XDP, and outlives the wire.
   explicit KernelWire(const Gate* gate);
   ~KernelWire() override;
 
-  std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
+  std::optional<Failure> open(const WireOptions& options, std::span<Pipeline* const> pipelines) override;
   void close() override;
+  std::vector<const PacketLoop*> loops() const override { return {this}; }
   WireState state() const override { return state_.load(std::memory_order_relaxed); }
   // What the kernel has forwarded since the wire was opened.
   std::array<hg_passed, 2> passed() const override;

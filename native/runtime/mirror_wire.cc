@@ -17,16 +17,15 @@ constexpr int kWaitMs = 100;
 
 }  // namespace
 
-std::optional<Failure> MirrorWire::open(const WireOptions& options, Pipeline* pipeline) {
+std::optional<Failure> MirrorWire::open(const WireOptions& options, std::span<Pipeline* const> pipelines) {
   options_ = options;
-  pipeline_ = pipeline;
   if (auto failure = read_port(options.inside, &facts_)) return failure;
   if (auto failure = check_mirror_port(options.inside, facts_)) return failure;
   is_wrapped_ = has_address(options.inside);
   const PortUse use = is_wrapped_ ? PortUse::Addressed : PortUse::Silent;
   if (auto failure = claim_.take(options.inside, facts_, nullptr, use)) return failure;
   if (auto failure = port_.open(options.inside, facts_)) return failure;
-  start(kNice);
+  start("wire " + options.name, kNice, pipelines[0]);
   return std::nullopt;
 }
 

@@ -8,14 +8,15 @@
 
 namespace headgate {
 
-class MirrorWire final : public Wire {
+class MirrorWire final : public Wire, private PacketLoop {
  public:
   MirrorWire() = default;
   ~MirrorWire() override { close(); }
 
   // The direction of a packet comes from its addresses: the pipeline is set so.
-  std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) override;
+  std::optional<Failure> open(const WireOptions& options, std::span<Pipeline* const> pipelines) override;
   void close() override;
+  std::vector<const PacketLoop*> loops() const override { return {this}; }
   WireState state() const override { return state_.load(std::memory_order_relaxed); }
   // Nothing is sent on; what was seen is told as inbound.
   std::array<hg_passed, 2> passed() const override { return {read(seen_), hg_passed{}}; }

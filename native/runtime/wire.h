@@ -1,12 +1,10 @@
-// A wire that is open, whatever carries its packets: one thread that feeds one pipeline.
+// A wire that is open, whatever carries its packets: its ports, and the packet loops that its packets are shared by.
 #pragma once
 #include <array>
-#include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/pipeline.h"
@@ -14,6 +12,7 @@
 #include "drivers/failure.h"
 #include "kernel/install.h"
 #include "runtime/link_pass.h"
+#include "runtime/packet_loop.h"
 
 namespace headgate {
 
@@ -23,6 +22,7 @@ struct WireOptions {
   std::string outside;  // empty with a mirror
   uint16_t index = 0;   // written into Packet::wire
   bool passes_link_state = false;
+  std::string spread_object;  // path of the compiled spread.bpf.o; only where several loops share a wire
 };
 
 enum class WireState : uint8_t { Forwarding = 0, Bypass = 1, Down = 2 };
@@ -33,45 +33,28 @@ class Wire {
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
-  // Checks the ports, claims them and begins. The wire's thread is the only one that calls `pipeline`, which
-  // outlives the wire.
-  virtual std::optional<Failure> open(const WireOptions& options, Pipeline* pipeline) = 0;
+  // Checks the ports, claims them and begins: a packet loop for each pipeline, which outlive the wire.
+  virtual std::optional<Failure> open(const WireOptions& options, std::span<Pipeline* const> pipelines) = 0;
 
-  // Ends after the batch in hand and gives the ports back. Twice is harmless. Called by each destructor.
+  // Ends after the batches in hand and gives the ports back. Twice is harmless. Called by each destructor.
   virtual void close() = 0;
 
+  // In the order of the pipelines; they live as long as the wire.
+  virtual std::vector<const PacketLoop*> loops() const = 0;
+
   virtual WireState state() const = 0;
-  // By direction: what was sent on.
-  virtual std::array<hg_passed, 2> passed() const = 0;
   // What opening changed or noticed, for the log.
   virtual std::vector<std::string> findings() const = 0;
-  // Frames that the kernel's gate had forwarded while the loop was silent, thrown away here: not losses.
-  virtual uint64_t discarded() const { return 0; }
-
+  // Exceptions that every pipeline began with: nobody knows whose they are.
+  virtual uint64_t inherited() const { return 0; }
   // Sessions that the kernel has written down as exceptions, about a second old.
   virtual uint64_t exceptions() const { return 0; }
-
-  const std::array<Losses, 2>& losses() const { return losses_; }
-  // The pipeline's tables that move while packets pass: copied by the wire's thread, about a second old.
-  std::vector<Resolver> resolvers() const;
-  std::vector<Network> networks() const;
-  std::vector<HeavySession> heaviest() const;
-  uint64_t sessions_occupied() const { return sessions_occupied_.load(std::memory_order_relaxed); }
 
  protected:
   static constexpr uint32_t kInbound = static_cast<uint32_t>(Direction::Inbound);
   static constexpr uint32_t kOutbound = static_cast<uint32_t>(Direction::Outbound);
 
   Wire() = default;
-
-  // `nice`: how the wire's thread stands to others that want its processor.
-  void start(int nice);
-  void stop();
-  bool is_stopping() const { return is_stopping_.load(std::memory_order_relaxed); }
-  // Readable once the wire shall stop: ends a wait.
-  int wake() const { return wake_; }
-  // Refreshes the copies of the pipeline's tables when they are old; called by run() now and then.
-  void copy_tables(uint64_t now_ns);
 
   // Takes a port up again that an earlier unit had taken down and could not; before the ports are looked at.
   static void undo_lowering(const Gate* gate, const WireOptions& options);
@@ -80,23 +63,10 @@ class Wire {
   // Takes up what pass_links() took down.
   void raise_ports(const Gate* gate);
 
-  virtual void run() = 0;
-
   WireOptions options_;
-  Pipeline* pipeline_ = nullptr;
-  std::array<Losses, 2> losses_;
 
  private:
-  std::atomic<bool> is_stopping_{false};
-  int wake_ = -1;  // an eventfd
-  std::thread thread_;
   LinkPass links_;
-  uint64_t copied_ns_ = 0;
-  mutable std::mutex copy_;
-  std::vector<Resolver> resolvers_;
-  std::vector<Network> networks_;
-  std::vector<HeavySession> heaviest_;
-  std::atomic<uint64_t> sessions_occupied_{0};
 };
 
 }  // namespace headgate

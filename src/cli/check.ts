@@ -107,7 +107,7 @@ function lookAt(whole: Settings): readonly string[] {
     const { sessionSlots, blocks, destinations } = capacity;
     return wiresOf(settings).flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);
-      const mebibytes = Math.ceil(memoryOf(capacity) / 2 ** 20);
+      const mebibytes = Math.ceil(memoryOf(capacity, wire.workers) / 2 ** 20);
       return [
         `wire ${wire.name}: driver ${driver} (${reason})`,
         `wire ${wire.name}: ${mebibytes} MiB taken at start, and no more later: room for ${sessionSlots} sessions, ${blocks} blocks, ${destinations} destinations`,

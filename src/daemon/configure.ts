@@ -31,12 +31,13 @@ export function cycleTimesOf({ cycle, timeScale }: Settings): CycleTimes {
 }
 
 export function wiresOf({ wires }: Settings): readonly WireOptions[] {
-  return wires.map(({ name, place, inside, outside, driver, linkState }) => ({
+  return wires.map(({ name, place, inside, outside, driver, linkState, workers }) => ({
     name,
     passesLinkState: linkState === 'pass',
     place,
     inside,
     driver,
+    workers,
     ...(outside === undefined ? {} : { outside }),
   }));
 }

@@ -32,7 +32,8 @@ export function capacityOf(options: Omit<EngineOptions, 'wires'>): Capacity {
   };
 }
 
-/** Bytes of each wire. Throws HeadgateError `native_missing`. */
-export function memoryOf(capacity: Capacity): number {
-  return loadNative<{ engineBytes(capacity: Capacity): number }>().engineBytes(capacity);
+/** Bytes of a wire with so many workers. Throws HeadgateError `native_missing`. */
+export function memoryOf(capacity: Capacity, workers = 1): number {
+  const native = loadNative<{ engineBytes(capacity: Capacity, workers: number): number }>();
+  return native.engineBytes(capacity, workers);
 }

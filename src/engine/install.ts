@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url';
 import { HeadgateError } from '../core/base/error.ts';
 import { chooseDriver } from './choice.ts';
 import { drivers } from './drivers.ts';
 import { machine } from './machine.ts';
-import { loadNative } from './native.ts';
+import { builtPath, loadNative } from './native.ts';
 import type { WireOptions } from './options.ts';
 import { portsOf } from './ports.ts';
 import { readBypassed } from './records.ts';
@@ -46,7 +45,7 @@ interface Native {
 /** A packet loop that is silent for this long is bypassed. */
 export const defaultStaleMs = 20;
 
-const programObject = fileURLToPath(new URL('../../../build/Release/wire.bpf.o', import.meta.url));
+const programObject = builtPath('wire.bpf.o');
 
 /**
  * Puts the kernel's program for the wire's driver on both ports (DESIGN.md section 4). From then on the kernel forwards:

@@ -2,8 +2,11 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { HeadgateError } from '../core/base/error.ts';
 
-/** From dist/src/engine to the module that `scripts/build` leaves. */
-const modulePath = fileURLToPath(new URL('../../../build/Release/headgate.node', import.meta.url));
+/** From dist/src/engine to what `scripts/build` leaves. */
+export const builtPath = (name: string): string =>
+  fileURLToPath(new URL(`../../../build/Release/${name}`, import.meta.url));
+
+const modulePath = builtPath('headgate.node');
 
 let loaded: unknown;
 

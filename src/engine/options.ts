@@ -16,6 +16,8 @@ export interface WireOptions {
   readonly driver: Driver | 'auto';
   /** A port without carrier takes the other one down, so that both far ends see it. */
   readonly passesLinkState?: boolean;
+  /** Packet loops that share it by session, 1 (the default) to 8; more than one with `af_packet` only. */
+  readonly workers?: number;
 }
 
 /** How a packet is known to have used a link; exactly one of the keys beside `wire`, none where the wire is the link. */
@@ -100,7 +102,7 @@ export interface HalfSampling {
 export interface EngineOptions {
   readonly wires: readonly WireOptions[];
   readonly tables: EngineTables;
-  /** Slots of the session table per wire, a power of two; 262,144 by default (200 bytes each). */
+  /** Slots of the session table per wire, a power of two; 262,144 by default (200 bytes each). Workers have equal parts. */
   readonly sessionSlots?: number;
   /** How many blocks and destinations publications may ever bring at once; by default some more than the first. */
   readonly blocksMax?: number;

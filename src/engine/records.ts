@@ -133,6 +133,7 @@ function readRtt(record: Cursor): RttCount {
 export interface WireRecord {
   readonly unit: readonly [PathCount, PathCount];
   readonly bypass: readonly [PathCount, PathCount];
+  readonly workers: ReadonlyArray<readonly [PathCount, PathCount]>;
   readonly lost: Readonly<Record<string, number>>;
   readonly discarded: number;
   readonly copies: { readonly due: number; readonly lost: number; readonly leftOut: number };
@@ -144,11 +145,13 @@ export interface WireRecord {
 export function readWires(buffer: ArrayBuffer): WireRecord[] {
   const { wire_counts: wire, passed } = records;
   return map(buffer, wire.bytes, (record) => {
-    const pair = (field: Field) =>
+    /** The `index`-th of those in the field. */
+    const pair = (field: Field, index = 0) =>
       [
-        readPath(record.within(field, passed.bytes, 0)),
-        readPath(record.within(field, passed.bytes, 1)),
+        readPath(record.within(field, passed.bytes, 2 * index)),
+        readPath(record.within(field, passed.bytes, 2 * index + 1)),
       ] as const;
+    const workers = record.u64(wire.fields.workers);
     const lost: Record<string, number> = {};
     for (const [i, reason] of layout.losses.entries())
       lost[reason] =
@@ -157,6 +160,7 @@ export function readWires(buffer: ArrayBuffer): WireRecord[] {
     return {
       unit: pair(wire.fields.unit),
       bypass: pair(wire.fields.bypass),
+      workers: Array.from({ length: workers }, (_, i) => pair(wire.fields.by_worker, i)),
       lost,
       discarded: record.u64(wire.fields.discarded),
       copies: {

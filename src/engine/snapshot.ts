@@ -79,11 +79,13 @@ export interface WireCount {
   readonly driver: Driver;
   /** Why `auto` chose this driver, or `set`. */
   readonly driverReason: string;
-  /** `forwarding`: packets pass; `bypass`: the kernel forwards without the unit; `down`: a port is down or gone. */
+  /** `forwarding`: packets pass; `bypass`: the kernel forwards without the unit, or without one of its workers; `down`: a port is down or gone. */
   readonly state: 'forwarding' | 'bypass' | 'down';
   /** What passed through the unit and, while it was away, past it; by direction. */
   readonly unit: { readonly inbound: PathCount; readonly outbound: PathCount };
   readonly bypass: { readonly inbound: PathCount; readonly outbound: PathCount };
+  /** Of `unit`, what each of the packet loops has sent on that share the wire: one, unless more are set. */
+  readonly workers: ReadonlyArray<{ readonly inbound: PathCount; readonly outbound: PathCount }>;
   /** Frames that came in and could not be sent on, by reason. Not a decision of ours: the machine refused. */
   readonly lost: Readonly<Record<string, number>>;
   /**

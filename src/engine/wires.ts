@@ -14,7 +14,7 @@ import { readHalves } from './halves.ts';
 import { layout } from './layout.ts';
 import { machine, machineLater } from './machine.ts';
 import { marksBytes, writeMarks } from './marks.ts';
-import { loadNative } from './native.ts';
+import { builtPath, loadNative } from './native.ts';
 import type {
   EngineOptions,
   EngineTables,
@@ -48,6 +48,9 @@ import type {
 import { aimsOf, encodeSliced } from './tables.ts';
 import { Ways } from './ways.ts';
 
+/** What shares the packets of a wire out among its workers. */
+const spreadObject = builtPath('spread.bpf.o');
+
 /** Opaque to JavaScript. */
 type Handle = object;
 
@@ -60,6 +63,8 @@ interface Native {
       outside: string;
       driver: string;
       passesLinkState: boolean;
+      workers: number;
+      spreadObject: string;
     }[],
     capacity: Capacity,
   ): Handle;
@@ -136,6 +141,8 @@ class Wires implements WireEngine {
       outside: outsideOf(wire),
       driver: wire.driver,
       passesLinkState: wire.passesLinkState ?? false,
+      workers: wire.workers ?? 1,
+      spreadObject,
     }));
     this.#handle = machine(() => native.engineOpen(wires, capacity));
     try {
@@ -346,6 +353,7 @@ class Wires implements WireEngine {
           state: record.state,
           unit: { inbound: record.unit[0], outbound: record.unit[1] },
           bypass: { inbound: record.bypass[0], outbound: record.bypass[1] },
+          workers: record.workers.map(([inbound, outbound]) => ({ inbound, outbound })),
           lost: record.lost,
           coverage: coverageOf(record),
           unmarked: record.unmarked,

@@ -81,6 +81,7 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
       lost: {},
       coverage: 1,
       unmarked: 0,
+      workers: [],
       discarded: 0,
     })),
     unparsed: {},

@@ -68,6 +68,13 @@ function wireComplaints({ wires, links }: ParsedSettings): Complaint[] {
         message: 'expected outside: the interface towards the border',
       });
     }
+    if (wire.workers > 1 && wire.driver !== 'af_packet') {
+      complaints.push({
+        path: ['wires', i, 'workers'],
+        message:
+          'several workers need driver: af_packet; with the others every processor works that the card spreads to',
+      });
+    }
     for (const key of ['inside', 'outside'] as const) {
       const port = wire[key];
       if (port === undefined) continue;

@@ -83,6 +83,8 @@ export const wire = section({
       error: 'expected auto, af_packet, tc, xdp or mirror',
     })
     .default('auto'),
+  /** Packet loops that share its sessions, each with a thread and tables of its own; more than one: `driver: af_packet`. */
+  workers: whole(1, 8).default(1),
 });
 
 const vlan = whole(1, 4094);
