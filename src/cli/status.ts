@@ -35,11 +35,14 @@ export function renderStatus(view: StatusView): string {
 }
 
 /** Of several units: who this is, who leads, and how many are heard. */
-function clusterLine({ unit, leader, standing, live, frozen, gone }: ClusterView): string {
+function clusterLine(view: ClusterView): string {
+  const { unit, leader, standing, live, frozen, gone, outbound_by: by } = view;
   const leads = leader === null ? 'nobody leads' : leader === unit ? 'leads' : `led by ${leader}`;
   const all = live.length + frozen.length + gone.length;
   const does = standing === 'led' ? '' : `, ${standing}`;
-  return `unit ${unit}: ${leads}${does}, ${live.length} of ${all} units heard; headgate units shows them`;
+  const outbound =
+    by === undefined ? '' : `, outbound ${by === null ? 'as it is' : `decided by ${by}`}`;
+  return `unit ${unit}: ${leads}${does}${outbound}, ${live.length} of ${all} units heard; headgate units shows them`;
 }
 
 /** What a person should look at first. */

@@ -41,6 +41,8 @@ export interface ClusterView {
   readonly plan: { readonly fence: number; readonly serial: number } | null;
   /** Blocks of that plan that its own rails refuse. */
   readonly refused: ReadonlyArray<{ readonly block: string; readonly reason: string }>;
+  /** Of a pair: which of the two decides over outbound traffic; null while nobody may. */
+  readonly outbound_by?: string | null;
 }
 
 /** A line of `headgate units`. */
@@ -60,6 +62,8 @@ export interface UnitView {
 
 export interface WireView {
   readonly name: string;
+  /** Whose it is, where several units were asked. */
+  readonly unit?: string;
   readonly driver: string;
   readonly driver_reason: string;
   readonly state: 'forwarding' | 'bypass' | 'down';
@@ -72,6 +76,8 @@ export interface WireView {
 
 export interface RouterView {
   readonly name: string;
+  /** Whose session with it this is, where several units were asked. */
+  readonly unit?: string;
   readonly address: string;
   readonly asn: number;
   readonly phase: string;

@@ -79,6 +79,12 @@ function cycleOf({ loop, history }: AnswerParts, { at }: Args) {
   return ok({ observation, policy, before, mode, isCarriedOut });
 }
 
+/** A unit that follows has decided nothing, and never will. */
+const notYet = ({ cluster }: Picture): string =>
+  cluster && cluster.leader !== null && cluster.leader !== cluster.unit
+    ? `${cluster.unit} did not decide, ${cluster.leader} did: leave --unit away`
+    : 'nothing was measured yet; ask again after the first cycle';
+
 function explainBlock({ loop, history, picture }: AnswerParts, args: Args) {
   const wanted = blockOf(picture(), args.prefix);
   if (!wanted.ok) return wanted;
@@ -88,7 +94,7 @@ function explainBlock({ loop, history, picture }: AnswerParts, args: Args) {
   if (!last) {
     return refused(
       at === undefined
-        ? 'nothing was measured yet; ask again after the first cycle'
+        ? notYet(picture())
         : 'history has no decision of that time; headgate history shows what it has',
     );
   }

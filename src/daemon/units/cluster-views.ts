@@ -17,6 +17,7 @@ export function clusterView(joint: Joint): ClusterView {
     gone,
     plan: cluster.plan() ?? null,
     refused: joint.refused,
+    ...(joint.pair ? { outbound_by: joint.pair.decider ?? null } : {}),
   };
 }
 

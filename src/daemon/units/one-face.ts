@@ -1,10 +1,11 @@
 /** Commands at any of several units: which one answers them, and how an order reaches all. */
-import type { Answer, ControlError } from '../../control/index.ts';
+import type { Answer, ControlError, StatusView } from '../../control/index.ts';
 import { err, ok, type Result } from '../../core/base/result.ts';
 import { type ClockRequest, monotonicUs } from './half-sessions.ts';
 import type { Joint } from './joint.ts';
 import type { Orders } from './orders.ts';
 import type { PairRequest } from './pair.ts';
+import { wholeStatus } from './whole-status.ts';
 
 /** About the whole network, and the leader has that at first hand. */
 const ofLeader = new Set(['links', 'blocks', 'plan', 'explain', 'cycle', 'units']);
@@ -14,6 +15,8 @@ const byAll = new Set(['withdraw', 'resume']);
 /** An answer with months of samples may take long; whoever asks waits, nobody else does. */
 const patienceMs = 10_000;
 const orderPatienceMs = 3000;
+/** Whoever asks for the status wants to know soon who does not answer. */
+const statusPatienceMs = 1000;
 
 type Answers = ReadonlyMap<string, Answer>;
 
@@ -78,6 +81,7 @@ async function answerAs(
       );
     return await ask(joint, unit, command, args);
   }
+  if (command === 'status') return await statusOfAll(joint, answer, args);
   if (byAll.has(command)) return await orderAll(parts, answer, args);
   const isForLeader = ofLeader.has(command) || byLeader.has(command);
   if (!isForLeader || joint.leads) return await answer(args);
@@ -93,14 +97,35 @@ async function answerAs(
   return told.ok || told.error.code !== 'failed' ? told : await answer(args);
 }
 
+/** Of those that are heard; who is silent is among the reasons. */
+async function statusOfAll(
+  joint: Joint,
+  answer: Answer,
+  args: Readonly<Record<string, unknown>>,
+): Promise<Result<unknown, ControlError>> {
+  const own = await answer(args);
+  if (!own.ok || !joint.cluster.isConnected()) return own;
+  const others = joint.cluster.membership().live.filter((unit) => unit !== joint.cluster.unit);
+  const told = await Promise.all(
+    others.map(async (unit) => {
+      const view = await ask(joint, unit, 'status', args, statusPatienceMs);
+      // A cast: what a unit of the same protocol version answers.
+      return { unit, view: view.ok ? (view.value as StatusView) : undefined };
+    }),
+  );
+  // The same cast, of what this unit answers itself.
+  return ok(wholeStatus(own.value as StatusView, told));
+}
+
 async function ask(
   { cluster }: Joint,
   unit: string,
   command: string,
   args: Readonly<Record<string, unknown>>,
+  timeoutMs = patienceMs,
 ): Promise<Result<unknown, ControlError>> {
   const request: Request = { command, args };
-  const answer = await cluster.ask(unit, request, patienceMs);
+  const answer = await cluster.ask(unit, request, timeoutMs);
   if (!answer.ok) return refuse('failed', answer.error);
   // A cast: what answerUnit gave there.
   return answer.value as Result<unknown, ControlError>;

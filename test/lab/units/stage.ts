@@ -185,7 +185,7 @@ export class UnitsStage {
   }
 
   statuses(units = this.running): Promise<ReadonlyArray<StatusView | undefined>> {
-    return Promise.all(units.map((unit) => this.ask<StatusView>(unit, 'status')));
+    return Promise.all(units.map((unit) => this.ask<StatusView>(unit, 'status', { unit })));
   }
 
   /** Whom all running units name as the leader; undefined while they do not agree, or on one that does not run. */
