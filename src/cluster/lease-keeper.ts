@@ -46,8 +46,11 @@ export class LeaseKeeper {
     return isLeader(this.#state, this.#options.clock.now());
   }
 
-  /** Called several times per lease. */
-  tick(): void {
+  /**
+   * Called several times per lease. While another is heard to lead the lease is not asked for: a request that is refused
+   * goes through the log of all NATS nodes like one that is taken.
+   */
+  tick(isLedByAnother: boolean): void {
     const { clock, leaseMs, bucket } = this.#options;
     const lease = bucket();
     if (!lease || this.#isReleased) return;
@@ -56,6 +59,7 @@ export class LeaseKeeper {
     for (const [attempt, sentAtMs] of this.#unknown)
       if (now - sentAtMs > leaseMs) this.#unknown.delete(attempt);
     const { state, action } = stepLease(this.#state, { kind: 'tick' }, now, leaseMs);
+    if (isLedByAnother && action.kind === 'create') return;
     this.#state = state;
     if (action.kind === 'none') return;
     const attempt = ++this.#attempts;

@@ -25,6 +25,8 @@ interface Alive {
   readonly has?: PlanMark;
   /** The plan that it goes by; said by the leader, all do from now on. */
   readonly goesBy?: PlanMark;
+  /** While it leads: whom it hears. They are asked before the next plan holds; to others no plan may be told yet. */
+  readonly counts?: readonly string[];
   /** It stops, and has taken its announcements back. */
   readonly leaves?: true;
 }
@@ -214,11 +216,18 @@ export class Member implements Cluster {
     if (this.#isStopped) return;
     this.#cancelTick = clock.after(Math.max(20, leaseMs / ticksPerLease), () => this.#tick());
     this.#hearing.tick();
-    this.#lease.tick();
+    this.#lease.tick(this.#isLedByAnother());
     this.#takeOver();
     this.#noteLeadership();
     this.#noteDoubt();
     if (clock.now() - this.#aliveAtMs >= leaseMs / alivesPerLease) this.#sayAlive();
+  }
+
+  /** So lately that its lease has not run out: whoever asks for it before that is refused. */
+  #isLedByAnother(): boolean {
+    const leader = this.#hearing.leader();
+    const silenceMs = this.#hearing.silenceOfLeaderMs();
+    return leader !== undefined && leader !== this.unit && silenceMs < this.#options.leaseMs / 2;
   }
 
   /** A new leader acts only when its fence is on the plan in force, and it goes by that plan itself. */
@@ -265,7 +274,9 @@ export class Member implements Cluster {
     this.#aliveAtMs = this.#options.clock.now();
     const has = this.#held.at(-1);
     const alive: Alive = {
-      ...(this.isLeader() ? { leads: this.#lease.fence } : {}),
+      ...(this.isLeader()
+        ? { leads: this.#lease.fence, counts: this.#hearing.membership().live }
+        : {}),
       ...(has ? { has: markOf(has) } : {}),
       ...(this.#inForce ? { goesBy: this.#inForce } : {}),
     };
@@ -277,16 +288,20 @@ export class Member implements Cluster {
     const decoded = this.#decode(message.bytes);
     if (!decoded || decoded.unit === this.unit) return;
     // A cast: sent by a peer of the same protocol version that authenticated.
-    const { leads, has, goesBy, leaves } = decoded.body as Alive;
+    const { leads, has, goesBy, counts, leaves } = decoded.body as Alive;
     const plans = { ...(has ? { has } : {}), ...(goesBy ? { goesBy } : {}) };
+    const wasHeard = this.#hearing.membership().live.includes(decoded.unit);
     this.#hearing.heard(decoded.unit, leaves === true, plans);
     this.#onConfirmed();
+    // It waits for this before it goes by any plan.
+    if (!wasHeard && this.isLeader()) this.#sayAlive();
     if (leads === undefined) return;
     if (!this.#hearing.heardLeader(decoded.unit, leads)) {
       this.#count('late_leader');
       return;
     }
-    this.#toldInForce = goesBy;
+    // Whom the leader does not count it does not ask before it goes on to the next plan.
+    this.#toldInForce = counts?.includes(this.unit) === false ? undefined : goesBy;
     this.#goByWhatIsTold();
     if (has && !this.#held.some((plan) => isSamePlan(has, plan))) void this.#follow();
   }
@@ -374,13 +389,13 @@ export class Member implements Cluster {
     return written;
   }
 
-  /** Those of `units` that have not said in time that they have a plan. */
+  /** Those of `units`, and of all that are heard by then, that have not said in time that they have a plan. */
   #confirmed(plan: PlanMark, units: readonly string[]): Promise<readonly string[]> {
     // Who is silent since is missing too: what it announces must not be changed behind its back.
-    const asked = units.filter((unit) => unit !== this.unit);
     const missing = () => {
       const { live } = this.#hearing.membership();
       const without = this.#hearing.without(plan);
+      const asked = [...new Set([...units, ...live])].filter((unit) => unit !== this.unit);
       return asked.filter((unit) => without.includes(unit) || !live.includes(unit));
     };
     return new Promise((resolve) => {

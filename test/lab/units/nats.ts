@@ -2,11 +2,15 @@
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createInterface, type Interface } from 'node:readline';
+import type { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { nkeys } from '@nats-io/nats-core';
+import type { NatsOptions } from '../../../src/cluster/nats-bus.ts';
 import type { Lab } from '../../../src/lab/index.ts';
 import { run, spawnInside } from '../../../src/lab/namespaces.ts';
 import type { Site } from '../../../src/lab/topology.ts';
-import { natsPort } from '../../../src/lab/units-settings.ts';
+import { natsPort, unitsTimes } from '../../../src/lab/units-settings.ts';
 
 const routePort = 6222;
 const monitorPort = 8222;
@@ -20,10 +24,18 @@ export function natsSkip(): string | false {
   return missing.length > 0 ? `not installed: ${missing.join(', ')}` : false;
 }
 
+const writerProgram = fileURLToPath(new URL('./nats-writer.js', import.meta.url));
+
+interface Writer {
+  readonly stdin: Writable;
+  readonly lines: Interface;
+}
+
 export class NatsNodes {
   readonly ca: string;
   readonly #lab: Lab;
   readonly #processes = new Map<string, ChildProcess>();
+  #writer: Writer | undefined;
 
   private constructor(lab: Lab) {
     this.#lab = lab;
@@ -92,11 +104,46 @@ export class NatsNodes {
     return healths.every((answer) => /"status":\s*"ok"/.test(answer)) && (await this.canWrite());
   }
 
+  /** Whether all nodes agree that they can be written, and both buckets take a write. */
+  async canWrite(): Promise<boolean> {
+    return (await this.#isAgreed()) && (await this.#takesWrites());
+  }
+
+  async #takesWrites(): Promise<boolean> {
+    this.#writer ??= this.#openWriter();
+    const { stdin, lines } = this.#writer;
+    const answer = once(lines, 'line');
+    stdin.write('\n');
+    const [text] = await answer;
+    return text === 'yes';
+  }
+
+  #openWriter(): Writer {
+    const [site] = this.#lab.topology.sites;
+    if (!site) throw new Error('a lab without sites');
+    const options: NatsOptions = {
+      network: 'lab',
+      unit: 'lab-writer',
+      servers: this.#lab.topology.sites.map(({ nats }) => `tls://${nats.address}:${natsPort}`),
+      nkey: this.nkeyOf(site.unit),
+      tls: { ca: this.ca },
+      leaseMs: unitsTimes.leaseMs,
+      replicas: this.#lab.topology.sites.length,
+    };
+    const { stdin, stdout } = spawnInside(
+      this.#lab.namespace(site.nats.node),
+      [process.execPath, writerProgram, JSON.stringify(options)],
+      { stdio: ['pipe', 'pipe', 'ignore'] },
+    );
+    if (!stdin || !stdout) throw new Error('a program without pipes');
+    return { stdin, lines: createInterface({ input: stdout }) };
+  }
+
   /**
    * Whether all nodes name the same leader of each stream, and that leader hears all the others. One node's word is worth
    * little: it names a leader for seconds after that one has lost its followers.
    */
-  async canWrite(): Promise<boolean> {
+  async #isAgreed(): Promise<boolean> {
     const pages = await this.#monitored('jsz?accounts=true&streams=true');
     const seen = pages.map(streamsIn);
     const [first = new Map()] = seen;
