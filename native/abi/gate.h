@@ -48,13 +48,15 @@ struct hg_gate {
   hg_u8 kept[2][HG_PORT_SETTINGS];
   /* When the kernel lowered copy_share itself, having found no room for a copy; CLOCK_MONOTONIC. */
   hg_u64 shed_ns;
-  hg_u64 apart[6];
+  /* Of the port where each direction leaves: found when installing, followed by the unit. */
+  hg_u32 mtu[2];
+  hg_u64 apart[5];
   /* By packet loop. Programs that have a reader and no packet loop (tc, xdp) use the first. */
   struct hg_beat beat[HG_WORKERS_MAX];
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 7u
+#define HG_GATE_VERSION 8u
 #define HG_COPY_ALL 256u
 /* How long the kernel waits from one lowering of copy_share to the next: what is in the ring is still worked off. */
 #define HG_SHED_NS 5000000u

@@ -160,6 +160,8 @@ std::optional<Failure> install_gate(const GateOptions& options) {
   page->stale_ns = options.stale_ns;
   page->exit[HG_OUTBOUND] = static_cast<hg_u32>(entry[HG_INBOUND].index);
   page->exit[HG_INBOUND] = static_cast<hg_u32>(entry[HG_OUTBOUND].index);
+  page->mtu[HG_OUTBOUND] = entry[HG_INBOUND].mtu;
+  page->mtu[HG_INBOUND] = entry[HG_OUTBOUND].mtu;
   page->program = options.program;
   page->version = HG_GATE_VERSION;
   if (page->copy_share == 0) page->copy_share = HG_COPY_ALL;

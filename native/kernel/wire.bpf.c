@@ -231,20 +231,26 @@ HG_STAGE carry_any(struct hg_work* work) {
   return 0;
 }
 
-/* The same for what most packets are; 0 when this is none of them, and nothing has been done. */
-static __always_inline int carry_common(struct hg_work* work, struct hg_gate* state) {
-  const int network = hg_read_common(work);
-  work->common = (__u8)network;
-  if (network == 0) return 0;
-  if (network == 4)
-    decide(work, 4);
-  else
-    decide(work, 6);
-  if (work->time_ns == 0 || !is_due(work)) return 1;
+/* Of a packet that hg_read_common() knows. */
+static __always_inline void copy_common(const struct hg_work* work, struct hg_gate* state, int network) {
+  if (work->time_ns == 0 || !is_due(work)) return;
   if (work->captured <= HG_COPY_SHORT_BYTES || (network == 4 && needed(work) <= HG_COPY_SHORT_BYTES))
     hand_over(work, state, HG_COPY_SHORT_BYTES);
   else
     hand_over(work, state, HG_COPY_MIDDLE_BYTES);
+}
+
+/* The same for what most packets are, copied first: the ring's lock would wait for what the tables' pages are still
+ * being fetched for. 0 when this is none of them, and nothing has been done. */
+static __always_inline int carry_common(struct hg_work* work, struct hg_gate* state) {
+  const int network = hg_read_common(work);
+  work->common = (__u8)network;
+  if (network == 0) return 0;
+  copy_common(work, state, network);
+  if (network == 4)
+    decide(work, 4);
+  else
+    decide(work, 6);
   return 1;
 }
 
@@ -429,12 +435,14 @@ static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, 
   carry_any(work);
 }
 
-static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* work, __u32 mtu) {
   if (work->head.first_tag_offset != HG_NO_OFFSET) {
     const __u32 tci_at = work->head.first_tag_offset + 2;
     __u16 tci = bpf_htons((hg_word(work, tci_at) & 0xf000) | work->vlan);
     return bpf_xdp_store_bytes(xdp, tci_at, &tci, sizeof tci);
   }
+  /* A port takes one tag more than MTU and header, and drops what is longer without a word: that goes unmarked. */
+  if (work->length > mtu + 14) return -1;
   __u8 front[16];
   __builtin_memcpy(front, work->bytes, 12);
   front[12] = 0x81;
@@ -466,11 +474,11 @@ static __always_inline int set_dscp_xdp(struct xdp_md* xdp, const struct hg_work
                bpf_xdp_store_bytes(xdp, at + 10, &to.checksum, sizeof to.checksum));
 }
 
-static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* work) {
+static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* work, __u32 mtu) {
   int error = 0;
   if (work->dscp != HG_DSCP_NONE) error |= set_dscp_xdp(xdp, work);
   /* Last, since it moves the head. */
-  if (work->vlan != HG_VLAN_NONE) error |= tag_xdp(xdp, work);
+  if (work->vlan != HG_VLAN_NONE) error |= tag_xdp(xdp, work, mtu);
   return error == 0;
 }
 
@@ -482,7 +490,8 @@ static __always_inline int pass_xdp(struct xdp_md* xdp, const __u32 direction) {
   struct hg_work* work = begin_work(direction, length, has_reader(state));
   if (work) {
     carry_xdp(xdp, work, state);
-    if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE) tally_mark(work, mark_xdp(xdp, work));
+    if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE)
+      tally_mark(work, mark_xdp(xdp, work, state->mtu[direction]));
   }
   return (int)bpf_redirect(state->exit[direction], 0);
 }

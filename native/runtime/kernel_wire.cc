@@ -147,6 +147,8 @@ void KernelWire::inspect() {
     const std::string& name = direction == kInbound ? options_.outside : options_.inside;
     const bool is_there = !read_port(name, &now).has_value() && now.is_up;
     if (is_there && now.index != facts_[direction].index) adopt(direction, name, now);
+    // Its packets leave where those of the other direction come in.
+    if (is_there) std::atomic_ref(gate_->state()->mtu[1 - direction]).store(now.mtu, std::memory_order_relaxed);
     is_up = is_up && is_there && now.index == facts_[direction].index;
   }
   state_.store(is_up ? WireState::Forwarding : WireState::Down, std::memory_order_relaxed);

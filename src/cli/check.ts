@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { HeadgateError } from '../core/base/error.ts';
 import { formatSettingsError, type Settings } from '../core/settings/index.ts';
-import { cycleTimesOf, engineOptionsOf, policyOf, wiresOf } from '../daemon/configure.ts';
+import { cycleTimesOf, engineOptionsOf, halvesOf, policyOf, wiresOf } from '../daemon/configure.ts';
 import { describeNames } from '../daemon/names.ts';
 import { adviseWire, capacityOf, memoryOf } from '../engine/index.ts';
 import { print } from './face/ask.ts';
@@ -103,7 +103,7 @@ function describeUnits({ cluster, regroup }: Settings): readonly string[] {
 function lookAt(whole: Settings): readonly string[] {
   try {
     const settings = ownSettings(whole);
-    const capacity = capacityOf(engineOptionsOf(settings));
+    const capacity = capacityOf({ ...engineOptionsOf(settings), ...halvesOf(whole) });
     const { sessionSlots, blocks, destinations } = capacity;
     return wiresOf(settings).flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);

@@ -13,7 +13,14 @@ import { History } from '../history/index.ts';
 import type { ArrivalWitness } from '../probe/index.ts';
 import { BmpStation, RtrClient, type Speaker, type SpeakerOptions } from '../speaker/index.ts';
 import type { Clock } from './clock.ts';
-import { cycleTimesOf, engineOptionsOf, peeringsOf, routerIdOf, wiresOf } from './configure.ts';
+import {
+  cycleTimesOf,
+  engineOptionsOf,
+  halvesOf,
+  peeringsOf,
+  routerIdOf,
+  wiresOf,
+} from './configure.ts';
 import { Diary } from './face/diary.ts';
 import type { Log } from './log.ts';
 import { arrivalsOn } from './measure/own-probes.ts';
@@ -164,9 +171,7 @@ export async function openComponents(
           wires: wiresOf(settings),
           ...sizes,
           tables: { ...sizes.tables, ...(remembered && openingMarks(remembered)) },
-          ...(all.cluster && all.cluster.joined.share > 0
-            ? { halves: { share: all.cluster.joined.share, key: all.cluster.network } }
-            : {}),
+          ...halvesOf(all),
         });
   if (engine) closers.push(() => engine.close());
   for (const finding of engine?.findings ?? []) log.info({}, finding);

@@ -51,6 +51,13 @@ export function engineOptionsOf(settings: Settings): Omit<EngineOptions, 'wires'
   };
 }
 
+/** What is told of sessions that two units each see one direction of. `whole`: the settings of all units. */
+export function halvesOf(whole: Settings): Pick<EngineOptions, 'halves'> {
+  const { cluster } = whole;
+  if (cluster === undefined || cluster.joined.share === 0) return {};
+  return { halves: { share: cluster.joined.share, key: cluster.network } };
+}
+
 export function tablesOf(settings: Settings): EngineTables {
   return {
     blocks: [...settings.blocks.map((block) => block.prefix), ...probeAddresses(settings)],

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { linkId, prefixText } from '../../src/core/base/units.ts';
 import type { Driver, EngineTables } from '../../src/engine/index.ts';
 import { Border, insideAddress, outsideAddress, outsideAddress6, unfit, until } from './border.ts';
+import { through } from './through.ts';
 import { transfer } from './transfer.ts';
 import { WireCommand } from './wire-command.ts';
 
@@ -275,3 +276,43 @@ t.test(
     }
   },
 );
+
+t.test('xdp: what a tag would make too long leaves without', { skip: unfit }, async (t) => {
+  const { border, unit } = await installed(t, 'xdp', (border) => ({
+    blocks: [ourBlock],
+    links: [
+      {
+        link: north,
+        attribute: { wire: 'core', mac: border.macOf('outside', 'o0') },
+        mark: { vlan: 101 },
+      },
+    ],
+    destinations: [{ prefix: prefixText(`${outsideAddress}/32`), link: north }],
+  }));
+  // A port of MTU 1500 takes 1518 bytes: a tag's four more than MTU and header.
+  border.run('inside', 'ip', 'link', 'set', 'i0', 'mtu', '1504');
+  const datagram = (length: number) => {
+    const frame = Buffer.alloc(length);
+    frame.write(border.macOf('outside', 'o0').replaceAll(':', ''), 'hex');
+    frame.write(border.macOf('inside', 'i0').replaceAll(':', ''), 6, 'hex');
+    frame.write('0800' + '4500', 12, 'hex');
+    frame.writeUInt16BE(length - 14, 16);
+    frame.writeUInt16BE(0x4011, 22);
+    frame.set([...insideAddress.split('.'), ...outsideAddress.split('.')].map(Number), 26);
+    frame.writeUInt16BE(length - 34, 38);
+    return frame;
+  };
+  const sent = [1514, 1515, 1518].map(datagram);
+  const arrived = await through(border, folder, 'inside', sent, 100);
+  t.same(
+    arrived.map((frame) => [frame.length, frame.readUInt16BE(12)]),
+    [
+      [1518, 0x8100],
+      [1515, 0x0800],
+      [1518, 0x0800],
+    ],
+  );
+  const { marks, wires } = await unit.snapshot();
+  t.equal(marks.set, 1);
+  t.equal(wires[0]?.unmarked, 2, 'and is counted');
+});
