@@ -43,8 +43,7 @@ void ForwardingLoop::begin(const std::string& name, Pipeline* pipeline) {
   start(name, kNice, pipeline);
 }
 
-void ForwardingLoop::end() {
-  stop();
+void ForwardingLoop::close_ports() {
   for (auto& port : ports_) port.reset();
 }
 

@@ -29,7 +29,9 @@ class ForwardingLoop final : public PacketLoop {
 
   void begin(const std::string& name, Pipeline* pipeline);
   // After the batch in hand; the kernel's gate goes on. Twice is harmless.
-  void end();
+  void end() { stop(); }
+  // After end() of every loop that shares the wire: a port that is gone leaves its share to the others.
+  void close_ports();
 
   std::array<hg_passed, 2> passed() const override { return {read(passed_[0]), read(passed_[1])}; }
   uint64_t discarded() const override { return discarded_.get(); }

@@ -56,6 +56,7 @@ std::optional<Failure> ForwardingWire::open(const WireOptions& options, std::spa
 void ForwardingWire::close() {
   watch_.stop();
   for (const auto& loop : loops_) loop->end();
+  for (const auto& loop : loops_) loop->close_ports();
   raise_ports(gate_);
   for (PortClaim& claim : claims_) claim.release();
 }

@@ -69,6 +69,15 @@ export class Border {
     know('outside', 'o0', insideAddress, this.macOf('inside', 'i0'));
   }
 
+  /** A second address of a host of a quiet border, which the other one knows too. */
+  addAddress(side: Side, address: string): void {
+    const [host, far] = side === 'inside' ? (['i0', 'o0'] as const) : (['o0', 'i0'] as const);
+    this.run(side, 'ip', 'address', 'add', `${address}/24`, 'dev', host);
+    const entry = ['lladdr', this.macOf(side, host), 'dev', far, 'nud', 'permanent'];
+    const other = side === 'inside' ? 'outside' : 'inside';
+    this.run(other, 'ip', 'neigh', 'replace', address, ...entry);
+  }
+
   /** Takes the unit out: one cable from host to host. Of quiet borders. */
   joinHosts(): void {
     const [inside, outside] = [this.namespace('inside'), this.namespace('outside')];

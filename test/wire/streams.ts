@@ -20,19 +20,24 @@ interface Arrived {
   readonly late: number;
 }
 
+/** By the side that receives, where its streams go: one each way for each address. */
+export type Targets = Readonly<Record<Side, readonly string[]>>;
+
 const other = { inside: 'outside', outside: 'inside' } as const;
-const address = { inside: insideAddress, outside: outsideAddress } as const;
+const hosts: Targets = { inside: [insideAddress], outside: [outsideAddress] };
 const sides = ['inside', 'outside'] as const;
 
 /** Numbered streams in both directions at once. */
 export class Streams {
   readonly #border: Border;
   readonly #program: string;
+  readonly #targets: Targets;
   readonly #ask: Partial<Record<Side, (stream: number) => Promise<Arrived>>> = {};
   #stream = 0;
 
-  constructor(border: Border, folder: string) {
+  constructor(border: Border, folder: string, targets: Targets = hosts) {
     this.#border = border;
+    this.#targets = targets;
     this.#program = compiled('test/wire/stream.c', folder);
   }
 
@@ -50,27 +55,32 @@ export class Streams {
     }
   }
 
-  /** Runs streams both ways while `event` happens in their middle. By the side that receives. */
+  /** Runs streams both ways while `event` happens in their middle. By the side that receives, its streams together. */
   async during(
     perSecond: number,
     seconds: number,
     event: () => Promise<void>,
   ): Promise<Record<Side, Fate>> {
-    const stream = ++this.#stream;
+    const first = this.#stream + 1;
+    const lanes = Math.max(...sides.map((side) => this.#targets[side].length));
+    this.#stream += lanes;
+    const each = Math.floor(perSecond / lanes);
     const droppedBefore = this.#dropped();
-    const senders = sides.map((side, cpu) =>
-      this.#border.runAside(
-        side,
-        this.#program,
-        'send',
-        address[other[side]],
-        String(perSecond),
-        String(seconds),
-        String(stream),
-        String(cpu),
+    const senders = sides.flatMap((side, cpu) =>
+      this.#targets[other[side]].map((target, lane) =>
+        this.#border.runAside(
+          side,
+          this.#program,
+          'send',
+          target,
+          String(each),
+          String(seconds),
+          String(first + lane),
+          String(cpu),
+        ),
       ),
     );
-    const arrived = () => Promise.all(sides.map((side) => this.#arrived(side, stream)));
+    const arrived = () => Promise.all(sides.map((side) => this.#arrivedAll(side, first)));
     await until('streams run', arrived, (all) =>
       all.every(({ received }) => received > perSecond / 10),
     );
@@ -91,17 +101,13 @@ export class Streams {
       },
     );
     const dropped = this.#dropped() - droppedBefore;
-    const sent = Math.floor(perSecond * seconds);
-    const fate = ({ received, duplicated, late }: Arrived): Fate => ({
-      sent,
-      lost: sent - (received - duplicated),
-      duplicated,
-      late,
-      dropped,
-    });
+    const fate = (side: Side, { received, duplicated, late }: Arrived): Fate => {
+      const sent = Math.floor(each * seconds) * this.#targets[side].length;
+      return { sent, lost: sent - (received - duplicated), duplicated, late, dropped };
+    };
     const [inside, outside] = all;
     if (!inside || !outside) throw new Error('two sides receive');
-    return { inside: fate(inside), outside: fate(outside) };
+    return { inside: fate('inside', inside), outside: fate('outside', outside) };
   }
 
   /** Stops the packet loop of a unit, and nothing else of it, for so long. */
@@ -113,6 +119,17 @@ export class Streams {
   /** A fault in native code. */
   async crash(pid: number, tid: number): Promise<void> {
     await this.#border.runAside('unit', this.#program, 'crash', String(pid), String(tid));
+  }
+
+  async #arrivedAll(side: Side, first: number): Promise<Arrived> {
+    const sum = { received: 0, duplicated: 0, late: 0 };
+    for (const lane of this.#targets[side].keys()) {
+      const { received, duplicated, late } = await this.#arrived(side, first + lane);
+      sum.received += received;
+      sum.duplicated += duplicated;
+      sum.late += late;
+    }
+    return sum;
   }
 
   async #arrived(side: Side, stream: number): Promise<Arrived> {
