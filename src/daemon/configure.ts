@@ -81,6 +81,13 @@ const spareAnnouncements = 16;
 export const announcedMax = ({ steering, blocks }: Settings): number =>
   steering.maxAnnounced ?? blocks.length * 3 + spareAnnouncements;
 
+/** How much there is to steer, in the words of logs. */
+export const extentOf = ({ mode, links, blocks }: Settings) => ({
+  mode,
+  links: links.length,
+  blocks: blocks.length,
+});
+
 /** The routers that we hold a session with. */
 export function peeringsOf(settings: Settings): readonly RouterPeering[] {
   return settings.routers.flatMap((router) => peeringOf(settings, router));

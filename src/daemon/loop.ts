@@ -53,6 +53,7 @@ export class Loop {
   #stopped: readonly DecidedMove[] = [];
   #links: readonly LinkObservation[] = [];
   #isWithdrawn = false;
+  #isAside = false;
   #isLetGo = false;
   #withheld: ReadonlySet<PrefixText> = new Set();
   #cycles = 0;
@@ -64,6 +65,7 @@ export class Loop {
     this.#state = options.initial.state;
     this.#isWithdrawn = options.initial.isWithdrawn;
     this.#withheld = new Set(options.initial.withheld);
+    this.#isAside = options.initial.isAside === true;
     if (this.#mode !== 'observe' && !this.#isWithdrawn) this.#inForce = options.initial.inForce;
     this.#act();
   }
@@ -98,12 +100,21 @@ export class Loop {
   get isWithdrawn(): boolean {
     return this.#isWithdrawn;
   }
+  /** Of several units this one alone announces nothing; what it decides for the others goes on. */
+  get isAside(): boolean {
+    return this.#isAside;
+  }
+  /** By an operator's word nothing is announced here. */
+  get isSilent(): boolean {
+    return this.#isWithdrawn || this.#isAside;
+  }
   /** What to remember over a restart. */
   get memory(): Omit<Memory, 'at'> {
     return {
       state: this.#state,
       isWithdrawn: this.#isWithdrawn,
       withheld: [...this.#withheld],
+      ...(this.#isAside ? { isAside: true } : {}),
       ...(this.#inForce ? { inForce: this.#inForce } : {}),
     };
   }
@@ -220,6 +231,12 @@ export class Loop {
     this.#act();
   }
 
+  /** Takes back what this unit announces, or announces it again, whatever is decided. */
+  stepAside(isAside: boolean): void {
+    this.#isAside = isAside;
+    this.#act();
+  }
+
   /** Lets announcements be made again from the next turn on. */
   resume(): void {
     this.#isWithdrawn = false;
@@ -278,7 +295,7 @@ export class Loop {
   }
 
   #act(): void {
-    const plan = this.#isWithdrawn || this.#isLetGo ? undefined : this.#inForce;
+    const plan = this.isSilent || this.#isLetGo ? undefined : this.#inForce;
     const blocks = plan?.blocks.filter((entry) => !this.#withheld.has(entry.block)) ?? [];
     this.#options.act(plan && { ...plan, blocks }, this.#links);
   }

@@ -24,6 +24,7 @@ export function recall(
   return {
     at: memory.at,
     isWithdrawn: memory.isWithdrawn,
+    ...(memory.isAside ? { isAside: true } : {}),
     withheld: (memory.withheld ?? []).filter((block) => blocks.has(block)),
     state: {
       ...state,

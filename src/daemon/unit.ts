@@ -12,7 +12,7 @@ import { type MetricsListener, makeRegistry, openMetricsListener } from '../metr
 import { type Clock, every } from './clock.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { type Closers, type Components, closeAll, type Parts } from './components.ts';
-import { announcedMax, cycleTimesOf, policyOf } from './configure.ts';
+import { announcedMax, cycleTimesOf, extentOf, policyOf } from './configure.ts';
 import { desiredOf } from './desired.ts';
 import { gatherComplaints } from './face/complaints.ts';
 import { Conditions } from './face/conditions.ts';
@@ -34,7 +34,7 @@ import { type Outbound, openOutbound, publishTables, tablesWith } from './outbou
 import { recall } from './recall.ts';
 import { RegroupWatch, withDivision } from './regrouping.ts';
 import { changedKeys, fixedChanges } from './reload.ts';
-import { acceptsBy, linksCut, readRouting, toldOf } from './routes/routing.ts';
+import { acceptsBy, carriedNowhere, linksCut, readRouting, toldOf } from './routes/routing.ts';
 import { Steps } from './steps.ts';
 import { Tally } from './tally.ts';
 import { ownPart } from './units/cluster-settings.ts';
@@ -122,17 +122,11 @@ export class Unit {
     this.#shifts = new ShiftMeter(missedCycles * cycleTimesOf(settings).intervalMs);
     if (this.#settings !== settings) components.engine?.publish(tablesWith(this.#own, undefined));
     const policy = policyOf(this.#settings);
-    const { mode, links, blocks } = this.#settings;
-    components.diary.started({ mode, links: links.length, blocks: blocks.length });
+    const { mode } = this.#settings;
+    components.diary.started(extentOf(this.#settings));
     const remembered = recall(memory, this.#settings, this.#started, policy.rails.holdMs);
-    this.#outbound = openOutbound(
-      this.#own,
-      components,
-      parts,
-      memory,
-      this.#started,
-      (step) => this.#steps.add(step),
-      this.#joint?.pair,
+    this.#outbound = openOutbound(this.#own, components, parts, memory, this.#started, (step) =>
+      this.#steps.add(step),
     );
     this.#closers.push(() => this.#outbound?.stop());
     this.#loop = new Loop({
@@ -147,8 +141,8 @@ export class Unit {
       onCycle: (cycle) => this.#keep(cycle),
       onMoves: (moves, mode) => history.recordMoves(moves, mode),
     });
-    if (this.#loop.isWithdrawn) speaker?.withdrawAll();
-    configured?.hold(this.#loop.isWithdrawn);
+    if (this.#loop.isSilent) speaker?.withdrawAll();
+    configured?.hold(this.#loop.isSilent);
     this.#joint?.attach(
       {
         loop: this.#loop,
@@ -192,8 +186,7 @@ export class Unit {
     this.#schedule();
     this.#closers.push(() => this.#cancelCycle());
     this.#closers.push(this.#metering.everySample());
-    const { mode, links, blocks } = this.#settings;
-    this.#log.info({ mode, links: links.length, blocks: blocks.length }, 'running');
+    this.#log.info(extentOf(this.#settings), 'running');
   }
 
   /** One cycle: measure, decide, act, verify; in steps, so that with many blocks nothing else waits for all of it. */
@@ -214,9 +207,10 @@ export class Unit {
     yield;
     origin?.refresh(this.#clock.wall());
     const accepts = station && acceptsBy(this.#own, station);
-    const { withheld } = this.#loop;
-    const told = toldOf(speaker, configured, this.#loop.policy.rails.settleMs);
-    const routing = told && (yield* readRouting(this.#own, told, withheld, origin, accepts));
+    const { withheld, isAside, policy } = this.#loop;
+    const told = toldOf(speaker, configured, policy.rails.settleMs);
+    const heard = told && (yield* readRouting(this.#own, told, withheld, origin, accepts));
+    const routing = isAside ? carriedNowhere(this.#own.blocks, heard) : heard;
     yield;
     const observation = yield* this.#observe(routing);
     this.#seen = observation;
@@ -257,7 +251,7 @@ export class Unit {
   }
 
   get #modeInForce(): Settings['mode'] {
-    return this.#loop.isWithdrawn ? 'observe' : this.#settings.mode;
+    return this.#loop.isSilent ? 'observe' : this.#settings.mode;
   }
 
   *#observe(routing: ObserveInput['routing']): Sliced<Observation> {

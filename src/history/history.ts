@@ -100,6 +100,8 @@ export interface Memory {
   readonly divisions?: ReadonlyArray<{ readonly prefix: PrefixText; readonly group?: string }>;
   /** Of several units: how many orders of operators the two around this stand on. */
   readonly ordersSerial?: number;
+  /** Of several units this one alone announces nothing, by an operator's word. */
+  readonly isAside?: boolean;
   /** Blocks that an operator took back one by one. */
   readonly withheld?: readonly PrefixText[];
 }

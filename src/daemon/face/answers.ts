@@ -59,10 +59,13 @@ export function answersOf(parts: AnswerParts): ReadonlyMap<string, Answer> {
     ['withdraw', (args) => withdraw(parts, args)],
     [
       'resume',
-      () => {
-        loop.resume();
-        speaker?.resume();
-        configured?.hold(false);
+      ({ alone }) => {
+        loop.stepAside(false);
+        if (alone !== true) loop.resume();
+        if (!loop.isWithdrawn) {
+          speaker?.resume();
+          configured?.hold(false);
+        }
         parts.note();
         return ok({ is_withdrawn: loop.isWithdrawn });
       },
@@ -146,8 +149,11 @@ function approve({ loop, note }: AnswerParts, args: Args) {
 function withdraw(parts: AnswerParts, args: Args) {
   const { loop, speaker, configured, picture, note } = parts;
   const { at } = picture();
+  if (args.alone === true && args.all !== true)
+    return refused('a block is steered by all units together: leave --unit away, or --all of one');
   if (args.all === true) {
-    loop.withdraw(at, undefined);
+    if (args.alone === true) loop.stepAside(true);
+    else loop.withdraw(at, undefined);
     speaker?.withdrawAll();
     configured?.hold(true);
     note();

@@ -56,7 +56,7 @@ export function statusView(picture: Picture): StatusView {
     started,
     at,
     cycles: loop.cycles,
-    is_withdrawn: loop.isWithdrawn,
+    is_withdrawn: loop.isSilent,
     wires: (snapshot?.wires ?? []).map(wireView),
     routers: sessions.map(routerView),
     plan: {
@@ -258,6 +258,9 @@ function byKey<T>(
   return new Map((entries ?? []).map((entry) => [key(entry), entry]));
 }
 
+/** How a complaint about the whole plan begins. */
+export const nothingMoved = 'nothing is moved:';
+
 /** What a person should know although the unit goes on: each with a key under which its beginning is kept. */
 export function complaints({
   loop,
@@ -265,6 +268,7 @@ export function complaints({
   sessions,
   announced,
   seen,
+  cluster,
 }: Picture): Map<string, string> {
   const found = new Map<string, string>();
   for (const wire of snapshot?.wires ?? []) {
@@ -291,11 +295,17 @@ export function complaints({
     if (!link.isUp) found.set(`link ${link.link}`, `link ${link.link} is down`);
   }
   const { frozen } = loop.state;
-  if (frozen) found.set('frozen', `nothing is moved: ${someOf(frozen.reasons)}`);
+  if (frozen) found.set('frozen', `${nothingMoved} ${someOf(frozen.reasons)}`);
   if (loop.isWithdrawn) {
     found.set(
       'withdrawn',
       'all announcements are withdrawn by the operator; headgate resume ends it',
+    );
+  }
+  if (loop.isAside) {
+    found.set(
+      'aside',
+      `the announcements of this unit are withdrawn by the operator; headgate resume --unit ${cluster?.unit ?? ''} ends it`,
     );
   }
   if (loop.withheld.size > 0) {

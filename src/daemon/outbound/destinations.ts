@@ -279,7 +279,10 @@ export class Destinations {
   readiness(at: number): { readonly isTold: boolean; readonly isSettled: boolean } {
     const { averageMs } = cycleTimesOf(this.#settings);
     return {
-      isTold: this.#carriers.scopes.flat().every((router) => this.#paths.isKnown(router)),
+      // Who may tell its router nothing decides for nobody else.
+      isTold:
+        this.#mode === 'control' &&
+        this.#carriers.scopes.flat().every((router) => this.#paths.isKnown(router)),
       isSettled: at - (this.#firstMeasuredAt ?? at) >= averageMs,
     };
   }

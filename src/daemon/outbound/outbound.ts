@@ -25,7 +25,7 @@ import { linksOfBoth, loadOfBoth, measureOf, type OutboundMeasure, ratesOfBoth }
 
 type World = Pick<
   Components,
-  'speaker' | 'station' | 'engine' | 'sources' | 'configured' | 'remembered'
+  'speaker' | 'station' | 'engine' | 'sources' | 'configured' | 'remembered' | 'joined'
 >;
 
 /** What routers withdraw is followed so long after the first withdrawal, ms: a failed link takes many back at once. */
@@ -249,11 +249,11 @@ export function openOutbound(
   memory: Memory | undefined,
   now: number,
   later: (step: Step) => void,
-  pair?: Pair,
 ): Outbound | undefined {
   const { outbound } = settings;
-  const { speaker, engine, configured, remembered, sources, station } = world;
+  const { speaker, engine, configured, remembered, sources, station, joined } = world;
   if (!outbound || !speaker) return undefined;
+  const pair = joined?.joint.pair;
   // Of a pair the other knows what is in force now.
   const before = pair ? nothingRecalled : recallDetours(memory, settings, now);
   const exports = openExportCheck(settings, { clock, log }, () => destinations.retell());

@@ -73,6 +73,16 @@ export function* readRouting(
   return routing;
 }
 
+/** The same of a unit that takes all back by itself: whoever decides is to leave these blocks to the aggregate. */
+export function carriedNowhere(
+  blocks: Settings['blocks'],
+  routing: ReadonlyMap<PrefixText, BlockRouting> | undefined,
+): ReadonlyMap<PrefixText, BlockRouting> {
+  return new Map(
+    blocks.map(({ prefix }) => [prefix, { ...routing?.get(prefix), carriedOn: [] }] as const),
+  );
+}
+
 /** By block: how somebody else steers it. Looks only at blocks that some route lies in. */
 export function* foreignReasons(
   { asn: own, blocks, steering }: Settings,

@@ -73,13 +73,14 @@ async function answerAs(
   const { joint } = parts;
   const { cluster } = joint;
   if (unit !== undefined) {
-    if (unit === cluster.unit) return await answer(args);
+    const own = byAll.has(command) ? { ...args, alone: true } : args;
+    if (unit === cluster.unit) return await answer(own);
     if (typeof unit !== 'string' || !joint.units.includes(unit))
       return refuse(
         'not_found',
         `there is no unit ${String(unit)}; there are ${joint.units.join(', ')}`,
       );
-    return await ask(joint, unit, command, args);
+    return await ask(joint, unit, command, own);
   }
   if (command === 'status') return await statusOfAll(joint, answer, args);
   if (byAll.has(command)) return await orderAll(parts, answer, args);

@@ -50,8 +50,10 @@ export function carryOutOrders(
   const isLess = [...loop.withheld].some((block) => !wanted.has(block));
   if ((loop.isWithdrawn && !orders.isWithdrawn) || isLess) {
     loop.resume();
-    speaker?.resume();
-    configured?.hold(false);
+    if (!loop.isAside) {
+      speaker?.resume();
+      configured?.hold(false);
+    }
   }
   if (orders.isWithdrawn && !loop.isWithdrawn) {
     loop.withdraw(at, undefined);

@@ -143,6 +143,20 @@ t.test('withdraw --all takes everything back until resume, over a restart too', 
   t.end();
 });
 
+t.test('one of several units steps aside: it announces nothing and decides on', async (t) => {
+  const { loop, announced } = start('control');
+  whole(loop.turn(overload(2000)));
+  loop.stepAside(true);
+  t.equal(announced.at(-1), undefined);
+  for (let i = 2; i < 5; i++) whole(loop.turn(overload(i * 2000)));
+  t.equal(announced.at(-1), undefined);
+  t.same([loop.isWithdrawn, steered(loop.inForce)], [false, 1], 'for the others it goes on');
+  const again = start('control', loop.memory);
+  t.equal(again.announced.at(-1), undefined, 'over a restart too');
+  again.loop.stepAside(false);
+  t.equal(steered(again.announced.at(-1)), 1);
+});
+
 t.test('one block can be taken back; the others stay', (t) => {
   const { loop, announced } = start('control');
   whole(loop.turn(overload(2000)));

@@ -56,10 +56,11 @@ t.test('at any unit the wires, routers and troubles of all, each with whose it i
     reasons: [
       { what: 'router br-mid: no BGP session', since: 30 },
       { ...silent, since: 5 },
+      { what: 'nothing is moved: stale, 8 s', since: 5 },
     ],
   });
   const east = statusOf('east', {
-    reasons: [silent],
+    reasons: [silent, { what: 'nothing is moved: stale, 9 s', since: 4 }],
     proposal: { id: 'abc', moves: 2 },
   });
   const view = wholeStatus(west, [
@@ -67,6 +68,7 @@ t.test('at any unit the wires, routers and troubles of all, each with whose it i
     { unit: 'east', view: east },
   ]);
   t.same(view.reasons, [
+    { what: 'nothing is moved: stale, 9 s', since: 4 },
     { what: 'unit far is silent', since: 5 },
     { what: 'mid: router br-mid: no BGP session', since: 30 },
   ]);
