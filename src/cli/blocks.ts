@@ -19,7 +19,9 @@ export function register(program: Command): void {
 
 export function renderBlocks(all: readonly BlockView[], withIdle: boolean): string {
   const isBusy = (block: BlockView) =>
-    block.inbound_bytes + block.outbound_bytes > 0 || block.link !== null;
+    // Of several units bytes are counted here alone, rates everywhere.
+    block.inbound_bytes + block.outbound_bytes + block.inbound_bitps + block.outbound_bitps > 0 ||
+    block.link !== null;
   const shown = withIdle ? all : all.filter(isBusy);
   const table = formatTable(
     [
