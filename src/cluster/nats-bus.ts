@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import {
   connect,
@@ -79,8 +80,12 @@ export async function openNatsBus(options: NatsOptions): Promise<Bus> {
     const kvm = new Kvm(connection);
     // Read from the stream's leader: a replica may not have yet what was just announced as committed.
     const limits = { replicas, history: 1, allow_direct: false };
-    const lease = await kvm.create(`${network}-lease`, { ...limits, ttl: leaseMs });
-    const plans = await kvm.create(`${network}-plan`, limits);
+    await kvm.create(`${network}-lease`, { ...limits, ttl: leaseMs });
+    await kvm.create(`${network}-plan`, limits);
+    // Whoever waits for an answer that was lost neither leads nor lets another lead: by itself the client waits for 5 s.
+    const quick = new Kvm(jetstream(connection, { timeout: Math.max(1000, leaseMs / 2) }));
+    const lease = await quick.open(`${network}-lease`, limits);
+    const plans = await quick.open(`${network}-plan`, limits);
     return new NatsBus(connection, bucketOf(lease), bucketOf(plans));
   } catch (error) {
     await connection.close();

@@ -49,7 +49,8 @@ export async function playSequence(stage: UnitsStage, seed: number): Promise<Seq
     }
     const took = await untilOneAfterHealing(stage);
     const wrong = stage.watch.faults.slice(before);
-    if (took > oneAfterMs) wrong.push(`one plan only ${took} ms after healing`);
+    if (took > oneAfterMs)
+      wrong.push(`one plan only ${took} ms after healing\n${await stage.eventCounts()}`);
     return { faults, wrong, oneAfterMs: took };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -207,6 +207,19 @@ export class UnitsStage {
     return areLed && plans.size === 1 && !plans.has('null') && (await this.watch.areEqual());
   }
 
+  /** What the units counted of their messages and requests since their start. */
+  async eventCounts(): Promise<string> {
+    const pages = await Promise.all(this.names.map((unit) => this.metrics(unit).catch(() => '')));
+    return pages
+      .map((page, i) => {
+        const counts = page.matchAll(
+          /^headgate_cluster_events_total\{event="(\w+)"\} ([1-9]\d*)/gm,
+        );
+        return `${this.names[i]}: ${[...counts].map(([, name, count]) => `${name} ${count}`).join(', ')}`;
+      })
+      .join('\n');
+  }
+
   /** What a unit logged last. */
   lastLog(unit: string): string {
     const lines = readFileSync(`${this.lab.folder}/${unit}.log`, 'utf8').trimEnd().split('\n');
