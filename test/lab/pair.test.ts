@@ -13,7 +13,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
-import type { StatusView } from '../../src/control/index.ts';
+import type { DestinationsView, StatusView } from '../../src/control/index.ts';
 import { labTestSkip, waitFor } from '../support/lab.ts';
 import { farNetwork, type Pairing, Place, units } from './pair/place.ts';
 
@@ -65,6 +65,11 @@ async function standby(t: Test, pairing: Pairing): Promise<void> {
   };
   await areTalking();
   await detours(place);
+  const shown = await Promise.all(
+    units.map((unit) => place.ask<DestinationsView>(unit, 'destinations')),
+  );
+  for (const view of shown)
+    t.match(view?.detours, [{ prefix: farNetwork, from: 'north', to: 'south', state: 'sent' }]);
   const way = place.bestWay();
   t.match(way, /10\.20\.0\.2.*1000/, 'the far network leaves by south');
   const seen = place.heardByProvider();

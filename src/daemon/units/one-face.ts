@@ -9,6 +9,8 @@ import { wholeStatus } from './whole-status.ts';
 
 /** About the whole network, and the leader has that at first hand. */
 const ofLeader = new Set(['links', 'blocks', 'plan', 'explain', 'cycle', 'units']);
+/** Of a pair one decides over outbound traffic for both, and knows why. */
+const ofPair = new Set(['destinations', 'explain_destination']);
 /** Only the leader can carry them out. */
 const byLeader = new Set(['approve']);
 const byAll = new Set(['withdraw', 'resume']);
@@ -84,6 +86,9 @@ async function answerAs(
   }
   if (command === 'status') return await statusOfAll(joint, answer, args);
   if (byAll.has(command)) return await orderAll(parts, answer, args);
+  const decider = joint.pair?.decider;
+  if (ofPair.has(command) && decider !== undefined && decider !== cluster.unit)
+    return await askOr(joint, decider, command, args, answer);
   const isForLeader = ofLeader.has(command) || byLeader.has(command);
   if (!isForLeader || joint.leads) return await answer(args);
   const leader = cluster.leader();
@@ -94,7 +99,18 @@ async function answerAs(
   }
   // What this unit knows by itself is better than nothing; status says that no leader is heard.
   if (leader === undefined) return await answer(args);
-  const told = await ask(joint, leader, command, args);
+  return await askOr(joint, leader, command, args, answer);
+}
+
+/** Another unit's answer; where there is none, this one's. */
+async function askOr(
+  joint: Joint,
+  unit: string,
+  command: string,
+  args: Readonly<Record<string, unknown>>,
+  answer: Answer,
+): Promise<Result<unknown, ControlError>> {
+  const told = await ask(joint, unit, command, args);
   return told.ok || told.error.code !== 'failed' ? told : await answer(args);
 }
 
