@@ -32,99 +32,92 @@ const cases = [
   ['gen-short-synloss-v4.pre.pcap', '10.2.0.1/32'],
 ] as const;
 
-t.test(
-  'two halves of a capture measure what the whole does',
-  { skip, timeout: 60_000 },
-  async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'hghalves-'));
-    const server = spawn(
-      'nats-server',
-      ['-a', '127.0.0.1', '-p', `${port}`, '-js', '-sd', folder],
-      {
-        stdio: 'ignore',
-      },
-    );
-    const units = ['west', 'east'];
-    const open = (unit: string): Cluster =>
-      openCluster({
-        network: 'halves',
-        unit,
-        units,
-        servers: [`nats://127.0.0.1:${port}`],
-        replicas: 1,
-        leaseMs: 1000,
-        silentMs: 60_000,
-        holdMs: 60_000,
-        clock: systemClock,
-        ...passive,
-        onCommand: async () => ok({ clock_us: monotonicUs() + aheadUs }),
-      });
-    const west = open('west');
-    t.teardown(async () => {
-      await west.stop();
-      server.kill('SIGKILL');
-      rmSync(folder, { recursive: true, force: true });
+// Others may be using the machine, and one answer has to come within 2 ms.
+const timeout = 140_000;
+t.setTimeout(2 * timeout);
+
+t.test('two halves of a capture measure what the whole does', { skip, timeout }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hghalves-'));
+  const server = spawn('nats-server', ['-a', '127.0.0.1', '-p', `${port}`, '-js', '-sd', folder], {
+    stdio: 'ignore',
+  });
+  const units = ['west', 'east'];
+  const open = (unit: string): Cluster =>
+    openCluster({
+      network: 'halves',
+      unit,
+      units,
+      servers: [`nats://127.0.0.1:${port}`],
+      replicas: 1,
+      leaseMs: 1000,
+      silentMs: 60_000,
+      holdMs: 60_000,
+      clock: systemClock,
+      ...passive,
+      onCommand: async () => ok({ clock_us: monotonicUs() + aheadUs }),
     });
-    await waitFor('west leads', 30_000, () => west.isLeader());
-    const east = open('east');
-    t.teardown(() => east.stop());
-    await waitFor('east hears west', 30_000, () => east.leader() === 'west');
+  const west = open('west');
+  t.teardown(async () => {
+    await west.stop();
+    server.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await waitFor('west leads', 30_000, () => west.isLeader());
+  const east = open('east');
+  t.teardown(() => east.stop());
+  await waitFor('east hears west', 30_000, () => east.leader() === 'west');
 
-    for (const [name, block] of cases) {
-      const path = join(capturesFolder, name);
-      const tables = {
-        blocks: [prefixText(block)],
-        links: [{ link: north, attribute: { wire: 'replay' } }],
-      };
-      const whole = (await startReplay({ path, tables }).result).counts;
-      if (!whole) throw new Error(`${name} cannot be read`);
-      const halves = { share: 1, key: 'halves' };
-      const [out, back] = await Promise.all(
-        split(path, block.replace(/\/.*/, '')).map(async (bytes, i) => {
-          const file = join(folder, `half${i}.pcap`);
-          writeFileSync(file, bytes);
-          const counts = (await startReplay({ path: file, tables, halves }).result).counts;
-          return counts?.halves ?? [];
-        }),
-      );
-      if (!out || !back) throw new Error('a half is missing');
+  for (const [name, block] of cases) {
+    const path = join(capturesFolder, name);
+    const tables = {
+      blocks: [prefixText(block)],
+      links: [{ link: north, attribute: { wire: 'replay' } }],
+    };
+    const whole = (await startReplay({ path, tables }).result).counts;
+    if (!whole) throw new Error(`${name} cannot be read`);
+    const halves = { share: 1, key: 'halves' };
+    const [out, back] = await Promise.all(
+      split(path, block.replace(/\/.*/, '')).map(async (bytes, i) => {
+        const file = join(folder, `half${i}.pcap`);
+        writeFileSync(file, bytes);
+        const counts = (await startReplay({ path: file, tables, halves }).result).counts;
+        return counts?.halves ?? [];
+      }),
+    );
+    if (!out || !back) throw new Error('a half is missing');
 
-      const leader = new HalfSessions(west, () => undefined);
-      const ahead = back.map((segment) => ({ ...segment, timeUs: segment.timeUs + aheadUs }));
-      const reported = new HalfSessions(east, () => undefined).report(
-        { segments: ahead, lost: 0 },
-        1e6,
-      );
-      leader.hear('west', leader.report({ segments: out, lost: 0 }, 1e6));
-      const taken = west.counters().reports_taken ?? 0;
-      east.report({ halves: reported });
-      await waitFor('the report', 20_000, () => (west.counters().reports_taken ?? 0) > taken);
-      // A cast: what was sent in this test.
-      const body = west.reports().find(({ unit }) => unit === 'east')?.body as {
-        halves: HalfReport;
-      };
-      leader.hear('east', body.halves);
-      t.equal(leader.join().joined, 0, 'before it is asked the clock is not known');
-      await waitFor('a quick answer', 20_000, async () => {
-        await leader.askClocks();
-        return leader.join().unsure === 0;
-      });
-      const { links } = leader.join();
-      const { rttUs = [], retransmitted = 0 } = links.get(north) ?? {};
-      const [median, wholeMedian] = [rttUs[rttUs.length >> 1] ?? 0, whole.rttOutsideUs.p50];
-      const isNear = Math.abs(median - wholeMedian) <= Math.max(1000, 0.02 * wholeMedian);
-      t.ok(isNear, `${name}, ${block}: ${median} µs, the whole ${wholeMedian} µs`);
-      const { samples } = whole.rttOutsideUs;
-      const isMuch = Math.abs(rttUs.length - samples) <= Math.max(2, 0.1 * samples);
-      t.ok(isMuch, `${rttUs.length} round trips, the whole ${samples}`);
-      const { lostBeyond, spurious } = whole.tcp;
-      t.ok(
-        retransmitted <= lostBeyond + spurious,
-        `${retransmitted} of them retransmitted by ours`,
-      );
-    }
-  },
-);
+    const leader = new HalfSessions(west, () => undefined);
+    const ahead = back.map((segment) => ({ ...segment, timeUs: segment.timeUs + aheadUs }));
+    const reported = new HalfSessions(east, () => undefined).report(
+      { segments: ahead, lost: 0 },
+      1e6,
+    );
+    leader.hear('west', leader.report({ segments: out, lost: 0 }, 1e6));
+    const taken = west.counters().reports_taken ?? 0;
+    east.report({ halves: reported });
+    await waitFor('the report', 20_000, () => (west.counters().reports_taken ?? 0) > taken);
+    // A cast: what was sent in this test.
+    const body = west.reports().find(({ unit }) => unit === 'east')?.body as {
+      halves: HalfReport;
+    };
+    leader.hear('east', body.halves);
+    t.equal(leader.join().joined, 0, 'before it is asked the clock is not known');
+    await waitFor('a quick answer', 60_000, async () => {
+      await leader.askClocks();
+      return leader.join().unsure === 0;
+    });
+    const { links } = leader.join();
+    const { rttUs = [], retransmitted = 0 } = links.get(north) ?? {};
+    const [median, wholeMedian] = [rttUs[rttUs.length >> 1] ?? 0, whole.rttOutsideUs.p50];
+    const isNear = Math.abs(median - wholeMedian) <= Math.max(1000, 0.02 * wholeMedian);
+    t.ok(isNear, `${name}, ${block}: ${median} µs, the whole ${wholeMedian} µs`);
+    const { samples } = whole.rttOutsideUs;
+    const isMuch = Math.abs(rttUs.length - samples) <= Math.max(2, 0.1 * samples);
+    t.ok(isMuch, `${rttUs.length} round trips, the whole ${samples}`);
+    const { lostBeyond, spurious } = whole.tcp;
+    t.ok(retransmitted <= lostBeyond + spurious, `${retransmitted} of them retransmitted by ours`);
+  }
+});
 
 /** A classic pcap of Ethernet as two: what `ours` sent, and what it was sent. */
 function split(path: string, ours: string): readonly Buffer[] {

@@ -1,6 +1,7 @@
 /**
- * A program in a namespace of the lab: for every line that it reads it writes to both buckets and says `yes` or `no`.
- * What NATS's nodes say of themselves is not enough: one that lost what it had stored names itself well and answers nobody.
+ * A program in a namespace of the lab: for every line that it reads it writes to both buckets, reads what it wrote, and
+ * says `yes` or `no`. What NATS's nodes say of themselves is not enough: they call themselves well seconds before they
+ * answer, and take writes before they give anything back.
  */
 import { createInterface } from 'node:readline';
 import type { Bus } from '../../../src/cluster/bus.ts';
@@ -30,6 +31,11 @@ async function write(): Promise<boolean> {
   });
   const bus = await opening;
   const value = Buffer.from(new Date().toISOString());
-  await Promise.all([bus.lease.put(key, value), bus.plans.put(key, value)]);
-  return true;
+  const found = await Promise.all(
+    [bus.lease, bus.plans].map(async (bucket) => {
+      await bucket.put(key, value);
+      return bucket.get(key);
+    }),
+  );
+  return found.every((entry) => entry && Buffer.compare(entry.value, value) === 0);
 }

@@ -104,12 +104,12 @@ export class NatsNodes {
     return healths.every((answer) => /"status":\s*"ok"/.test(answer)) && (await this.canWrite());
   }
 
-  /** Whether all nodes agree that they can be written, and both buckets take a write. */
+  /** Whether all nodes agree that they can be written, and both buckets take a write and give it back. */
   async canWrite(): Promise<boolean> {
-    return (await this.#isAgreed()) && (await this.#takesWrites());
+    return (await this.#isAgreed()) && (await this.#isAnswering());
   }
 
-  async #takesWrites(): Promise<boolean> {
+  async #isAnswering(): Promise<boolean> {
     this.#writer ??= this.#openWriter();
     const { stdin, lines } = this.#writer;
     const answer = once(lines, 'line');
