@@ -107,23 +107,24 @@ function unitComplaints(
   return complaints;
 }
 
-/** Outbound of a pair is decided by one of them, for all of its routers; a driver writes from one place alone. */
+/** Outbound of a pair is decided by one of them, for all routers that it speaks with; a driver writes from one place alone. */
 function pairComplaints({ routers, outbound }: ParsedSettings): Complaint[] {
-  return routers.flatMap(({ unit = [], driver }, i): Complaint[] => {
+  return routers.flatMap(({ unit = [], driver, bgp }, i): Complaint[] => {
     const path = ['routers', i, 'unit'];
     if (unit.length < 2) return [];
     if (driver)
       return [{ path, message: 'two units would both write its configuration: expected one' }];
     const other = routers.find(
       (entry) =>
+        entry.bgp &&
         entry.unit?.some((name) => unit.includes(name)) &&
         !unit.every((name) => entry.unit?.includes(name)),
     );
-    return outbound && other
+    return outbound && bgp && other
       ? [
           {
             path,
-            message: `${unit.join(' and ')} share this router and not ${other.name}: with outbound, units that share a router share all of theirs`,
+            message: `${unit.join(' and ')} share this router and not ${other.name}: with outbound, units that share a router share all that they speak with`,
           },
         ]
       : [];

@@ -39,14 +39,14 @@ export function mergedLinksOf(settings: Settings): readonly MergedLink[] {
   }));
 }
 
-/** The two units that have this one's routers, in the order of the settings, where it has them with another. */
+/** The two units that speak with this one's routers, in the order of the settings, where it has them with another. */
 export function pairOf(
   settings: Settings,
   unit: string,
 ): { readonly units: readonly [string, string]; readonly pairing: Pairing } | undefined {
-  for (const { name, unit: owners = [] } of settings.routers) {
+  for (const { name, bgp, unit: owners = [] } of settings.routers) {
     const [first, second] = owners;
-    if (first === undefined || second === undefined || !owners.includes(unit)) continue;
+    if (!bgp || first === undefined || second === undefined || !owners.includes(unit)) continue;
     const link = settings.links.find(({ router }) => router === name);
     const wire = settings.wires.find((entry) => entry.name === link?.attribute?.wire);
     return { units: [first, second], pairing: wire?.pair ?? 'parallel' };

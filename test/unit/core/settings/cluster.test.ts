@@ -51,6 +51,8 @@ t.test('a pair decides outbound as one, for all of its routers; a driver writes 
   const outbound = `${shared}outbound: {}\n`;
   t.match(complaints(outbound), /west and mid share this router and not br2: with outbound/);
   t.equal(complaints(outbound.replace('br2, unit: mid', 'br2, unit: [west, mid]')), '');
+  const silent = outbound.replace('address: 10.0.0.2, bgp: {}', 'address: 10.0.0.2');
+  t.equal(complaints(silent), '', 'a router that is only read is its unit’s own');
   const driven = shared.replace(
     'bgp: {} }',
     'bgp: {}, driver: { kind: bird, shell: [ssh, x], file: /x } }',
