@@ -169,7 +169,11 @@ const phases: readonly Phase[] = [
   },
 ];
 
-for (const contender of contenders) await rounds.stand(contender, setting);
+for (const contender of contenders) {
+  if (isQuick && contender.isOfWholeRuns)
+    rounds.notes.push(`${contender.name}: in whole runs only`);
+  else await rounds.stand(contender, setting);
+}
 for (const phase of phases) await rounds.run(phase);
 rounds.close();
 const publications = Array.from(
@@ -220,6 +224,7 @@ report(
     'contenders take turns, there and back, round by round: a goal is the median over the rounds of the ratio or the difference within a round, of which the table has the least and the largest',
     'where a core does all there is to do, it is judged by its processor time for a frame, which others on the machine do not change as they do what arrives in a second',
     'flat out is more than one core can measure beside forwarding: there headgate samples whole sessions, and counts and marks all',
+    'two workers are compared with one on processors that also send and receive: with few of them that tells what sharing costs, not what it brings',
     'xdp carries no unfinished checksums, so it has no figure with offloads on',
     ...rounds.notes,
   ],

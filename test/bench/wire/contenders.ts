@@ -29,6 +29,10 @@ export interface Contender {
   readonly isPlain?: boolean;
   /** A process forwards, on another core: the sending core's time tells nothing. */
   readonly isForwardedAside?: boolean;
+  /** Several threads forward: they have every processor, also the one that sends. */
+  readonly isSpread?: boolean;
+  /** A quick run has no time for it. */
+  readonly isOfWholeRuns?: boolean;
   /** There is no unit between the hosts. */
   readonly isBare?: boolean;
   readonly start: (border: Border, setting: Setting) => Promise<void>;
@@ -64,8 +68,10 @@ const blocks = [
   ),
 ];
 
-const byHeadgate = (driver: Driver): Contender => ({
-  name: `headgate ${driver}`,
+const byHeadgate = (driver: Driver, workers = 1): Contender => ({
+  name: `headgate ${driver}${workers === 1 ? '' : `, ${workers} workers`}`,
+  isSpread: workers > 1,
+  isOfWholeRuns: workers > 1,
   isXdp: driver === 'xdp',
   isForwardedAside: driver === 'af_packet',
   start: async (border, { folder, destinations }) => {
@@ -73,7 +79,7 @@ const byHeadgate = (driver: Driver): Contender => ({
     if (installed.code !== 0) throw new Error(installed.err);
     await border.openUnit(
       {
-        wires: [{ name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver }],
+        wires: [{ name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver, workers }],
         tables: {
           blocks,
           links: [
@@ -139,6 +145,7 @@ export const contenders: readonly Contender[] = [
     },
   },
   byHeadgate('af_packet'),
+  byHeadgate('af_packet', 2),
   byHeadgate('tc'),
   byHeadgate('xdp'),
 ];

@@ -95,7 +95,7 @@ export function withoutOffloads({ border, contender }: Standing): void {
 
 /** Readers of copies work beside it, on the other core, as they do where a card's queue has a core of its own. */
 export async function prepareFlood({ border, contender, setting }: Standing): Promise<void> {
-  pin(border, lastProcessor);
+  pin(border, contender.isSpread ? everyProcessor : lastProcessor);
   if (!contender.isXdp) return;
   const sink = border.start('outside', setting.tool, 'sink', 'o0');
   let isReady = false;
