@@ -81,7 +81,10 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
       lost: {},
       coverage: 1,
       unmarked: 0,
-      workers: [],
+      workers: [path(traffic.unitPackets), path()].map((inbound) => ({
+        inbound,
+        outbound: path(),
+      })),
       discarded: 0,
     })),
     unparsed: {},

@@ -12,6 +12,8 @@ t.test('memory is a function of what there is room for', (t) => {
   // A session takes 64 bytes and 136 that are seldom touched.
   t.ok(memoryOf(twice) - memoryOf(few) >= few.sessionSlots * 200);
   t.equal(memoryOf(few), memoryOf(few));
+  // Two workers have half the sessions each, and counters of all blocks.
+  t.ok(memoryOf(few, 2) > memoryOf(few) && memoryOf(few, 2) < 2 * memoryOf(few));
   const halves = { share: 1 / 64, key: 'north and south' };
   const joined = capacityOf({ tables: { blocks: blocks.slice(0, 4), links: [] }, halves });
   t.ok(memoryOf(joined) - memoryOf(few) >= 2 ** 19, 'the ring of half-seen sessions too');

@@ -154,6 +154,13 @@ export const trafficReadings: ReadonlyArray<Reading<Scrape>> = [
     read: ({ snapshot }) => perPath(snapshot, 'packets'),
   },
   {
+    name: 'headgate_wire_worker_packets_total',
+    type: 'counter',
+    labels: ['wire', 'worker', 'direction'],
+    help: 'Frames that each worker of a wire has sent on, where several share it',
+    read: readWorkers,
+  },
+  {
     name: 'headgate_wire_bytes_total',
     type: 'counter',
     labels: ['wire', 'direction', 'path'],
@@ -256,6 +263,20 @@ function perPath(
       })),
     ),
   );
+}
+
+/** Where several share a wire: whether it is spread evenly. */
+function readWorkers({ snapshot }: Scrape): readonly Sample[] {
+  return (snapshot?.wires ?? [])
+    .filter(({ workers }) => workers.length > 1)
+    .flatMap(({ wire, workers }) =>
+      workers.flatMap((counts, worker) =>
+        directions.map((direction) => ({
+          labels: { wire, worker: String(worker), direction },
+          value: counts[direction].packets,
+        })),
+      ),
+    );
 }
 
 function readBlocks({ snapshot, groups }: Scrape): readonly Sample[] {

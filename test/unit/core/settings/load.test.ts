@@ -105,6 +105,11 @@ t.test('every mistake is told with its line, column, key and what was expected',
       'h.yaml:8:57: wires[0].outside: eth1 is already a port of wire core',
     ],
     [
+      'driver: auto',
+      'driver: tc, workers: 2',
+      'h.yaml:8:84: wires[0].workers: several workers need driver: af_packet; with the others every processor works that the card spreads to',
+    ],
+    [
       '{ ipv4: 24, ipv6: 40 }',
       '[203.0.113.0/24]',
       'h.yaml:5:10: blocks[0]: 203.0.113.0/24 is in none of networks; only own space is counted and announced',
