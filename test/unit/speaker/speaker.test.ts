@@ -134,6 +134,7 @@ t.test(
     scene.routers[0].drop();
     await settle();
     t.same(scene.routers[1].table, ['198.51.101.0/24'], 'no time has passed');
+    t.equal(scene.speaker.sessions()[0]?.freshMs, undefined, 'what it lacks it lacks');
     t.match(scene.speaker.announced(br2)[0], {
       state: 'waiting',
       reason: /router br1 does not carry it/,
@@ -146,6 +147,11 @@ t.test(
       scene.routers.map(({ table }) => table.length),
       [2, 2],
       'and announced again when it is back',
+    );
+    t.same(
+      scene.speaker.sessions().map(({ freshMs }) => freshMs),
+      [0, 2_000],
+      'the one that was lost has just come up',
     );
     await scene.speaker.stop();
   },
@@ -167,6 +173,7 @@ t.test(
     scene.clock.advance(60_000);
     await settle();
     t.equal(scene.routers[1].table.length, 1, 'half time');
+    t.equal(scene.speaker.sessions()[0]?.freshMs, 0, 'it has kept our routes');
     await scene.speaker.stop();
   },
 );
