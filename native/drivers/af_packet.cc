@@ -98,6 +98,13 @@ Loss loss_of(int error) {
   }
 }
 
+// How many of the messages were sent, or -1. A packet that comes alone takes the shorter way into the kernel.
+int send_some(int fd, mmsghdr* messages, uint32_t count) {
+  if (count > 1) return sendmmsg(fd, messages, count, MSG_DONTWAIT);
+  const iovec& part = *messages->msg_hdr.msg_iov;
+  return ::send(fd, part.iov_base, part.iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
+}
+
 }  // namespace
 
 uint32_t segments_of(const uint8_t* frame, uint32_t length, const Offload& offload) {
@@ -267,7 +274,7 @@ void AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
   uint64_t bytes = 0;
   bool has_waited = false;
   for (uint32_t at = 0; at < batch->size;) {
-    const int sent = sendmmsg(fd_, &messages[at], batch->size - at, MSG_DONTWAIT);
+    const int sent = send_some(fd_, &messages[at], batch->size - at);
     if (sent > 0) {
       for (const uint32_t end = at + static_cast<uint32_t>(sent); at < end; at++) {
         frames++;

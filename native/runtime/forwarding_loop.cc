@@ -39,7 +39,7 @@ void ForwardingLoop::begin(const std::string& name, Pipeline* pipeline) {
   take_up_ports();
   if (gate_ != nullptr) pipeline->set_new_exceptions(&new_exceptions_);
   // What was tapped before the first beat, a gate has forwarded already.
-  beat();
+  beat(clock_ns(CLOCK_MONOTONIC));
   start(name, kNice, pipeline);
 }
 
@@ -53,8 +53,8 @@ void ForwardingLoop::run() {
     take_up_ports();
     const bool had_inbound = carry(kInbound, batch.get());
     const bool had_outbound = carry(kOutbound, batch.get());
-    beat();
     const uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    beat(now);
     if (had_inbound || had_outbound) {
       linger_.had_packets(now);
     } else if (linger_.is_awake(now)) {
@@ -115,7 +115,7 @@ void ForwardingLoop::adapt(uint32_t direction, bool is_full_batch) {
 // Whether what is in hand may be sent. When the gate has forwarded packets of this direction meanwhile, some of ours
 // are among them, and the others would come late.
 bool ForwardingLoop::still_ours(uint32_t direction) {
-  if (heartbeat_.is_late()) beat();
+  if (heartbeat_.is_late()) beat(clock_ns(CLOCK_MONOTONIC));
   return discard_until_ns_[direction] == 0;
 }
 
@@ -128,8 +128,8 @@ void ForwardingLoop::tell_exceptions() {
   new_exceptions_.count = 0;
 }
 
-void ForwardingLoop::beat() {
-  if (heartbeat_.beat()) return;
+void ForwardingLoop::beat(uint64_t now_ns) {
+  if (heartbeat_.beat(now_ns)) return;
   const uint64_t now = clock_ns(CLOCK_REALTIME);
   for (uint32_t direction = 0; direction < 2; direction++) {
     if (heartbeat_.was_bypassed(direction)) discard_until_ns_[direction] = now;

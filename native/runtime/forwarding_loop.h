@@ -41,7 +41,7 @@ class ForwardingLoop final : public PacketLoop {
   void take_up_ports();
   bool carry(uint32_t direction, Batch* batch);
   void adapt(uint32_t direction, bool is_full_batch);
-  void beat();
+  void beat(uint64_t now_ns);
   bool still_ours(uint32_t direction);
   void wait();
   void look(uint64_t now_ns);

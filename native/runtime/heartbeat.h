@@ -22,13 +22,13 @@ class Heartbeat {
       bypassed_[direction] = gate_->bypassed(direction, worker_).frames;
   }
 
-  // Beats. False when the gate may have forwarded since the last beat: was_bypassed() then tells. The clock is read
+  // Beats, with the clock (CLOCK_MONOTONIC) as it has just been read. False when the gate may have forwarded since the last beat: was_bypassed() then tells. The clock is read
   // again after the write, so that being descheduled in between is seen; and we allow ourselves less than the gate's
   // stale time, so that the doubt is always on the side of not sending twice.
-  bool beat() {
+  bool beat(uint64_t now_ns) {
     if (gate_ == nullptr) return true;
     const uint64_t before = last_ns_;
-    last_ns_ = clock_ns(CLOCK_MONOTONIC);
+    last_ns_ = now_ns;
     write(last_ns_);
     return clock_ns(CLOCK_MONOTONIC) - before <= stale_ns_ - kDoubtNs;
   }

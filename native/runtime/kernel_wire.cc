@@ -79,7 +79,7 @@ std::vector<std::string> KernelWire::findings() const {
 
 void KernelWire::run() {
   while (!is_stopping()) {
-    heartbeat_.beat();
+    heartbeat_.beat(clock_ns(CLOCK_MONOTONIC));
     adapt();
     if (copies_.fill() < kBehind) {
       pollfd on = {wake(), POLLIN, 0};
