@@ -45,6 +45,17 @@ struct hg_passed {
 
 #define HG_LOSSES 6u
 
+/* Round trips of QUIC by its spin bit, all 0 unless that is followed. They are too long as often as not: low quantiles
+ * only, and of how many sessions they are. */
+struct hg_quic_counts {
+  hg_u64 sessions; /* that sent a short header */
+  hg_u64 spinning; /* of these, those whose bit turned as a client's and a server's do: what the round trips cover */
+  hg_u64 refused;  /* packets of sessions for which the table had no slot */
+  hg_u64 samples;
+  hg_u64 p5_us; /* between the unit and either end */
+  hg_u64 p25_us;
+};
+
 /* One for each wire. */
 struct hg_wire_counts {
   struct hg_passed unit[2];
@@ -60,6 +71,7 @@ struct hg_wire_counts {
   hg_u64 driver;    /* 1 af_packet, 2 tc, 3 xdp, 4 mirror */
   hg_u64 workers;   /* packet loops that share it */
   struct hg_passed by_worker[HG_WORKERS_MAX][2]; /* of `unit`, what each of them sent on */
+  struct hg_quic_counts quic;
 };
 
 #define HG_UNPARSED 15u
@@ -152,7 +164,8 @@ static_assert(sizeof(hg_destination_cell) == 24);
 static_assert(sizeof(hg_rtt_counts) == 160);
 static_assert(sizeof(hg_link_counts) == 480);
 static_assert(sizeof(hg_passed) == 24);
-static_assert(sizeof(hg_wire_counts) == 256 + 48 * HG_WORKERS_MAX);
+static_assert(sizeof(hg_quic_counts) == 48);
+static_assert(sizeof(hg_wire_counts) == 304 + 48 * HG_WORKERS_MAX);
 static_assert(sizeof(hg_pipeline_counts) == 240 + 8 * HG_LINKS_MAX);
 static_assert(sizeof(hg_resolver) == 24);
 #endif

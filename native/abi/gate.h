@@ -27,7 +27,8 @@ struct hg_beat {
 struct hg_gate {
   /* Packet loops of the unit that share the wire by hg_pair_hash() (kernel/spread.h); 0 as 1. */
   hg_u32 workers;
-  hg_u32 reserved;
+  /* Whether the unit wants copies of UDP from and to port 443 too. */
+  hg_u32 copies_quic;
   /* A beat older than this is stale. */
   hg_u64 stale_ns;
   /* Interface index to which packets of each direction leave. */

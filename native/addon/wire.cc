@@ -70,11 +70,12 @@ EngineCapacity capacity_of(const Napi::Object& given) {
   capacity.links = static_cast<uint32_t>(number_of(given, "links", 0));
   capacity.session_slots = static_cast<uint32_t>(number_of(given, "sessionSlots", capacity.session_slots));
   capacity.finds_heaviest = given.Get("findsHeaviest").ToBoolean().Value();
+  capacity.follows_spin = given.Get("followsSpin").ToBoolean().Value();
   read_half_sampling(given, &capacity.half_share, &capacity.half_key);
   return capacity;
 }
 
-// engineBytes({ blocks, destinations, links, sessionSlots, findsHeaviest }, workers) -> what the tables of one wire take
+// engineBytes({ blocks, destinations, links, sessionSlots, findsHeaviest, followsSpin }, workers) -> what the tables of one wire take
 Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
   if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsNumber())
     return misused(info.Env(), "engineBytes(capacity, workers)");
@@ -83,7 +84,7 @@ Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
-// engineOpen([{ name, inside, outside, driver, passesLinkState, workers, spreadObject }], { blocks, destinations, links, sessionSlots, findsHeaviest }) -> handle
+// engineOpen([{ name, inside, outside, driver, passesLinkState, workers, spreadObject }], capacity as engineBytes takes it) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsArray() || !info[1].IsObject())

@@ -7,6 +7,9 @@ constexpr uint8_t kLongHeader = 0x80, kFixedBit = 0x40, kSpinBit = 0x20;
 // Least bytes behind the first that a short header can have: a packet number and what header protection samples
 // (RFC 9001 section 5.4.2).
 constexpr uint32_t kShortMin = 1 + 20;
+
+// One more, for a reader on another thread.
+void add(uint64_t& counter) { __atomic_store_n(&counter, counter + 1, __ATOMIC_RELAXED); }
 }  // namespace
 
 bool is_short_quic(const Packet& packet, const Parsed& parsed) {
@@ -26,10 +29,10 @@ uint32_t SpinTable::notice(const Packet& packet, const Parsed& parsed, const Ses
         tag.hash, [now_ms](const SpinSession& other) { return now_ms - other.last_seen_ms > kSpinIdleMs; },
         [](const SpinSession&) -> unsigned { return 0; });
     if (session == nullptr) {
-      counts.refused++;
+      add(counts.refused);
       return 0;
     }
-    counts.sessions++;
+    add(counts.sessions);
     session->tag = tag.tag;
     session->seen = session->bit = session->is_spinning = 0;
     session->turns = 0;
@@ -59,7 +62,7 @@ uint32_t SpinTable::notice(const Packet& packet, const Parsed& parsed, const Ses
   if (session->turns < kTurnsBefore || agreed < session->turns - session->turns / 4u) return 0;
   if (!session->is_spinning) {
     session->is_spinning = 1;
-    counts.spinning++;
+    add(counts.spinning);
   }
   // An answer to the other side's turn, not to one that was answered before.
   const bool is_answer = other_us != 0 && (own_us == 0 || static_cast<int32_t>(other_us - own_us) > 0);

@@ -157,11 +157,14 @@ static __always_inline void decide(struct hg_work* work, const int common) {
   if (counts) hg_account(counts, flat, bpf_get_smp_processor_id(), work);
 }
 
-/* What the unit measures: TCP, questions to name servers, and what only its parser can explain. */
-static __always_inline int is_due(const struct hg_work* work) {
+/* What the unit measures: TCP, questions to name servers, QUIC if it says so, and what only its parser can explain. */
+static __always_inline int is_due(const struct hg_work* work, const struct hg_gate* state) {
   const struct hg_head* head = &work->head;
   if (head->is_unclear || (head->protocol == 6 && head->has_ports)) return 1;
-  return head->protocol == 17 && head->has_ports && hg_word(work, head->transport_offset + 2) == 53;
+  if (head->protocol != 17 || !head->has_ports) return 0;
+  const __u32 to = hg_word(work, head->transport_offset + 2);
+  if (to == 53) return 1;
+  return state->copies_quic && (to == 443 || hg_word(work, head->transport_offset) == 443);
 }
 
 static __always_inline void fill(struct hg_copy* copy, const struct hg_work* work, __u32 room) {
@@ -220,7 +223,7 @@ HG_STAGE carry_any(struct hg_work* work) {
   hg_read_head(work);
   decide(work, 0);
   struct hg_gate* state = state_of_wire();
-  if (work->time_ns == 0 || !state || !is_due(work)) return 0;
+  if (work->time_ns == 0 || !state || !is_due(work, state)) return 0;
   const __u32 bytes = needed(work);
   if (bytes <= HG_COPY_SHORT_BYTES)
     hand_over(work, state, HG_COPY_SHORT_BYTES);
@@ -233,7 +236,7 @@ HG_STAGE carry_any(struct hg_work* work) {
 
 /* Of a packet that hg_read_common() knows. */
 static __always_inline void copy_common(const struct hg_work* work, struct hg_gate* state, int network) {
-  if (work->time_ns == 0 || !is_due(work)) return;
+  if (work->time_ns == 0 || !is_due(work, state)) return;
   if (work->captured <= HG_COPY_SHORT_BYTES || (network == 4 && needed(work) <= HG_COPY_SHORT_BYTES))
     hand_over(work, state, HG_COPY_SHORT_BYTES);
   else

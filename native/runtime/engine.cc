@@ -58,6 +58,7 @@ PipelineSettings settings_of(const EngineCapacity& capacity, uint32_t workers) {
   settings.destinations = capacity.destinations;
   settings.links = capacity.links;
   settings.finds_heaviest = capacity.finds_heaviest;
+  settings.follows_spin = capacity.follows_spin;
   settings.half_share = capacity.half_share;
   settings.half_key = capacity.half_key;
   return settings;

@@ -37,6 +37,7 @@ struct EngineCapacity {
   uint32_t links = 0;
   uint32_t session_slots = 1 << 18;  // of each wire, a power of two; its workers have equal parts, rounded up to one
   bool finds_heaviest = false;       // see PipelineSettings
+  bool follows_spin = false;
   uint64_t half_share = 0;
   HashKey half_key{};
 };

@@ -74,6 +74,21 @@ void add(hg_wire_counts* sum, const PacketLoop& loop) {
   sum->workers++;
 }
 
+// Of one pipeline: `rtt` gets its round trips too.
+void add(hg_quic_counts* sum, RttHistogram* rtt, const Pipeline& pipeline) {
+  const SpinCounts& counts = pipeline.spin();
+  sum->sessions += read(counts.sessions);
+  sum->spinning += read(counts.spinning);
+  sum->refused += read(counts.refused);
+  rtt->add(pipeline.spin_rtt());
+}
+
+void summarise(const RttHistogram& rtt, hg_quic_counts* counts) {
+  counts->samples = rtt.samples;
+  counts->p5_us = static_cast<uint64_t>(rtt.quantile(0.05));
+  counts->p25_us = static_cast<uint64_t>(rtt.quantile(0.25));
+}
+
 // What the packet loops of a wire each tell, one after the other.
 template <typename T>
 std::vector<T> gathered(const Wire& wire, std::vector<T> (PacketLoop::*tell)() const) {
@@ -277,6 +292,11 @@ std::vector<hg_wire_counts> Engine::wire_counts() const {
       }
     }
     counts.unmarked = tallies.unmarked;
+    if (capacity_.follows_spin) {
+      const auto rtt = std::make_unique<RttHistogram>();
+      for (const auto& pipeline : member->pipelines) add(&counts.quic, rtt.get(), *pipeline);
+      summarise(*rtt, &counts.quic);
+    }
     counts.driver = static_cast<uint64_t>(member->options.driver);
     counts.state = static_cast<uint64_t>(member->state());
     all.push_back(counts);

@@ -50,6 +50,8 @@ std::optional<Failure> KernelWire::open(const WireOptions& options, std::span<Pi
   for (const uint32_t direction : {kInbound, kOutbound}) before_[direction] = gate_->bypassed(direction);
   exceptions_.store(gate_->each_exception({}), std::memory_order_relaxed);
   std::atomic_ref(gate_->state()->copy_share).store(HG_COPY_ALL, std::memory_order_relaxed);
+  const bool wants_quic = pipelines[0]->settings().follows_spin;
+  std::atomic_ref(gate_->state()->copies_quic).store(wants_quic, std::memory_order_relaxed);
   start("wire " + options.name, kNice, pipelines[0]);
   return std::nullopt;
 }

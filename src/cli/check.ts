@@ -104,13 +104,14 @@ function lookAt(whole: Settings): readonly string[] {
   try {
     const settings = ownSettings(whole);
     const capacity = capacityOf({ ...engineOptionsOf(settings), ...halvesOf(whole) });
-    const { sessionSlots, blocks, destinations } = capacity;
+    const { sessionSlots, blocks, destinations, followsSpin } = capacity;
+    const alsoFor = followsSpin ? ', and QUIC by its spin bit' : '';
     return wiresOf(settings).flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);
       const mebibytes = Math.ceil(memoryOf(capacity, wire.workers) / 2 ** 20);
       return [
         `wire ${wire.name}: driver ${driver} (${reason})`,
-        `wire ${wire.name}: ${mebibytes} MiB taken at start, and no more later: room for ${sessionSlots} sessions, ${blocks} blocks, ${destinations} destinations`,
+        `wire ${wire.name}: ${mebibytes} MiB taken at start, and no more later: room for ${sessionSlots} sessions, ${blocks} blocks, ${destinations} destinations${alsoFor}`,
         ...findings.map((finding) => `wire ${wire.name}: ${finding}`),
       ];
     });

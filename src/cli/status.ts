@@ -1,6 +1,6 @@
 /** `headgate status`: in three lines whether all is well, and if not, what and since when. */
 import type { Command } from 'commander';
-import type { ClusterView, StatusView } from '../control/index.ts';
+import type { ClusterView, StatusView, WireView } from '../control/index.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { formatDuration, formatTime } from './face/text.ts';
 
@@ -45,6 +45,18 @@ function clusterLine(view: ClusterView): string {
   return `unit ${unit}: ${leads}${does}${outbound}, ${live.length} of ${all} units heard; headgate units shows them`;
 }
 
+/** Where the spin bit is followed: low quantiles, and of how many sessions they are. */
+function quicLine({ name, quic }: WireView): readonly string[] {
+  if (!quic) return [];
+  const { sessions, spinning, rtt_us: rtt } = quic;
+  const ms = (us: number | null) => `${((us ?? 0) / 1000).toFixed(1)} ms`;
+  const times =
+    rtt.samples === 0 ? 'none yet' : `p5 ${ms(rtt.p5)}, p25 ${ms(rtt.p25)} to either end`;
+  return [
+    `wire ${name}: QUIC round trips ${times}, by the spin bit of ${spinning} of ${sessions} sessions; nothing is decided by them`,
+  ];
+}
+
 /** What a person should look at first. */
 function lastLine({ at, reasons, proposal }: StatusView): string {
   const [first, ...more] = reasons;
@@ -63,6 +75,7 @@ function renderAll(view: StatusView): string {
   const lines = renderStatus(view).split('\n');
   return [
     ...lines.slice(0, -1),
+    ...view.wires.flatMap(quicLine),
     ...(proposal ? [lastLine({ ...view, reasons: [] })] : []),
     ...reasons.map(
       ({ what, since }) =>

@@ -72,6 +72,23 @@ export interface WireView {
   /** Share of the packets worth measuring that were measured, 0 to 1. */
   readonly coverage: number;
   readonly lost: Readonly<Record<string, number>>;
+  /** With `measure: { quic_spin: true }`; never part of a decision. */
+  readonly quic?: QuicView;
+}
+
+/** Round trips of QUIC by its spin bit: too long as often as not, so that only low quantiles say something. */
+export interface QuicView {
+  /** That sent a short header, and those of them whose bit turned as it should: what the round trips cover. */
+  readonly sessions: number;
+  readonly spinning: number;
+  /** Packets of sessions for which there was no room. */
+  readonly packets_refused: number;
+  /** Between the unit and either end, microseconds; null without samples. */
+  readonly rtt_us: {
+    readonly samples: number;
+    readonly p5: number | null;
+    readonly p25: number | null;
+  };
 }
 
 export interface RouterView {

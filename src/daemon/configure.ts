@@ -47,6 +47,7 @@ export function engineOptionsOf(settings: Settings): Omit<EngineOptions, 'wires'
   return {
     tables: tablesOf(settings),
     ...(settings.outbound ? { destinationsMax: settings.outbound.counted } : {}),
+    followsSpin: settings.measure.quicSpin,
     findsHeaviest: settings.routers.some(({ driver }) => driver?.outbound === 'sessions'),
   };
 }

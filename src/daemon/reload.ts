@@ -6,6 +6,7 @@ const fixed = [
   'networks',
   'management',
   'wires',
+  'measure',
   'routers',
   'control',
   'metrics',

@@ -11,6 +11,7 @@ export interface Capacity {
   /** A power of two. */
   readonly sessionSlots: number;
   readonly findsHeaviest: boolean;
+  readonly followsSpin: boolean;
   readonly halfShare?: number;
   readonly halfKey?: Uint8Array;
 }
@@ -28,6 +29,7 @@ export function capacityOf(options: Omit<EngineOptions, 'wires'>): Capacity {
     links: Math.min(layout.linksMax, tables.links.length + spare.links),
     sessionSlots: options.sessionSlots ?? defaultSessionSlots,
     findsHeaviest: options.findsHeaviest ?? false,
+    followsSpin: options.followsSpin ?? false,
     ...(options.halves ? halfSampling(options.halves) : {}),
   };
 }

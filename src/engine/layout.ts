@@ -115,8 +115,19 @@ export const layout = {
     },
     link_counts: { bytes: 480, fields: { tcp: [0, 160], rtt: [160, 320] } },
     passed: { bytes: 24, fields: { frames: [0, 8], packets: [8, 8], bytes: [16, 8] } },
+    quic_counts: {
+      bytes: 48,
+      fields: {
+        sessions: [0, 8],
+        spinning: [8, 8],
+        refused: [16, 8],
+        samples: [24, 8],
+        p5_us: [32, 8],
+        p25_us: [40, 8],
+      },
+    },
     wire_counts: {
-      bytes: 640,
+      bytes: 688,
       fields: {
         unit: [0, 48],
         bypass: [48, 48],
@@ -131,6 +142,7 @@ export const layout = {
         driver: [240, 8],
         workers: [248, 8],
         by_worker: [256, 384],
+        quic: [640, 48],
       },
     },
     pipeline_counts: {

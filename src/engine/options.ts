@@ -111,6 +111,8 @@ export interface EngineOptions {
   readonly halves?: HalfSampling;
   /** Whether `heaviest` finds anything: it costs each packet a little. */
   readonly findsHeaviest?: boolean;
+  /** Whether round trips of QUIC are read off its spin bit, `WireCount.quic`. */
+  readonly followsSpin?: boolean;
 }
 
 export interface WireEngine {

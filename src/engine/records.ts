@@ -8,6 +8,7 @@ import type {
   HeavySession,
   NetworkCount,
   PathCount,
+  QuicCount,
   RttCount,
   TcpCount,
 } from './snapshot.ts';
@@ -138,6 +139,7 @@ export interface WireRecord {
   readonly discarded: number;
   readonly copies: { readonly due: number; readonly lost: number; readonly leftOut: number };
   readonly unmarked: number;
+  readonly quic: QuicCount;
   readonly driver: Driver;
   readonly state: 'forwarding' | 'bypass' | 'down';
 }
@@ -169,10 +171,25 @@ export function readWires(buffer: ArrayBuffer): WireRecord[] {
         leftOut: record.u64(wire.fields.copies_left_out),
       },
       unmarked: record.u64(wire.fields.unmarked),
+      quic: readQuic(record.within(wire.fields.quic, records.quic_counts.bytes, 0)),
       driver: drivers[record.u64(wire.fields.driver)] ?? 'af_packet',
       state: state ?? 'down',
     };
   });
+}
+
+function readQuic(record: Cursor): QuicCount {
+  const { fields } = records.quic_counts;
+  const samples = record.u64(fields.samples);
+  const quantile = (field: Field) => (samples === 0 ? undefined : record.u64(field));
+  return {
+    sessions: record.u64(fields.sessions),
+    spinning: record.u64(fields.spinning),
+    packetsRefused: record.u64(fields.refused),
+    samples,
+    rttUsP5: quantile(fields.p5_us),
+    rttUsP25: quantile(fields.p25_us),
+  };
 }
 
 /** What a gate has let past: inbound and outbound. */

@@ -101,6 +101,22 @@ export interface WireCount {
    * Of a mirror that gets wrapped copies: frames that wrapped none.
    */
   readonly discarded: number;
+  /** With `followsSpin`. */
+  readonly quic?: QuicCount;
+}
+
+/** Round trips of QUIC by its spin bit: too long as often as not, so that only low quantiles say something. */
+export interface QuicCount {
+  /** That sent a short header. */
+  readonly sessions: number;
+  /** Of these, those whose bit turned as a client's and a server's do: what the round trips cover. */
+  readonly spinning: number;
+  /** Of sessions for which the table had no slot. */
+  readonly packetsRefused: number;
+  readonly samples: number;
+  /** Between the unit and either end, microseconds; `undefined` without samples. */
+  readonly rttUsP5: number | undefined;
+  readonly rttUsP25: number | undefined;
 }
 
 export type Driver = 'af_packet' | 'tc' | 'xdp' | 'mirror';

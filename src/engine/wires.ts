@@ -109,6 +109,7 @@ class Wires implements WireEngine {
   readonly #native: Native;
   readonly #handle: Handle;
   readonly #wires: readonly WireOptions[];
+  readonly #followsSpin: boolean;
   #blocks: Slots<PrefixText>;
   #destinations: Slots<PrefixText>;
   #links: Slots<LinkId>;
@@ -132,6 +133,7 @@ class Wires implements WireEngine {
     this.#inheritsSessions = false;
     this.#wires = options.wires;
     const capacity = capacityOf(options);
+    this.#followsSpin = capacity.followsSpin;
     this.#blocks = Slots.empty(capacity.blocks);
     this.#destinations = Slots.empty(capacity.destinations);
     this.#links = Slots.empty(capacity.links);
@@ -358,6 +360,7 @@ class Wires implements WireEngine {
           coverage: coverageOf(record),
           unmarked: record.unmarked,
           discarded: record.discarded,
+          ...(this.#followsSpin ? { quic: record.quic } : {}),
         },
       ];
     });

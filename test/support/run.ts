@@ -69,7 +69,7 @@ const testFiles = globSync('dist/test', '.test.js').map(
 // Namespaces, real routers and shaped links run in real time; what judges rates or losses wants the machine to itself.
 const isRealTime = (job: Job) => /^(lab|conformance|wire|package)\//.test(job.name);
 const judgesNoRates =
-  /^(lab\/(border|manual|reachability|units)|wire\/(kernel|networks|ports|refusals|transparency))\b/;
+  /^(lab\/(border|manual|reachability|units)|wire\/(kernel|networks|ports|quic|refusals|transparency))\b/;
 const wantsMachine = (job: Job) =>
   /^(lab|conformance\/(probe|flows)|wire|package)\//.test(job.name) &&
   (isLong || !judgesNoRates.test(job.name));

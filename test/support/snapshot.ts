@@ -1,5 +1,5 @@
 import { linkId, prefixText } from '../../src/core/base/units.ts';
-import type { EngineSnapshot } from '../../src/engine/index.ts';
+import type { EngineSnapshot, QuicCount } from '../../src/engine/index.ts';
 
 type Buckets = EngineSnapshot['links'][number]['rtt']['inside']['buckets'];
 
@@ -14,6 +14,7 @@ export interface Traffic {
   readonly bypassPackets?: number;
   readonly unitPackets?: number;
   readonly state?: 'forwarding' | 'bypass' | 'down';
+  readonly quic?: QuicCount;
 }
 
 const none = { packets: 0, ipBytes: 0, l2Bytes: 0 };
@@ -86,6 +87,7 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
         outbound: path(),
       })),
       discarded: 0,
+      ...(traffic.quic ? { quic: traffic.quic } : {}),
     })),
     unparsed: {},
     unmeasured: {},

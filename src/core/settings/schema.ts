@@ -35,6 +35,11 @@ export const settingsSchema = section({
   blocks: blocks.prefault({}),
   management: management.prefault({}),
   wires: list(wire, 'wires', 1000).default([]),
+  /** What the wires measure beside what decisions need. */
+  measure: section({
+    /** Round trips of QUIC by its spin bit (RFC 9000 section 17.4): shown, never decided by. */
+    quic_spin: z.boolean({ error: 'expected true or false' }).default(false),
+  }).prefault({}),
   links: list(link, 'links', 4000),
   routers: list(router, 'routers', 1000).default([]),
   objective: objective.exactOptional(),

@@ -6,6 +6,7 @@ import { nameReadings } from './families/names.ts';
 import { outboundReadings } from './families/outbound.ts';
 import { ownReadings } from './families/own.ts';
 import { probeReadings } from './families/probes.ts';
+import { quicReadings } from './families/quic.ts';
 import type { Scrape } from './families/scrape.ts';
 import { steeringReadings } from './families/steering.ts';
 import { trafficReadings } from './families/traffic.ts';
@@ -14,6 +15,7 @@ export type { Scrape } from './families/scrape.ts';
 
 export const readings: ReadonlyArray<Reading<Scrape>> = [
   ...trafficReadings,
+  ...quicReadings,
   ...markReadings,
   ...steeringReadings,
   ...outboundReadings,

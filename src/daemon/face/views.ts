@@ -6,6 +6,7 @@ import type {
   LinkView,
   MoveView,
   PlanView,
+  QuicView,
   RouterView,
   StatusView,
   WireView,
@@ -18,7 +19,7 @@ import type {
   Observation,
 } from '../../core/model/observation.ts';
 import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot } from '../../engine/index.ts';
+import type { EngineSnapshot, QuicCount } from '../../engine/index.ts';
 import type { KeptMove } from '../../history/index.ts';
 import type { AnnouncedRoute, SessionStatus } from '../../speaker/index.ts';
 import type { Loop } from '../loop.ts';
@@ -72,7 +73,7 @@ export function statusView(picture: Picture): StatusView {
   };
 }
 
-function wireView(wire: EngineSnapshot['wires'][number]): WireView {
+export function wireView(wire: EngineSnapshot['wires'][number]): WireView {
   return {
     name: wire.wire,
     driver: wire.driver,
@@ -82,6 +83,16 @@ function wireView(wire: EngineSnapshot['wires'][number]): WireView {
     outbound_packets: wire.unit.outbound.packets,
     coverage: wire.coverage,
     lost: wire.lost,
+    ...(wire.quic ? { quic: quicView(wire.quic) } : {}),
+  };
+}
+
+function quicView(quic: QuicCount): QuicView {
+  return {
+    sessions: quic.sessions,
+    spinning: quic.spinning,
+    packets_refused: quic.packetsRefused,
+    rtt_us: { samples: quic.samples, p5: quic.rttUsP5 ?? null, p25: quic.rttUsP25 ?? null },
   };
 }
 

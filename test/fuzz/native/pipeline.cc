@@ -61,16 +61,26 @@ void pass_one(Pipeline& pipeline, const uint8_t* content, uint32_t length, uint8
   }
 }
 
-PipelineSettings settings() {
+// `is_plain`: without what only some units ask for.
+PipelineSettings settings(bool is_plain) {
   PipelineSettings settings;
   settings.session_slots = 64;
   settings.resolver_slots = 16;
   settings.blocks = 3;
   settings.destinations = 1;
   settings.links = 3;
-  settings.follows_spin = true;
+  settings.follows_spin = !is_plain;
+  settings.finds_heaviest = !is_plain;
+  settings.half_share = is_plain ? 0 : uint64_t{1} << 32;
   return settings;
 }
+
+// The memory of a pipeline with these settings; what an input leaves there is cleared before the next.
+struct Room {
+  explicit Room(bool is_plain) : chosen(settings(is_plain)), memory(Pipeline::bytes(chosen)) {}
+  PipelineSettings chosen;
+  Memory memory;
+};
 
 // Built once: a pipeline only reads its tables.
 struct Published : Tables {
@@ -98,12 +108,13 @@ struct Published : Tables {
 
 }  // namespace
 
-// Records of: shape, gap in 2 ms, length (two bytes), content.
+// Records of: shape, gap in 2 ms, length (two bytes), content. The highest bit of the first shape asks for everything.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Published tables;
-  static const Memory memory(Pipeline::bytes(settings()));
-  std::memset(memory.data(), 0, Pipeline::bytes(settings()));
-  Pipeline pipeline(settings(), memory.data());
+  static const Room plain(true), whole(false);
+  const Room& room = size > 0 && (data[0] & 0x80) != 0 ? whole : plain;
+  std::memset(room.memory.data(), 0, Pipeline::bytes(room.chosen));
+  Pipeline pipeline(room.chosen, room.memory.data());
   pipeline.publish(&tables);
   uint64_t time_ns = 1'700'000'000'000'000'000;
   while (size >= 4) {
@@ -113,6 +124,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     pass_one(pipeline, data + 4, length, shape, time_ns);
     data += 4 + length;
     size -= 4 + length;
+  }
+  if (room.chosen.half_share != 0) {
+    std::vector<hg_half_segment> halves;
+    pipeline.halves().drain(&halves);
+    for (const hg_half_segment& half : halves) require(half.direction <= 1);
   }
   return 0;
 }

@@ -57,7 +57,13 @@ t.test('wires count the blocks by the links’ rules', (t) => {
 });
 
 t.test('what decides the memory of the wires is one thing for a unit and for a check', (t) => {
-  t.same(engineOptionsOf(settings), { tables: tablesOf(settings), findsHeaviest: false });
+  t.same(engineOptionsOf(settings), {
+    tables: tablesOf(settings),
+    followsSpin: false,
+    findsHeaviest: false,
+  });
+  const quic = settingsOf(`${twoLinks}measure: { quic_spin: true }\n`);
+  t.match(engineOptionsOf(quic), { followsSpin: true });
   t.match(engineOptionsOf(settingsOf(sessionsByRules)), { findsHeaviest: true });
   t.end();
 });

@@ -11,6 +11,8 @@ t.test('memory is a function of what there is room for', (t) => {
   const twice = { ...few, sessionSlots: few.sessionSlots * 2 };
   // A session takes 64 bytes and 136 that are seldom touched.
   t.ok(memoryOf(twice) - memoryOf(few) >= few.sessionSlots * 200);
+  const spin = memoryOf({ ...few, followsSpin: true }) - memoryOf(few);
+  t.ok(spin > 200_000 && spin < 300_000, `${spin} bytes to follow QUIC's spin bit, none without`);
   t.equal(memoryOf(few), memoryOf(few));
   // Two workers have half the sessions each, and counters of all blocks.
   t.ok(memoryOf(few, 2) > memoryOf(few) && memoryOf(few, 2) < 2 * memoryOf(few));

@@ -53,6 +53,14 @@ const later = snapshotOf(2000, {
   segments: 1000,
   lostBefore: 10,
   rttUs: buckets,
+  quic: {
+    sessions: 40,
+    spinning: 4,
+    packetsRefused: 1,
+    samples: 90,
+    rttUsP5: 6000,
+    rttUsP25: 7000,
+  },
 });
 
 /** A unit of which everything that can be counted was counted once. */

@@ -3,10 +3,13 @@ import { prefixText, type RouterId, routerId } from '../../../../src/core/base/u
 import { initialState } from '../../../../src/core/decide/index.ts';
 import { policyOf } from '../../../../src/daemon/configure.ts';
 import { Conditions } from '../../../../src/daemon/face/conditions.ts';
-import { complaints, type Picture } from '../../../../src/daemon/face/views.ts';
+import { quicReadings } from '../../../../src/daemon/face/families/quic.ts';
+import { complaints, type Picture, wireView } from '../../../../src/daemon/face/views.ts';
 import { Loop } from '../../../../src/daemon/loop.ts';
+import type { QuicCount } from '../../../../src/engine/index.ts';
 import type { AnnouncedRoute } from '../../../../src/speaker/index.ts';
 import { settingsOf, twoLinks } from '../../../support/settings.ts';
+import { snapshotOf } from '../../../support/snapshot.ts';
 
 const settings = settingsOf(twoLinks);
 
@@ -40,6 +43,36 @@ const route = (
   state,
   reason: waitsFor === undefined ? '' : `router ${waitsFor} does not carry it`,
   ...(waitsFor === undefined ? {} : { waitsFor: routerId(waitsFor) }),
+});
+
+t.test('round trips of QUIC are shown with the sessions that they cover, where they are', (t) => {
+  const snapshot = snapshotOf(0, { inbound: {} });
+  const [wire] = snapshot.wires;
+  if (!wire) throw new Error('a snapshot has a wire');
+  const counts = { sessions: 40, spinning: 4, packetsRefused: 1, samples: 90 };
+  const measured = { ...counts, rttUsP5: 6000, rttUsP25: 7000 };
+  const none = { ...counts, samples: 0, rttUsP5: undefined, rttUsP25: undefined };
+  t.equal(wireView(wire).quic, undefined, 'unless it is followed');
+  const of = (quic: QuicCount) => wireView({ ...wire, quic }).quic;
+  const seen = { sessions: 40, spinning: 4, packets_refused: 1 };
+  t.same(of(measured), { ...seen, rtt_us: { samples: 90, p5: 6000, p25: 7000 } });
+  t.same(of(none), { ...seen, rtt_us: { samples: 0, p5: null, p25: null } });
+  const values = (quic: QuicCount) =>
+    quicReadings.flatMap(({ name, read }) =>
+      read({ snapshot: { ...snapshot, wires: [{ ...wire, quic }] } }).map(
+        (sample) =>
+          `${name} ${sample.labels?.percentile ?? ''} ${'value' in sample ? sample.value : ''}`,
+      ),
+    );
+  t.same(values(measured), [
+    'headgate_quic_sessions_total  40',
+    'headgate_quic_spinning_sessions_total  4',
+    'headgate_quic_refused_packets_total  1',
+    'headgate_quic_spin_rtt_seconds 5 0.006',
+    'headgate_quic_spin_rtt_seconds 25 0.007',
+  ]);
+  t.equal(values(none).length, 3, 'no quantile without samples');
+  t.end();
 });
 
 t.test(
