@@ -1,6 +1,7 @@
 // The commonest packet there is, read where it lies: Ethernet without a tag, IPv4 without options or fragments, TCP
 // with timestamps alone (RFC 7323 appendix A). Everything stands at a fixed place, so nothing is copied out of it.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "byte_order.h"
@@ -31,9 +32,18 @@ struct CommonPacket {
   uint32_t payload_bytes() const { return ip_bytes() - (kHeaders - kNetwork); }
 };
 
-// One branch for all that must hold: each by itself would be one that is rarely wrong but always paid for. What has a
-// length on the wire of 2^31 or more is none.
-inline bool is_common(const Packet& packet) {
+// Of a packet its segment_bytes, link_type and wire.
+inline uint64_t origin_of(const Packet& packet) {
+  static_assert(offsetof(Packet, link_type) == offsetof(Packet, segment_bytes) + 4 &&
+                offsetof(Packet, wire) == offsetof(Packet, segment_bytes) + 6);
+  return load<uint64_t>(reinterpret_cast<const uint8_t*>(&packet) + offsetof(Packet, segment_bytes));
+}
+// Of packets of Ethernet that come by one wire and are no super-packets.
+inline uint64_t plain_origin(uint16_t wire) { return static_cast<uint64_t>(wire) << 48 | 1ull << 32; }
+
+// With the origin of such a packet. One branch for all that must hold: each by itself would be one that is rarely wrong
+// but always paid for. What has a length on the wire of 2^31 or more is none.
+inline bool is_common(const Packet& packet, uint64_t origin) {
   if (packet.captured < CommonPacket::kHeaders) return false;
   const uint8_t* at = packet.data;
   // Written as the bytes stand: little-endian loads (byte_order.h).
@@ -45,7 +55,10 @@ inline bool is_common(const Packet& packet) {
   const uint32_t payload = load_be16(at + 16) - (CommonPacket::kHeaders - CommonPacket::kNetwork);
   const uint32_t lengths = (packet.wire_length - CommonPacket::kHeaders - payload) | payload |
                            (packet.wire_length - packet.captured) | packet.wire_length;
-  return (type | fragment | offset | options | (packet.link_type ^ 1u) | lengths >> 31) == 0;
+  return ((origin_of(packet) ^ origin) | type | fragment | offset | options | lengths >> 31) == 0;
+}
+inline bool is_common(const Packet& packet) {
+  return packet.link_type == 1 && is_common(packet, origin_of(packet));
 }
 
 }  // namespace headgate

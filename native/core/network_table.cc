@@ -16,12 +16,11 @@ uint32_t NetworkTable::hash_of(uint64_t prefix, const HashKey& secret) {
   return BrentTable<NetworkSlot>::usable(static_cast<uint32_t>(product >> 64) ^ static_cast<uint32_t>(product >> 32));
 }
 
-Network* NetworkTable::find(uint64_t prefix, uint8_t family, uint32_t hash) {
-  const NetworkSlot* const slot = table_.find(hash, [&](const NetworkSlot& other) {
+NetworkSlot* NetworkTable::find(uint64_t prefix, uint8_t family, uint32_t hash) {
+  return table_.find(hash, [&](const NetworkSlot& other) {
     const Network& network = table_.rest_of(other);
     return network.prefix == prefix && network.family == family;
   });
-  return slot == nullptr ? nullptr : &table_.rest_of(*slot);
 }
 
 void NetworkTable::note_query(const uint8_t* ip, uint8_t family, uint32_t now_ms) {
@@ -35,29 +34,30 @@ bool NetworkTable::note_session(const uint8_t* ip, uint8_t family, bool is_inbou
   const Address host = address_of(ip, family, is_inbound);
   const uint64_t prefix = host.prefix(family);
   const uint32_t hash = hash_of(prefix, secret);
-  Network* network = find(prefix, family, hash);
-  if (network == nullptr) {
+  const auto now = static_cast<uint16_t>(now_ms >> kSeenShift);
+  NetworkSlot* slot = find(prefix, family, hash);
+  if (slot == nullptr) {
     // A full table is searched in vain for most of a scan: one newcomer of several is enough to let in who stays.
     const bool is_full = table_.stats().occupied > table_.slots() / 8 * 7;
     if (is_full && ++newcomers_ % kAdmitEvery != 0) return false;
-    const NetworkSlot* const slot = table_.insert(
-        hash,
-        [&](const NetworkSlot& other) { return now_ms - table_.rest_of(other).last_seen_ms > kNetworkIdleMs; },
+    const auto age = [now](const NetworkSlot& other) { return static_cast<uint16_t>(now - other.last_seen); };
+    slot = table_.insert(
+        hash, [&](const NetworkSlot& other) { return age(other) > kNetworkIdleMs >> kSeenShift; },
         // A network that came once is let go for a new one: a scan forgets only its own.
-        [&](const NetworkSlot& other) -> unsigned {
-          const Network& known = table_.rest_of(other);
-          return known.sessions > 2 ? 0 : 1 + (now_ms - known.last_seen_ms);
-        });
+        [&](const NetworkSlot& other) -> unsigned { return other.sessions < kNetworkReturns ? 1u + age(other) : 0; });
     if (slot == nullptr) return false;
-    network = &table_.rest_of(*slot);
-    network->prefix = prefix;
-    network->family = family;
-    network->resolver_votes = network->sessions = 0;
-    network->resolver_family = 0;
-    for (NetworkRtt& rtt : network->rtt) rtt = {};
+    slot->sessions = 0;
+    Network& added = table_.rest_of(*slot);
+    added.prefix = prefix;
+    added.family = family;
+    added.resolver_votes = added.sessions = 0;
+    added.resolver_family = 0;
+    for (NetworkRtt& rtt : added.rtt) rtt = {};
   }
+  slot->last_seen = now;
+  slot->sessions = static_cast<uint8_t>(slot->sessions + (slot->sessions < kNetworkReturns));
+  Network* const network = &table_.rest_of(*slot);
   network->sessions++;
-  network->last_seen_ms = now_ms;
   network->host[0] = host.word[0];
   network->host[1] = host.word[1];
   if (!is_inbound || last_family_ == 0 || now_ms - last_query_ms_ > kFollowMs) return true;
@@ -79,8 +79,9 @@ bool NetworkTable::note_session(const uint8_t* ip, uint8_t family, bool is_inbou
 void NetworkTable::note_rtt(const uint8_t* ip, uint8_t family, uint8_t link, uint32_t rtt_us,
                             const HashKey& secret) {
   const uint64_t prefix = address_of(ip, family, true).prefix(family);
-  Network* network = find(prefix, family, hash_of(prefix, secret));
-  if (network == nullptr) return;
+  const NetworkSlot* const slot = find(prefix, family, hash_of(prefix, secret));
+  if (slot == nullptr) return;
+  Network* const network = &table_.rest_of(*slot);
   NetworkRtt* chosen = &network->rtt[0];
   for (NetworkRtt& rtt : network->rtt) {
     if (rtt.samples > 0 && rtt.link == link) {

@@ -37,20 +37,26 @@ struct Network {
   uint64_t resolver[2];
   uint32_t resolver_votes;
   uint32_t sessions;
-  uint32_t last_seen_ms;
   uint8_t family;  // 4 or 6
   uint8_t resolver_family;  // 0 none yet
-  uint8_t spare[2];
+  uint8_t spare[6];
   NetworkRtt rtt[kNetworkLinks];
 };
 static_assert(sizeof(Network) == 88);
 
-// What a search looks at, dense: most of a scan is searched for in vain.
+// What a search or an insert looks at, dense: most of a scan is searched for in vain.
 struct NetworkSlot {
   uint32_t hash;
   uint8_t reach : 4;
   uint8_t displaced : 4;
+  uint8_t sessions;    // stays at kNetworkReturns, above which it is no longer asked
+  uint16_t last_seen;  // in units of 2^kSeenShift ms
 };
+static_assert(sizeof(NetworkSlot) == 8);
+// 4 s: of an hour it is enough to know, and three days pass before a time looks like another.
+inline constexpr unsigned kSeenShift = 12;
+// So many sessions make a network one that comes again and again.
+inline constexpr uint8_t kNetworkReturns = 3;
 
 class NetworkTable {
  public:
@@ -67,11 +73,12 @@ class NetworkTable {
   // nearly full and this newcomer is not one of those let in.
   bool note_session(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret, uint32_t now_ms);
 
-  // Asks for the memory of the foreign network of a packet that will soon be noted.
+  // Asks for the memory of the foreign network of a packet that will soon be noted, if it is known.
   __attribute__((always_inline)) void prefetch(const uint8_t* ip, uint8_t family, bool is_inbound, const HashKey& secret) {
-    const NetworkSlot& home = table_.home(hash_of(address_of(ip, family, is_inbound).prefix(family), secret));
-    const auto* const network = reinterpret_cast<const uint8_t*>(&table_.rest_of(home));
-    __builtin_prefetch(&home, 1);
+    const uint32_t hash = hash_of(address_of(ip, family, is_inbound).prefix(family), secret);
+    const NetworkSlot* const slot = table_.find(hash, [](const NetworkSlot&) { return true; });
+    if (slot == nullptr) return;
+    const auto* const network = reinterpret_cast<const uint8_t*>(&table_.rest_of(*slot));
     __builtin_prefetch(network, 1);
     __builtin_prefetch(network + sizeof(Network) - 1, 1);
   }
@@ -97,7 +104,7 @@ class NetworkTable {
   };
   static Address address_of(const uint8_t* ip, uint8_t family, bool is_source);
   static uint32_t hash_of(uint64_t prefix, const HashKey& secret);
-  Network* find(uint64_t prefix, uint8_t family, uint32_t hash);
+  NetworkSlot* find(uint64_t prefix, uint8_t family, uint32_t hash);
 
   BrentTable<NetworkSlot, Network> table_;
   Address last_resolver_{};

@@ -17,7 +17,7 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 }  // namespace
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, traffic, tcp, rtt, block_rtt,
+  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, traffic, recent_traffic, tcp, rtt, block_rtt,
       destination, rests, exceptions,
       end;
 };
@@ -31,6 +31,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
     return start;
   };
   const size_t columns = (settings.links + 1ull) * 2;
+  const size_t cells = (settings.blocks + 1ull) * columns;
   at.sessions = take(SessionTable::bytes(settings.session_slots));
   at.recent = take(RecentSegments::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
@@ -41,7 +42,8 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.spin_counts = take(sizeof(SpinCounts));
   at.spin_rtt = take(settings.follows_spin ? sizeof(RttHistogram) : 0);
   at.counts = take(sizeof(PipelineCounts));
-  at.traffic = take((settings.blocks + 1ull) * columns * sizeof(TrafficCell));
+  at.recent_traffic = take(TrafficTable::recent_bytes(cells));
+  at.traffic = take(TrafficTable::sum_bytes(cells));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
   at.rtt = take(columns * sizeof(RttHistogram));
   at.block_rtt = take((settings.blocks + 1ull) * sizeof(BlockRtt));
@@ -73,7 +75,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
   spin_counts_ = reinterpret_cast<SpinCounts*>(base + at.spin_counts);
   spin_rtt_ = reinterpret_cast<RttHistogram*>(base + at.spin_rtt);
-  traffic_ = reinterpret_cast<TrafficCell*>(base + at.traffic);
+  traffic_ = TrafficTable(base + at.recent_traffic, base + at.traffic);
   tcp_ = reinterpret_cast<hg_tcp_counts*>(base + at.tcp);
   rtt_ = reinterpret_cast<RttHistogram*>(base + at.rtt);
   block_rtt_ = reinterpret_cast<BlockRtt*>(base + at.block_rtt);
@@ -90,14 +92,15 @@ HG_RARE void Pipeline::count_any(Batch& batch, unsigned i) {
   if (parsed.network == 0) return;
 
   const uint32_t l2_length = on_wire(packet);
-  Amount amount{1, parsed.ip_bytes, l2_length};
+  hg_traffic amount{1, parsed.ip_bytes, l2_length};
   if (packet.segment_bytes != 0 && parsed.payload_bytes > packet.segment_bytes) {
     // The headers that each segment of a super-packet gets of its own.
-    amount.segments = (parsed.payload_bytes + packet.segment_bytes - 1) / packet.segment_bytes;
-    amount.ip_bytes += (amount.segments - 1) * (parsed.ip_bytes - parsed.payload_bytes);
-    amount.l2_bytes += (amount.segments - 1) * (l2_length - parsed.payload_bytes);
+    amount.packets = (parsed.payload_bytes + packet.segment_bytes - 1) / packet.segment_bytes;
+    amount.ip_bytes += (amount.packets - 1) * (parsed.ip_bytes - parsed.payload_bytes);
+    amount.l2_bytes += (amount.packets - 1) * (l2_length - parsed.payload_bytes);
   }
-  count_traffic<true, true>(work, amount);
+  traffic_.count(work.cell, amount);
+  count_elsewhere<true, true>(work, amount);
   if (settings_.follows_spin && is_short_quic(packet, parsed)) {
     const SessionTag tag = session_tag(packet.data, parsed, settings_.hash_key);
     const uint32_t rtt_us = spin_.notice(packet, parsed, tag, *spin_counts_);
@@ -122,38 +125,55 @@ HG_STAGE void Pipeline::prefetch_network(const Batch& batch, unsigned i) {
   networks_.prefetch(packet.data + at.network_offset, at.network, is_inbound, settings_.hash_key);
 }
 
+// nullptr: there is none to follow.
+HG_STAGE Session* Pipeline::begin(Batch& batch, unsigned i, uint8_t tcp_flags, uint32_t now_ms) {
+  const Work& work = batch.work[i];
+  // A reset of a session that we do not know begins none.
+  if (tcp_flags & kTcpRst) return nullptr;
+  Session* const session = sessions_.insert(work.tag, now_ms);
+  if (session == nullptr) {
+    add(counts_->sessions_refused, 1);
+    return nullptr;
+  }
+  add(counts_->sessions, 1);
+  // One that begins before our eyes, with a host that is not ours.
+  const bool is_request = (tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  if (is_request && work.block != HG_NONE && work.other_block == HG_NONE)
+    batch.found.session[batch.found.sessions++] = static_cast<uint8_t>(i);
+  return session;
+}
+
+HG_STAGE void Pipeline::record(Batch& batch, unsigned i, const Tracked& tracked) {
+  const Packet& packet = batch.packets[i];
+  const Work& work = batch.work[i];
+  hg_tcp_counts& counts = tcp_[work.column];
+  batch.found.round_trip[batch.found.round_trips] = {tracked.rtt_us, i};
+  batch.found.round_trips += tracked.has_rtt;
+  if (tracked.is_resync) add(counts_->resyncs, 1);
+  if (tracked.segment_class == SegmentClass::New) {
+    add(counts.data_segments, tracked.segments);
+    add(counts.data_bytes, tracked.new_bytes);
+  } else if (tracked.segment_class != SegmentClass::NoData) {
+    record_old(packet, work, tracked);
+  }
+}
+
 HG_RARE void Pipeline::follow_common(Batch& batch, unsigned i, Session* session) {
-  parse(batch.packets[i], batch.parsed[i]);
-  follow_tcp(batch, i, session);
+  const CommonPacket packet{batch.packets[i].data};
+  const Moment now = moment_of(batch.packets[i]);
+  if (session == nullptr) session = begin(batch, i, packet.tcp_flags(), now.ms);
+  if (session == nullptr) return;
+  record(batch, i, track(*session, sessions_.rest_of(*session), batch.work[i].tag.side, packet, now.us, now.ms, recent_));
 }
 
 HG_RARE void Pipeline::follow_tcp(Batch& batch, unsigned i, Session* session) {
   const Packet& packet = batch.packets[i];
-  const Work& work = batch.work[i];
   const Parsed& parsed = batch.parsed[i];
-  Found& found = batch.found;
-  const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
-  const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
-  if (session == nullptr) {
-    // A reset of a session that we do not know begins none.
-    if (parsed.tcp_flags & kTcpRst) return;
-    session = sessions_.insert(work.tag, now_ms);
-    if (session == nullptr) {
-      add(counts_->sessions_refused, 1);
-      return;
-    }
-    add(counts_->sessions, 1);
-    // One that begins before our eyes, with a host that is not ours.
-    const bool is_request = (parsed.tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
-    if (is_request && work.block != HG_NONE && work.other_block == HG_NONE) {
-      prefetch_network(batch, i);
-      found.session[found.sessions++] = static_cast<uint8_t>(i);
-    }
-  }
-  const Tracked tracked = track(*session, sessions_.rest_of(*session), work.tag.side, parsed, packet.segment_bytes,
-                                now_us, now_ms, recent_);
-  record(packet, work, tracked);
-  if (tracked.has_rtt) found.round_trip[found.round_trips++] = {tracked.rtt_us, i};
+  const Moment now = moment_of(packet);
+  if (session == nullptr) session = begin(batch, i, parsed.tcp_flags, now.ms);
+  if (session == nullptr) return;
+  record(batch, i, track(*session, sessions_.rest_of(*session), batch.work[i].tag.side, parsed, packet.segment_bytes, now.us,
+                         now.ms, recent_));
 }
 
 // One packet of many that stands for the others, where a session of ours sends it.
@@ -195,18 +215,22 @@ HG_RARE void Pipeline::note_half(const Batch& batch, unsigned i) {
   halves_.put(segment);
 }
 
-HG_RARE void Pipeline::note_session(const Batch& batch, unsigned i) {
-  const Packet& packet = batch.packets[i];
-  const Places& at = batch.places_of(i);
-  const bool is_inbound = packet.direction == Direction::Inbound;
-  const auto now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
-  if (!networks_.note_session(packet.data + at.network_offset, at.network, is_inbound, settings_.hash_key, now_ms))
-    add(counts_->networks_refused, 1);
+void Pipeline::note_sessions(const Batch& batch) {
+  for (unsigned s = 0; s < batch.found.sessions; s++) prefetch_network(batch, batch.found.session[s]);
+  for (unsigned s = 0; s < batch.found.sessions; s++) {
+    const unsigned i = batch.found.session[s];
+    const Packet& packet = batch.packets[i];
+    const Places& at = batch.places_of(i);
+    const bool is_inbound = packet.direction == Direction::Inbound;
+    const auto now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
+    if (!networks_.note_session(packet.data + at.network_offset, at.network, is_inbound, settings_.hash_key, now_ms))
+      add(counts_->networks_refused, 1);
+  }
 }
 
 void Pipeline::count_round_trips(const Batch& batch) {
-  uint32_t* bucket[kBatch];
-  uint8_t noted[kBatch];
+  uint32_t* bucket[kBatch + 1];
+  uint8_t outside[kBatch + 1], noted[kBatch];
   unsigned count = 0, noted_count = 0;
   for (unsigned s = 0; s < batch.found.round_trips; s++) {
     const auto [rtt_us, at] = batch.found.round_trip[s];
@@ -214,12 +238,15 @@ void Pipeline::count_round_trips(const Batch& batch) {
     // The packet came back from the end that it came from.
     rtt_[work.column ^ 1].add(rtt_us);
     bucket[count] = &block_rtt_[work.block < settings_.blocks ? work.block : settings_.blocks].bucket[BlockRtt::index_of(rtt_us)];
-    __builtin_prefetch(bucket[count], 1);
-    const bool is_from_outside = batch.packets[at].direction == Direction::Inbound;
-    count += is_from_outside;
-    if (!is_from_outside || work.link >= settings_.links || batch.places_of(at).network == 0 || !networks_.wants_rtt()) continue;
+    outside[count] = static_cast<uint8_t>(s);
+    count += static_cast<unsigned>(is_inbound(batch.packets[at]));
+  }
+  for (unsigned s = 0; s < count; s++) {
+    __builtin_prefetch(bucket[s], 1);
+    const unsigned at = batch.found.round_trip[outside[s]].at;
+    if (batch.work[at].link >= settings_.links || batch.places_of(at).network == 0 || !networks_.wants_rtt()) continue;
     prefetch_network(batch, at);
-    noted[noted_count++] = static_cast<uint8_t>(s);
+    noted[noted_count++] = outside[s];
   }
   for (unsigned s = 0; s < count; s++) ++*bucket[s];
   for (unsigned s = 0; s < noted_count; s++) {
@@ -230,49 +257,43 @@ void Pipeline::count_round_trips(const Batch& batch) {
   }
 }
 
-void Pipeline::record(const Packet& packet, const Work& work, const Tracked& tracked) {
+HG_RARE void Pipeline::record_old(const Packet& packet, const Work& work, const Tracked& tracked) {
   hg_tcp_counts& counts = tcp_[work.column];
-  if (tracked.segment_class == SegmentClass::New) {
-    add(counts.data_segments, tracked.segments);
-    add(counts.data_bytes, tracked.new_bytes);
-  } else if (tracked.segment_class != SegmentClass::NoData) {
-    switch (tracked.segment_class) {
-      case SegmentClass::LostBeyond:
-        add(counts.lost_beyond, tracked.old_segments);
-        break;
-      case SegmentClass::LostBefore:
-        add(counts.lost_before, tracked.old_segments);
-        break;
-      case SegmentClass::Spurious:
-        add(counts.spurious, tracked.old_segments);
-        break;
-      case SegmentClass::Reordered:
-        add(counts.reordered, tracked.old_segments);
-        break;
-      case SegmentClass::Duplicate:
-        add(counts.duplicates, tracked.old_segments);
-        break;
-      case SegmentClass::KeepAlive:
-        add(counts.keep_alives, 1);
-        break;
-      case SegmentClass::WindowProbe:
-        add(counts.window_probes, 1);
-        break;
-      default:
-        break;
-    }
-    if (is_retransmission(tracked.segment_class)) add(counts.retransmitted_bytes, tracked.old_bytes);
-    const bool is_data = is_retransmission(tracked.segment_class) || tracked.segment_class == SegmentClass::Reordered;
-    if (is_data) add(counts.data_segments, tracked.segments), add(counts.data_bytes, tracked.new_bytes);
-    if (events_ != nullptr) {
-      if (events_->count < events_->capacity) {
-        events_->items[events_->count++] = {packet.frame, tracked.segment_class, packet.direction, work.link};
-      } else {
-        events_->lost++;
-      }
+  switch (tracked.segment_class) {
+    case SegmentClass::LostBeyond:
+      add(counts.lost_beyond, tracked.old_segments);
+      break;
+    case SegmentClass::LostBefore:
+      add(counts.lost_before, tracked.old_segments);
+      break;
+    case SegmentClass::Spurious:
+      add(counts.spurious, tracked.old_segments);
+      break;
+    case SegmentClass::Reordered:
+      add(counts.reordered, tracked.old_segments);
+      break;
+    case SegmentClass::Duplicate:
+      add(counts.duplicates, tracked.old_segments);
+      break;
+    case SegmentClass::KeepAlive:
+      add(counts.keep_alives, 1);
+      break;
+    case SegmentClass::WindowProbe:
+      add(counts.window_probes, 1);
+      break;
+    default:
+      break;
+  }
+  if (is_retransmission(tracked.segment_class)) add(counts.retransmitted_bytes, tracked.old_bytes);
+  const bool is_data = is_retransmission(tracked.segment_class) || tracked.segment_class == SegmentClass::Reordered;
+  if (is_data) add(counts.data_segments, tracked.segments), add(counts.data_bytes, tracked.new_bytes);
+  if (events_ != nullptr) {
+    if (events_->count < events_->capacity) {
+      events_->items[events_->count++] = {packet.frame, tracked.segment_class, packet.direction, work.link};
+    } else {
+      events_->lost++;
     }
   }
-  if (tracked.is_resync) add(counts_->resyncs, 1);
 }
 
 }  // namespace headgate

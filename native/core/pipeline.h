@@ -26,6 +26,7 @@
 #include "spin_table.h"
 #include "tcp.h"
 #include "tcp_steady.h"
+#include "traffic_table.h"
 
 namespace headgate {
 
@@ -163,8 +164,8 @@ class Pipeline {
   const PipelineSettings& settings() const { return settings_; }
   const PipelineCounts& counts() const { return *counts_; }
   // `block` may be settings().blocks: what belongs to no block. `link` may be HG_LINK_UNKNOWN.
-  const hg_traffic& traffic(uint32_t block, uint32_t link, Direction direction) const {
-    return traffic_[traffic_index(block, link, direction)];
+  hg_traffic traffic(uint32_t block, uint32_t link, Direction direction) const {
+    return traffic_.read(cell_of(block, link, direction));
   }
   const hg_tcp_counts& tcp(uint32_t link, Direction direction) const { return tcp_[link_index(link, direction)]; }
   const hg_tcp_counts* tcp() const { return tcp_; }
@@ -188,12 +189,11 @@ class Pipeline {
   struct Found;
   struct Listed;
   struct Batch;
-  struct Amount;
+  struct Chooser;
+  struct Marker;
   struct Regions;
   class LinkOf;
   static const Places kCommonPlaces;
-  // Both directions of a block and link are one cache line, and no counter lies across two.
-  struct alignas(32) TrafficCell : hg_traffic {};
   static Regions layout(const PipelineSettings& settings);
 
   uint32_t links() const { return settings_.links + 1; }
@@ -201,7 +201,7 @@ class Pipeline {
     const uint32_t column = link < settings_.links ? link : settings_.links;
     return column * 2ull + static_cast<unsigned>(direction);
   }
-  size_t traffic_index(uint32_t block, uint32_t link, Direction direction) const {
+  size_t cell_of(uint32_t block, uint32_t link, Direction direction) const {
     const uint32_t row = block < settings_.blocks ? block : settings_.blocks;
     return static_cast<size_t>(row) * links() * 2 + link_index(link, direction);
   }
@@ -216,28 +216,30 @@ class Pipeline {
   template <bool kByAddress, bool kSteers>
   void find_ends(Batch& batch, unsigned i, uint8_t network, const uint8_t* source, const uint8_t* destination);
   void leave_out(Batch& batch);
-  void place(Batch& batch, unsigned i);
+  void place(Work& work, const Packet& packet);
   template <bool kByAddress, bool kSteers>
   void follow(Batch& batch, unsigned i);
   bool follow_steady(Batch& batch, unsigned i, Session& session);
   void follow_common(Batch& batch, unsigned i, Session* session);
   void follow_tcp(Batch& batch, unsigned i, Session* session);
-  void record(const Packet& packet, const Work& work, const Tracked& tracked);
+  Session* begin(Batch& batch, unsigned i, uint8_t tcp_flags, uint32_t now_ms);
+  void record(Batch& batch, unsigned i, const Tracked& tracked);
+  void record_old(const Packet& packet, const Work& work, const Tracked& tracked);
   void count_any(Batch& batch, unsigned i);
   template <bool kByAddress, bool kSteers>
-  void count_traffic(const Work& work, const Amount& amount);
+  void count_elsewhere(const Work& work, const hg_traffic& amount);
   void count_round_trips(const Batch& batch);
   void prefetch_network(const Batch& batch, unsigned i);
-  void note_session(const Batch& batch, unsigned i);
+  void note_sessions(const Batch& batch);
   void note_heavy(const Batch& batch, unsigned i);
   void note_half(const Batch& batch, unsigned i);
   static uint32_t ports_of(const Packet& packet, const Places& at);
   static uint32_t tuple_hash(const Packet& packet, const Places& at, const uint32_t* key);
   void choose_all(Batch& batch);
-  void choose(const Packet& packet, Work& work, const Places& at, const Marks& marks, uint32_t hash);
+  void choose(const Packet& packet, Work& work, const Places& at, const Chooser& chooser, uint32_t hash);
   uint8_t choose_kept(const Packet& packet, const Places& at, const Marks& marks, hg_bucket bucket, unsigned way,
                       bool begins, uint32_t hash);
-  void mark(Packet& packet, const Work& work, const Places& at, const hg_mark_table& table);
+  bool mark(Packet& packet, uint8_t link, const Places& at, const Marker& marker);
 
   const PipelineSettings settings_;
   std::atomic<const Tables*> tables_;
@@ -255,7 +257,7 @@ class Pipeline {
   PipelineCounts* counts_;
   SpinCounts* spin_counts_;
   RttHistogram* spin_rtt_;
-  TrafficCell* traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]
+  TrafficTable traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]
   hg_tcp_counts* tcp_;
   RttHistogram* rtt_;
   BlockRtt* block_rtt_;

@@ -2,6 +2,7 @@
 // here, where it lies; everything else is left to functions that are called.
 #include "pipeline_batch.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "byte_order.h"
@@ -22,7 +23,7 @@ class Pipeline::LinkOf {
 
   uint8_t operator()(const Packet& packet) const {
     // The border router sent what is inbound and receives what is outbound.
-    const uint64_t mac = load<uint64_t>(packet.data + 6 * (packet.direction == Direction::Inbound)) << 16;
+    const uint64_t mac = load<uint64_t>(packet.data + 6 * is_inbound(packet)) << 16;
     if (mac == mac_) return link_;
     const uint16_t vlan = packet.has_vlan ? packet.vlan_tci & 0x0fff : kNoVlan;
     return attribute(rules_, packet, 4, vlan, CommonPacket{packet.data}.tos());
@@ -32,6 +33,27 @@ class Pipeline::LinkOf {
   const WireRules& rules_;
   uint64_t mac_ = 1;  // of no packet
   uint8_t link_ = HG_LINK_UNKNOWN;
+};
+
+// What choosing asks of the tables, copied: bytes that are written might else be any of it to the compiler, which would read
+// all of it anew for each packet.
+struct Pipeline::Chooser {
+  Chooser(const Marks& marks_, uint32_t links_)
+      : marks(marks_), buckets(marks_.buckets.data()), down(marks_.table.down), links(links_), otherwise(marks_.table.otherwise) {}
+
+  const Marks& marks;
+  const hg_bucket* const buckets;
+  const uint32_t down, links;
+  const uint8_t otherwise;
+};
+
+// The same of marking.
+struct Pipeline::Marker {
+  explicit Marker(const hg_mark_table& table) : marks(table.marks), reserved_dscp(table.reserved_dscp) {}
+
+  static constexpr hg_mark none = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
+  const hg_mark* const marks;
+  const uint64_t reserved_dscp;
 };
 
 void Pipeline::process(Packet* packets, size_t n) {
@@ -59,16 +81,17 @@ template <bool kByAddress, bool kSteers>
 void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, const Marks& marks) {
   Batch batch(packets, n, tables, marks);
   const LinkOf links(batch.rules());
-  uint64_t frame_bytes = 0;
   for (unsigned i = 0; i < n; i++) {
-    __builtin_prefetch(packets[i + 2 < n ? i + 2 : i].data);
-    frame_bytes += packets[i].wire_length;
+    __builtin_prefetch(packets[std::min(i + 2, n - 1)].data);
     read<kByAddress, kSteers>(batch, i, links);
   }
   if (followed_ < kAllSessions) leave_out(batch);
   if (kSteers) choose_all(batch);
-  for (unsigned i = 0; i < n; i++) place(batch, i);
-  for (unsigned i = 0; i < n; i++) follow<kByAddress, kSteers>(batch, i);
+  uint64_t frame_bytes = 0;
+  for (unsigned i = 0; i < n; i++) {
+    frame_bytes += packets[i].wire_length;
+    follow<kByAddress, kSteers>(batch, i);
+  }
   const uint64_t common = n - batch.network[0] - batch.network[4] - batch.network[6];
   add(counts_->packets, n);
   add(counts_->frame_bytes, frame_bytes);
@@ -77,21 +100,24 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, 
   add(counts_->network[2], batch.network[0]);
   add(counts_->tcp_segments, common);
   count_round_trips(batch);
-  for (unsigned s = 0; s < batch.found.sessions; s++) note_session(batch, batch.found.session[s]);
+  note_sessions(batch);
   if (settings_.half_share != 0)
     for (unsigned i = 0; i < n; i++)
       if (batch.work[i].is_common || batch.work[i].is_tracked) note_half(batch, i);
   if (settings_.finds_heaviest)
     for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(batch, i);
   if (!kSteers) return;
+  const Marker marker(marks.table);
+  uint64_t marked = 0;
   for (unsigned m = 0; m < batch.common.count; m++) {
     const unsigned i = batch.common.at[m];
-    mark(packets[i], batch.work[i], kCommonPlaces, marks.table);
+    marked += mark(packets[i], batch.work[i].chosen, kCommonPlaces, marker);
   }
   for (unsigned m = 0; m < batch.others.count; m++) {
     const unsigned i = batch.others.at[m];
-    mark(packets[i], batch.work[i], batch.places[i], marks.table);
+    marked += mark(packets[i], batch.work[i].chosen, batch.places[i], marker);
   }
+  add(counts_->marked, marked);
 }
 
 template <bool kByAddress, bool kSteers>
@@ -100,15 +126,16 @@ HG_STAGE void Pipeline::read(Batch& batch, unsigned i, const LinkOf& links) {
   Work& work = batch.work[i];
   packet.verdict = Verdict::Forward;
   // A super-packet and what may ask a name server take the way where there are questions to ask.
-  const uint32_t is_special = packet.segment_bytes | (packet.wire ^ batch.packets[0].wire);
-  work.is_common = is_common(packet) && is_special == 0 && CommonPacket{packet.data}.destination_port() != kDnsPort;
-  if (!work.is_common) return read_any<kByAddress, kSteers>(batch, i);
+  const bool is_plain = is_common(packet, batch.origin) && CommonPacket{packet.data}.destination_port() != kDnsPort;
+  work.is_common = is_plain;
+  if (!is_plain) return read_any<kByAddress, kSteers>(batch, i);
   const uint8_t* const addresses = packet.data + CommonPacket::kAddresses;
   work.is_tracked = true;
   work.tag = session_tag4(addresses, packet.data + CommonPacket::kTransport, settings_.hash_key);
   sessions_.prefetch(work.tag.hash);
   find_ends<kByAddress, kSteers>(batch, i, 4, addresses, addresses + 4);
   work.link = links(packet);
+  place(work, packet);
   // Bits, since each is a branch that nobody can predict where traffic goes both ways.
   if (kSteers) batch.common.add_if(i, batch.may_mark & (packet.direction == Direction::Outbound));
 }
@@ -138,6 +165,7 @@ HG_RARE void Pipeline::read_any(Batch& batch, unsigned i) {
   }
   const WireRules& rules = batch.rules_of(packet);
   work.link = attribute(rules, packet, parsed.network, parsed.vlan, parsed.tos);
+  place(work, packet);
   const bool may_mark = batch.marks.table.enabled != 0 && rules.may_mark;
   if (kSteers) batch.others.add_if(i, may_mark && packet.direction == Direction::Outbound);
 }
@@ -158,8 +186,7 @@ HG_STAGE void Pipeline::find_ends(Batch& batch, unsigned i, uint8_t network, con
     work.block = is_ours ? from : to;
     work.other_block = is_ours ? to : HG_NONE;
   } else {
-    // Reckoned, where a choice would be a branch that nobody can predict.
-    const ptrdiff_t step = (destination - source) * (packet.direction == Direction::Inbound);
+    const ptrdiff_t step = (destination - source) * is_inbound(packet);
     work.block = tables.blocks.lookup(network, source + step);
   }
   if (!kSteers) return;
@@ -187,13 +214,13 @@ HG_RARE void Pipeline::leave_out(Batch& batch) {
   add(counts_->tcp_segments, uncommon);
 }
 
-// Where the packet is counted: the memory is asked for.
-HG_STAGE void Pipeline::place(Batch& batch, unsigned i) {
-  Work& work = batch.work[i];
+// Where the packet is counted, unless its link is still to be chosen: a block's links lie together, so that the memory
+// is asked for all the same.
+HG_STAGE void Pipeline::place(Work& work, const Packet& packet) {
   const uint32_t row = work.block < settings_.blocks ? work.block : settings_.blocks;
-  work.column = static_cast<uint32_t>(link_index(work.link, batch.packets[i].direction));
+  work.column = static_cast<uint32_t>(link_index(work.link, packet.direction));
   work.cell = row * links() * 2 + work.column;
-  __builtin_prefetch(&traffic_[work.cell], 1);
+  traffic_.prefetch(work.cell);
 }
 
 template <bool kByAddress, bool kSteers>
@@ -208,17 +235,22 @@ HG_STAGE void Pipeline::follow(Batch& batch, unsigned i) {
     Session* const session = sessions_.find(work.tag);
     if (session == nullptr || !follow_steady(batch, i, *session)) follow_common(batch, i, session);
   }
-  count_traffic<kByAddress, kSteers>(work, {1, CommonPacket{packet.data}.ip_bytes(), on_wire(packet)});
+  const uint32_t ip_bytes = CommonPacket{packet.data}.ip_bytes(), l2_bytes = on_wire(packet);
+  if (l2_bytes == ip_bytes + CommonPacket::kNetwork) [[likely]] {
+    traffic_.count_plain(work.cell, ip_bytes);
+  } else {
+    traffic_.count(work.cell, {1, ip_bytes, l2_bytes});
+  }
+  count_elsewhere<kByAddress, kSteers>(work, {1, ip_bytes, l2_bytes});
 }
 
 // False: the segment is none of an established session in order, and nothing was done.
 HG_STAGE bool Pipeline::follow_steady(Batch& batch, unsigned i, Session& session) {
   const Packet& packet = batch.packets[i];
   const Work& work = batch.work[i];
-  const uint32_t now_us = static_cast<uint32_t>(packet.time_ns / 1'000);
-  const uint32_t now_ms = static_cast<uint32_t>(packet.time_ns / 1'000'000);
+  const Moment now = moment_of(packet);
   Steady steady;
-  if (!track_steady(session, work.tag.side, CommonPacket{packet.data}, now_us, now_ms, recent_, steady)) return false;
+  if (!track_steady(session, work.tag.side, CommonPacket{packet.data}, now.us, now.ms, recent_, steady)) return false;
   hg_tcp_counts& counts = tcp_[work.column];
   add(counts.data_segments, steady.is_data);
   add(counts.data_bytes, steady.payload_bytes);
@@ -257,6 +289,7 @@ inline bool begins_session(const Packet& packet, uint8_t protocol, uint16_t port
 // Where a marked packet is going to leave by is where it is counted, whatever its next hop says.
 HG_STAGE void Pipeline::choose_all(Batch& batch) {
   const uint32_t key[2] = {batch.marks.table.key[0], batch.marks.table.key[1]};
+  const Chooser chooser(batch.marks, settings_.links);
   Listed& common = batch.common;
   // The last group of four is filled up with what is in it already.
   for (unsigned m = common.count; m % 4 != 0; m++) common.at[m] = common.at[m - 1];
@@ -268,29 +301,35 @@ HG_STAGE void Pipeline::choose_all(Batch& batch) {
   }
   for (unsigned m = 0; m < common.count; m++) {
     const unsigned i = common.at[m];
-    choose(batch.packets[i], batch.work[i], kCommonPlaces, batch.marks, hash[m]);
+    choose(batch.packets[i], batch.work[i], kCommonPlaces, chooser, hash[m]);
   }
   for (unsigned m = 0; m < batch.others.count; m++) {
     const unsigned i = batch.others.at[m];
-    choose(batch.packets[i], batch.work[i], batch.places[i], batch.marks, tuple_hash(batch.packets[i], batch.places[i], key));
+    choose(batch.packets[i], batch.work[i], batch.places[i], chooser, tuple_hash(batch.packets[i], batch.places[i], key));
   }
 }
 
 // By which link an outbound packet's session leaves; HG_LINK_PLAIN and HG_LINK_UNKNOWN leave that to the router.
-HG_STAGE void Pipeline::choose(const Packet& packet, Work& work, const Places& at, const Marks& marks, uint32_t hash) {
+HG_STAGE void Pipeline::choose(const Packet& packet, Work& work, const Places& at, const Chooser& chooser, uint32_t hash) {
   work.chosen = HG_LINK_UNKNOWN;
-  const uint8_t way = work.way != HG_WAY_NONE ? work.way : marks.table.otherwise;
+  const uint8_t way = work.way != HG_WAY_NONE ? work.way : chooser.otherwise;
   if (way == HG_WAY_NONE || at.network == 0) return;
   const bool begins = begins_session(packet, at.protocol, at.ports_offset);
   uint8_t own = way;
   if (way >= HG_LINKS_MAX) {
-    const hg_bucket bucket = marks.buckets[(way - HG_LINKS_MAX) * HG_BUCKETS + (hash & (HG_BUCKETS - 1))];
-    own = bucket.before == HG_LINK_UNKNOWN ? bucket.now : choose_kept(packet, at, marks, bucket, way - HG_LINKS_MAX, begins, hash);
+    const hg_bucket bucket = chooser.buckets[(way - HG_LINKS_MAX) * HG_BUCKETS + (hash & (HG_BUCKETS - 1))];
+    own = bucket.before == HG_LINK_UNKNOWN
+              ? bucket.now
+              : choose_kept(packet, at, chooser.marks, bucket, way - HG_LINKS_MAX, begins, hash);
   }
-  work.chosen = hg_is_down(&marks.table, own) ? HG_LINK_PLAIN : own;
-  if (work.chosen >= HG_LINKS_MAX) return;
-  work.link = work.chosen;
-  if (begins) add(counts_->sessions_marked[work.chosen], 1);
+  const bool is_link = own < HG_LINKS_MAX, is_down = is_link && (chooser.down >> own & 1);
+  work.chosen = is_down ? HG_LINK_PLAIN : own;
+  if (!is_link || is_down) return;
+  const uint32_t steps = (std::min<uint32_t>(own, chooser.links) - std::min<uint32_t>(work.link, chooser.links)) * 2;
+  work.link = own;
+  work.column += steps;
+  work.cell += steps;
+  add(counts_->sessions_marked[own], begins);
 }
 
 // The same in a bucket that remembers a link.
@@ -313,21 +352,20 @@ HG_RARE uint8_t Pipeline::choose_kept(const Packet& packet, const Places& at, co
   return choice.link;
 }
 
-HG_STAGE void Pipeline::mark(Packet& packet, const Work& work, const Places& at, const hg_mark_table& table) {
-  if (at.network == 0) return;
-  const hg_mark none = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
-  const hg_mark chosen = work.chosen < HG_LINKS_MAX ? table.marks[work.chosen] : none;
+// Whether the packet was changed.
+HG_STAGE bool Pipeline::mark(Packet& packet, uint8_t link, const Places& at, const Marker& marker) {
+  if (at.network == 0) return false;
+  const hg_mark chosen = link < HG_LINKS_MAX ? marker.marks[link] : marker.none;
   bool is_changed = false;
   if (chosen.dscp != HG_DSCP_NONE) {
     is_changed = set_dscp(packet, at.network, at.network_offset, chosen.dscp);
-  } else if (table.reserved_dscp != 0 && table.reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
+  } else if (marker.reserved_dscp != 0 && marker.reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
     is_changed = set_dscp(packet, at.network, at.network_offset, 0);
     if (is_changed) add(counts_->cleared, 1);
   }
   if (chosen.vlan != HG_VLAN_NONE) is_changed |= set_vlan(packet, at.first_tag_offset, chosen.vlan);
-  if (!is_changed) return;
-  packet.verdict = Verdict::ForwardMarked;
-  add(counts_->marked, 1);
+  packet.verdict = is_changed ? Verdict::ForwardMarked : Verdict::Forward;
+  return is_changed;
 }
 
 }  // namespace headgate

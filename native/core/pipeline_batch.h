@@ -22,8 +22,21 @@ inline void add(uint64_t& counter, uint64_t by) {
 #endif
 }
 
+// A packet's time as sessions have it, truncated.
+struct Moment {
+  uint32_t us, ms;
+};
+inline Moment moment_of(const Packet& packet) {
+  return {static_cast<uint32_t>(packet.time_ns / 1'000), static_cast<uint32_t>(packet.time_ns / 1'000'000)};
+}
+
 // A tag in the metadata is on the wire too.
 inline uint32_t on_wire(const Packet& packet) { return packet.wire_length + packet.has_vlan * 4u; }
+
+// 1 or 0: which of the two directions is next nobody can predict.
+inline ptrdiff_t is_inbound(const Packet& packet) {
+  return reckoned<ptrdiff_t>(packet.direction == Direction::Inbound);
+}
 
 // What following a batch found that is still to be counted elsewhere: the memory for it is asked for first.
 struct Pipeline::Found {
@@ -61,22 +74,13 @@ struct Pipeline::Work {
   uint32_t destination;  // outbound only: its index
 };
 
-struct Pipeline::Amount {
-  uint64_t segments, ip_bytes, l2_bytes;
-};
-
 template <bool kByAddress, bool kSteers>
-HG_STAGE void Pipeline::count_traffic(const Work& work, const Amount& amount) {
-  const auto add_to = [&amount](hg_traffic& traffic) {
-    add(traffic.packets, amount.segments);
-    add(traffic.ip_bytes, amount.ip_bytes);
-    add(traffic.l2_bytes, amount.l2_bytes);
-  };
-  add_to(traffic_[work.cell]);
-  if (kByAddress && work.other_block != HG_NONE) add_to(traffic_[traffic_index(work.other_block, work.link, Direction::Inbound)]);
+HG_STAGE void Pipeline::count_elsewhere(const Work& work, const hg_traffic& amount) {
+  if (kByAddress && work.other_block != HG_NONE)
+    traffic_.count(cell_of(work.other_block, work.link, Direction::Inbound), amount);
   if (kSteers && work.destination < settings_.destinations) {
     DestinationTraffic& destination = destination_[work.destination];
-    add(destination.packets, amount.segments);
+    add(destination.packets, amount.packets);
     add(destination.l2_bytes, amount.l2_bytes);
   }
 }
@@ -101,6 +105,7 @@ struct Pipeline::Batch {
         n(n_),
         tables(tables_),
         marks(marks_),
+        origin(plain_origin(packets_[0].wire)),
         may_mark(marks_.table.enabled != 0 && rules().may_mark),
         has_destinations(!tables_.destinations.empty()) {}
 
@@ -109,6 +114,7 @@ struct Pipeline::Batch {
   const Tables& tables;
   const Marks& marks;
   // The first packet's; what came by another wire is no common packet.
+  const uint64_t origin;
   const bool may_mark, has_destinations;
   uint64_t network[7] = {};  // of packets that are not common, by Parsed::network: 0, 4 or 6
   Listed common, others;

@@ -9,6 +9,14 @@
 namespace headgate {
 namespace {
 
+// What is asked of a segment, however it was read.
+struct Segment {
+  uint32_t seq, ack, payload_bytes, tsval, tsecr;
+  uint16_t window, ip_id, mss;
+  uint8_t tcp_flags;
+  bool has_timestamps;
+};
+
 // Without timestamps and identifications, a segment that fills a hole sooner than this was reordered: a
 // retransmission takes a whole round trip at least. Bounds for paths whose round trip is not known.
 uint32_t reordering_us(const Session& session) {
@@ -88,35 +96,35 @@ bool follows(uint16_t ip_id, uint16_t known) {
   return ip_id != 0 && known != 0 && static_cast<uint16_t>(ip_id - known - 1) < 128;
 }
 
-uint64_t fingerprint(const Session& session, const Parsed& parsed) {
-  return fingerprint_of(session.hash, parsed.seq, parsed.ack, parsed.payload_bytes, parsed.tsval, parsed.ip_id);
+uint64_t fingerprint(const Session& session, const Segment& segment) {
+  return fingerprint_of(session.hash, segment.seq, segment.ack, segment.payload_bytes, segment.tsval, segment.ip_id);
 }
 
-bool is_recognizable(const Parsed& parsed) { return parsed.ip_id != 0 || parsed.has_timestamps; }
+bool is_recognizable(const Segment& segment) { return segment.ip_id != 0 || segment.has_timestamps; }
 
-bool is_copy(const Session& session, const SessionRest& rest, unsigned side, const Parsed& parsed, bool tsval_is_new, uint32_t now_ms,
+bool is_copy(const Session& session, const SessionRest& rest, unsigned side, const Segment& segment, bool tsval_is_new, uint32_t now_ms,
              const RecentSegments& recent) {
   // Newer than all that was sent: no copy of any of it, whatever a fingerprint says.
   if (tsval_is_new) return false;
-  if (follows(parsed.ip_id, session.ip_id[side])) return false;
-  const uint64_t print = fingerprint(session, parsed);
-  if (is_recognizable(parsed)) return recent.has(print);
+  if (follows(segment.ip_id, session.ip_id[side])) return false;
+  const uint64_t print = fingerprint(session, segment);
+  if (is_recognizable(segment)) return recent.has(print);
   // Nothing but its time tells a copy from a retransmission.
   return rest.print[side] == static_cast<uint16_t>(print >> 48) && now_ms - session.last_seen_ms <= 1;
 }
 
-HG_HOT void remember(const Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, RecentSegments& recent) {
-  const uint64_t print = fingerprint(session, parsed);
-  if (is_recognizable(parsed)) return recent.remember(print);
+HG_HOT void remember(const Session& session, SessionRest& rest, unsigned side, const Segment& segment, RecentSegments& recent) {
+  const uint64_t print = fingerprint(session, segment);
+  if (is_recognizable(segment)) return recent.remember(print);
   rest.print[side] = static_cast<uint16_t>(print >> 48);
 }
 
 // Whether a segment that fills `hole` was sent before the one that left it.
-bool was_sent_before(const Session& session, unsigned side, const Hole& hole, const Parsed& parsed, uint32_t now_us) {
-  if (follows(parsed.ip_id, session.ip_id[side])) return false;
-  if (follows(hole.ip_id, parsed.ip_id)) return true;
-  if (parsed.has_timestamps) {
-    const int16_t newer = static_cast<int16_t>(static_cast<uint16_t>(parsed.tsval) - hole.tsval);
+bool was_sent_before(const Session& session, unsigned side, const Hole& hole, const Segment& segment, uint32_t now_us) {
+  if (follows(segment.ip_id, session.ip_id[side])) return false;
+  if (follows(hole.ip_id, segment.ip_id)) return true;
+  if (segment.has_timestamps) {
+    const int16_t newer = static_cast<int16_t>(static_cast<uint16_t>(segment.tsval) - hole.tsval);
     if (newer != 0) return newer < 0;
   }
   return now_us - hole.time_us < reordering_us(session);
@@ -131,12 +139,12 @@ HG_HOT void follow_far(Session& session, SessionRest& rest, unsigned side) {
     drop_holes_below(session.flags[side], rest.hole[side], far);
 }
 
-HG_RARE SegmentClass classify_old(Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, uint32_t end, bool tsval_is_new,
+HG_RARE SegmentClass classify_old(Session& session, SessionRest& rest, unsigned side, const Segment& segment, uint32_t end, bool tsval_is_new,
                           uint32_t now_us, uint32_t now_ms, const RecentSegments& recent) {
-  if (is_copy(session, rest, side, parsed, tsval_is_new, now_ms, recent)) return SegmentClass::Duplicate;
+  if (is_copy(session, rest, side, segment, tsval_is_new, now_ms, recent)) return SegmentClass::Duplicate;
   Hole hole;
-  if (fill_holes(session.flags[side], rest.hole[side], parsed.seq, end, hole)) {
-    return was_sent_before(session, side, hole, parsed, now_us) ? SegmentClass::Reordered
+  if (fill_holes(session.flags[side], rest.hole[side], segment.seq, end, hole)) {
+    return was_sent_before(session, side, hole, segment, now_us) ? SegmentClass::Reordered
                                                                  : SegmentClass::LostBefore;
   }
   return ahead(end, session.acked[side]) <= 0 ? SegmentClass::Spurious : SegmentClass::LostBeyond;
@@ -148,13 +156,13 @@ HG_RARE uint16_t mss_of(const Session& session, const SessionRest& rest, unsigne
 }
 
 HG_HOT uint32_t segments_in(uint32_t bytes, const Session& session, const SessionRest& rest, unsigned side,
-                            const Parsed& parsed, uint32_t segment_bytes) {
+                            const Segment& segment, uint32_t segment_bytes) {
   if (bytes == 0) return 0;
   if (segment_bytes == 0) {
     const uint16_t mss = mss_of(session, rest, side);
     // Offload that left no trace but its size.
-    const uint32_t options = parsed.has_timestamps ? 12u : 0u;
-    if (parsed.payload_bytes <= segment_limit(mss, options)) return 1;
+    const uint32_t options = segment.has_timestamps ? 12u : 0u;
+    if (segment.payload_bytes <= segment_limit(mss, options)) return 1;
     segment_bytes = mss > 100 ? mss - options : 1448u;
   }
   return (bytes + segment_bytes - 1) / segment_bytes;
@@ -181,20 +189,20 @@ HG_RARE void restart(Session& session) {
   session.state = SessionState::HalfOpen;
 }
 
-HG_HOT void begin_sample(Session& session, unsigned side, const Parsed& parsed, bool tsval_is_new, uint32_t end,
+HG_HOT void begin_sample(Session& session, unsigned side, const Segment& segment, bool tsval_is_new, uint32_t end,
                          uint32_t now_us) {
   SideFlags& own = session.flags[side];
   const uint32_t running_us = session.sample_us[side];
   // One by timestamps ends by any later echo; an acknowledgement that long does not come is not waited for.
   if (running_us != 0 && (!own.by_sequence || now_us - running_us < kSampleMaxUs)) return;
-  if (parsed.has_timestamps && parsed.tsval != 0) {
+  if (segment.has_timestamps && segment.tsval != 0) {
     // Only the first segment of a tick: the echo of a tick cannot tell which of its segments it answers.
     // Pure acknowledgements count too: of a download they are all that tells how far the sender is.
     if (!tsval_is_new) return;
     own.by_sequence = 0;
-    session.sample_key[side] = parsed.tsval;
+    session.sample_key[side] = segment.tsval;
   } else {
-    if (end == parsed.seq) return;
+    if (end == segment.seq) return;
     own.by_sequence = 1;
     session.sample_key[side] = end;
   }
@@ -207,10 +215,10 @@ void drop_sample(Session& session, unsigned side) {
 }
 
 // Ends the other side's sample by this packet's acknowledgement or echo.
-HG_HOT void end_sample(Session& session, unsigned peer, const Parsed& parsed, uint32_t now_us, Tracked& result) {
+HG_HOT void end_sample(Session& session, unsigned peer, const Segment& segment, uint32_t now_us, Tracked& result) {
   const bool by_sequence = session.flags[peer].by_sequence;
-  if (!by_sequence && !parsed.has_timestamps) return;
-  const int32_t beyond = ahead(by_sequence ? parsed.ack : parsed.tsecr, session.sample_key[peer]);
+  if (!by_sequence && !segment.has_timestamps) return;
+  const int32_t beyond = ahead(by_sequence ? segment.ack : segment.tsecr, session.sample_key[peer]);
   if (beyond < 0) return;
   const uint32_t rtt_us = now_us - session.sample_us[peer];
   drop_sample(session, peer);
@@ -219,120 +227,119 @@ HG_HOT void end_sample(Session& session, unsigned peer, const Parsed& parsed, ui
   if (rtt_us >= kSampleMaxUs) return;
   result.has_rtt = true;
   result.rtt_us = rtt_us;
-  session.rtt_min[peer] = least_rtt(session.rtt_min[peer], rtt_us);
+  session.rtt_min[peer] = least_rtt(session.rtt_min[peer], rtt_us, true);
 }
 
-HG_HOT void follow_ack(Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, uint32_t now_us, Tracked& result) {
+HG_HOT void follow_ack(Session& session, SessionRest& rest, unsigned side, const Segment& segment, uint32_t now_us, Tracked& result) {
   const unsigned peer = side ^ 1;
   SideFlags& other = session.flags[peer];
-  if (session.sample_us[peer] != 0) end_sample(session, peer, parsed, now_us, result);
+  if (session.sample_us[peer] != 0) end_sample(session, peer, segment, now_us, result);
   if (!other.is_seeded) return;
-  if (other.probed && parsed.ack == session.next[peer] + 1) {
+  if (other.probed && segment.ack == session.next[peer] + 1) {
     // The probe's byte was taken after all.
-    session.next[peer] = parsed.ack;
+    session.next[peer] = segment.ack;
     other.probed = 0;
   }
-  if (ahead(parsed.ack, session.acked[peer]) > 0 && ahead(parsed.ack, session.next[peer]) <= 0) {
-    session.acked[peer] = parsed.ack;
-    if (other.holes != 0) drop_holes_below(other, rest.hole[peer], parsed.ack);
+  if (ahead(segment.ack, session.acked[peer]) > 0 && ahead(segment.ack, session.next[peer]) <= 0) {
+    session.acked[peer] = segment.ack;
+    if (other.holes != 0) drop_holes_below(other, rest.hole[peer], segment.ack);
   }
 }
 
-HG_HOT void follow_state(Session& session, unsigned side, const Parsed& parsed) {
+HG_HOT void follow_state(Session& session, unsigned side, const Segment& segment) {
   SideFlags& own = session.flags[side];
   constexpr uint8_t changing = kTcpSyn | kTcpFin | kTcpRst;
-  if (session.state == SessionState::Established && !(parsed.tcp_flags & changing)) {
-    own.is_closed_window = parsed.window == 0;
+  if (session.state == SessionState::Established && !(segment.tcp_flags & changing)) {
+    own.is_closed_window = segment.window == 0;
     return;
   }
-  own.is_closed_window = parsed.window == 0 && !(parsed.tcp_flags & (kTcpSyn | kTcpFin | kTcpRst));
-  if (parsed.tcp_flags & kTcpFin) own.has_fin = 1;
-  if ((parsed.tcp_flags & kTcpRst) || (own.has_fin && session.flags[side ^ 1].has_fin)) {
+  own.is_closed_window = segment.window == 0 && !(segment.tcp_flags & (kTcpSyn | kTcpFin | kTcpRst));
+  if (segment.tcp_flags & kTcpFin) own.has_fin = 1;
+  if ((segment.tcp_flags & kTcpRst) || (own.has_fin && session.flags[side ^ 1].has_fin)) {
     session.state = SessionState::Closed;
   } else if (session.state == SessionState::Established || session.state == SessionState::Closed) {
     return;
   } else if (session.flags[side ^ 1].is_seeded) {
     // A handshake counts when its third segment is there, so that a scanned host's answers hold no slot.
-    const bool in_handshake = (parsed.tcp_flags & kTcpSyn) != 0;
+    const bool in_handshake = (segment.tcp_flags & kTcpSyn) != 0;
     session.state = in_handshake ? SessionState::HalfOpen : SessionState::Established;
   } else {
-    session.state = (parsed.tcp_flags & kTcpSyn) ? SessionState::HalfOpen : SessionState::OneSided;
+    session.state = (segment.tcp_flags & kTcpSyn) ? SessionState::HalfOpen : SessionState::OneSided;
   }
 }
 
-}  // namespace
-
-Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, uint32_t segment_bytes, uint32_t now_us,
-              uint32_t now_ms, RecentSegments& recent) {
+// By force in both that call it: what is known of the one's packets is then not asked.
+HG_HOT Tracked follow_segment(Session& session, SessionRest& rest, unsigned side, const Segment& segment, uint32_t segment_bytes,
+                              uint32_t now_us, uint32_t now_ms, RecentSegments& recent) {
   Tracked result{};
-  const bool is_syn = (parsed.tcp_flags & kTcpSyn) != 0;
-  const bool is_fin = (parsed.tcp_flags & kTcpFin) != 0;
-  const uint32_t end = parsed.seq + parsed.payload_bytes + (is_syn ? 1 : 0) + (is_fin ? 1 : 0);
+  const bool is_syn = (segment.tcp_flags & kTcpSyn) != 0;
+  const bool is_fin = (segment.tcp_flags & kTcpFin) != 0;
+  const uint32_t end = segment.seq + segment.payload_bytes + (is_syn ? 1 : 0) + (is_fin ? 1 : 0);
 
   // A port that is used again: a new initial sequence number, or any SYN after the end.
   if (is_syn && session.flags[side].is_seeded) {
-    const int32_t behind = ahead(session.next[side], parsed.seq + 1);
+    const int32_t behind = ahead(session.next[side], segment.seq + 1);
     if (session.state == SessionState::Closed || behind < 0 || behind > (1 << 20)) restart(session);
   }
   SideFlags& own = session.flags[side];
-  if (parsed.mss != 0) learn_mss(session, rest, side ^ 1, parsed.mss);
-  if (parsed.tcp_flags & kTcpAck) follow_ack(session, rest, side, parsed, now_us, result);
-  if (parsed.tcp_flags & kTcpRst) {
-    follow_state(session, side, parsed);
+  if (segment.mss != 0) learn_mss(session, rest, side ^ 1, segment.mss);
+  if (segment.tcp_flags & kTcpAck) follow_ack(session, rest, side, segment, now_us, result);
+  if (segment.tcp_flags & kTcpRst) {
+    follow_state(session, side, segment);
     session.last_seen_ms = now_ms;
     return result;
   }
 
   bool tsval_is_new = false;
-  if (parsed.has_timestamps && (!own.is_seeded || ahead(parsed.tsval, session.tsval[side]) > 0)) {
-    session.tsval[side] = parsed.tsval;
+  if (segment.has_timestamps && (!own.is_seeded || ahead(segment.tsval, session.tsval[side]) > 0)) {
+    session.tsval[side] = segment.tsval;
     tsval_is_new = true;
   }
-  result.segments = segments_in(parsed.payload_bytes, session, rest, side, parsed, segment_bytes);
+  result.segments = segments_in(segment.payload_bytes, session, rest, side, segment, segment_bytes);
 
-  const int32_t skipped = ahead(parsed.seq, session.next[side]);
+  const int32_t skipped = ahead(segment.seq, session.next[side]);
   if (!own.is_seeded || skipped > kJumpMax || skipped < -kJumpMax) {
     result.is_resync = own.is_seeded;
     own.is_seeded = 1;
     own.holes = 0;
     drop_sample(session, side);
     session.next[side] = end;
-    session.acked[side] = parsed.seq;
-    begin_sample(session, side, parsed, tsval_is_new, end, now_us);
-    if (end != parsed.seq) {
+    session.acked[side] = segment.seq;
+    begin_sample(session, side, segment, tsval_is_new, end, now_us);
+    if (end != segment.seq) {
       result.segment_class = SegmentClass::New;
-      result.new_bytes = parsed.payload_bytes;
-      remember(session, rest, side, parsed, recent);
+      result.new_bytes = segment.payload_bytes;
+      remember(session, rest, side, segment, recent);
     }
-  } else if (skipped < 0 && parsed.payload_bytes <= 1 && skipped == -1 && !is_syn && !is_fin &&
+  } else if (skipped < 0 && segment.payload_bytes <= 1 && skipped == -1 && !is_syn && !is_fin &&
              !own.has_fin &&
-             (parsed.payload_bytes == 0 || ahead(session.acked[side], parsed.seq) > 0)) {
+             (segment.payload_bytes == 0 || ahead(session.acked[side], segment.seq) > 0)) {
     // A lone last byte that is not acknowledged yet is a retransmission, not a keep-alive.
     result.segment_class = SegmentClass::KeepAlive;
-  } else if (skipped == 0 && parsed.payload_bytes == 1 && session.flags[side ^ 1].is_closed_window && !is_fin) {
+  } else if (skipped == 0 && segment.payload_bytes == 1 && session.flags[side ^ 1].is_closed_window && !is_fin) {
     result.segment_class = SegmentClass::WindowProbe;
     own.probed = 1;
   } else if (skipped >= 0) {
     if (skipped > 0) {
       add_hole(own, rest.hole[side],
-               {session.next[side], parsed.seq, now_us, static_cast<uint16_t>(parsed.tsval), parsed.ip_id});
+               {session.next[side], segment.seq, now_us, static_cast<uint16_t>(segment.tsval), segment.ip_id});
     }
     session.next[side] = end;
     follow_far(session, rest, side);
-    begin_sample(session, side, parsed, tsval_is_new, end, now_us);
-    if (end != parsed.seq) {
+    begin_sample(session, side, segment, tsval_is_new, end, now_us);
+    if (end != segment.seq) {
       result.segment_class = SegmentClass::New;
-      result.new_bytes = parsed.payload_bytes;
-      remember(session, rest, side, parsed, recent);
+      result.new_bytes = segment.payload_bytes;
+      remember(session, rest, side, segment, recent);
     }
-  } else if (end != parsed.seq) {
+  } else if (end != segment.seq) {
     const int32_t tail = ahead(end, session.next[side]);
     const uint32_t new_part = tail > 0 ? static_cast<uint32_t>(tail) : 0;
     result.segment_class =
-        classify_old(session, rest, side, parsed, tail > 0 ? session.next[side] : end, tsval_is_new, now_us, now_ms, recent);
-    result.new_bytes = new_part < parsed.payload_bytes ? new_part : parsed.payload_bytes;
-    result.old_bytes = parsed.payload_bytes - result.new_bytes;
-    result.old_segments = segments_in(result.old_bytes, session, rest, side, parsed, segment_bytes);
+        classify_old(session, rest, side, segment, tail > 0 ? session.next[side] : end, tsval_is_new, now_us, now_ms, recent);
+    result.new_bytes = new_part < segment.payload_bytes ? new_part : segment.payload_bytes;
+    result.old_bytes = segment.payload_bytes - result.new_bytes;
+    result.old_segments = segments_in(result.old_bytes, session, rest, side, segment, segment_bytes);
     if (result.old_segments == 0) result.old_segments = 1;  // a SYN or FIN alone
     if (tail > 0) {
       session.next[side] = end;
@@ -340,15 +347,31 @@ Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& 
     }
     if (is_retransmission(result.segment_class)) {
       // Karn: which copy an acknowledgement answers is not known (RFC 6298 section 3).
-      if (own.by_sequence && ahead(parsed.seq, session.sample_key[side]) < 0) drop_sample(session, side);
+      if (own.by_sequence && ahead(segment.seq, session.sample_key[side]) < 0) drop_sample(session, side);
     }
-    if (result.segment_class != SegmentClass::Duplicate) remember(session, rest, side, parsed, recent);
+    if (result.segment_class != SegmentClass::Duplicate) remember(session, rest, side, segment, recent);
   }
   // What is sent again has an identification of its own; what comes late one from before.
-  if (skipped >= 0 || follows(parsed.ip_id, session.ip_id[side])) session.ip_id[side] = parsed.ip_id;
-  follow_state(session, side, parsed);
+  if (skipped >= 0 || follows(segment.ip_id, session.ip_id[side])) session.ip_id[side] = segment.ip_id;
+  follow_state(session, side, segment);
   session.last_seen_ms = now_ms;
   return result;
+}
+
+}  // namespace
+
+Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, uint32_t segment_bytes, uint32_t now_us,
+              uint32_t now_ms, RecentSegments& recent) {
+  const Segment segment = {parsed.seq,    parsed.ack,   parsed.payload_bytes, parsed.tsval,     parsed.tsecr,
+                           parsed.window, parsed.ip_id, parsed.mss,           parsed.tcp_flags, parsed.has_timestamps};
+  return follow_segment(session, rest, side, segment, segment_bytes, now_us, now_ms, recent);
+}
+
+Tracked track(Session& session, SessionRest& rest, unsigned side, const CommonPacket& packet, uint32_t now_us, uint32_t now_ms,
+              RecentSegments& recent) {
+  const Segment segment = {packet.seq(),    packet.ack(),   packet.payload_bytes(), packet.tsval(),     packet.tsecr(),
+                           packet.window(), packet.ip_id(), 0,                      packet.tcp_flags(), true};
+  return follow_segment(session, rest, side, segment, 0, now_us, now_ms, recent);
 }
 
 const char* name_of(SegmentClass segment_class) {

@@ -39,9 +39,12 @@ struct Tracked {
 };
 
 class RecentSegments;
+struct CommonPacket;
 
 // `now_us` and `now_ms` are the packet's time, truncated; both only ever differ by less than their range.
 Tracked track(Session& session, SessionRest& rest, unsigned side, const Parsed& parsed, uint32_t segment_bytes, uint32_t now_us,
               uint32_t now_ms, RecentSegments& recent);
+Tracked track(Session& session, SessionRest& rest, unsigned side, const CommonPacket& packet, uint32_t now_us, uint32_t now_ms,
+              RecentSegments& recent);
 
 }  // namespace headgate

@@ -20,8 +20,9 @@ inline int32_t ahead(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b
 // What tells a segment of a session from all but copies of it.
 inline uint64_t fingerprint_of(uint32_t hash, uint32_t seq, uint32_t ack, uint32_t payload_bytes, uint32_t tsval,
                                uint16_t ip_id) {
-  const uint32_t others = hash ^ payload_bytes ^ tsval ^ ip_id ^ (ack << 13 | ack >> 19);
-  return (static_cast<uint64_t>(others) << 32 | seq) * 0x9e3779b97f4a7c15ull;
+  const uint64_t numbers = static_cast<uint64_t>(ack) << 32 | seq;
+  const uint64_t others = static_cast<uint64_t>(tsval) << 16 ^ static_cast<uint64_t>(payload_bytes) << 32 ^ ip_id;
+  return (numbers ^ others ^ hash) * 0x9e3779b97f4a7c15ull;
 }
 
 // Fingerprints of the data segments that passed last, of all sessions of a worker: a copy of one of them was made by
@@ -90,9 +91,12 @@ constexpr uint64_t kSteady = kSideSteady << 8 | kSideSteady;
 }  // namespace facts
 
 // The least round trip of a session, as its byte has it, with one more.
-inline uint8_t least_rtt(uint8_t known, uint32_t rtt_us) {
-  const uint32_t units = rtt_units(rtt_us);
-  return known == 0 || units < known ? static_cast<uint8_t>(units) : known;
+inline uint8_t least_rtt(uint8_t known, uint32_t rtt_us, bool has_rtt) {
+  // Less one, unknown is the largest, and as good as no round trip.
+  const uint32_t before = static_cast<uint8_t>(known - 1);
+  const uint32_t units = (rtt_units(rtt_us) - 1) | (reckoned<uint32_t>(has_rtt) - 1);
+  const uint32_t less = units - before;
+  return static_cast<uint8_t>(before + (less & (0u - (units < before))) + 1);
 }
 
 // When a sample begins: never 0, which stands for none.
@@ -122,19 +126,18 @@ __attribute__((always_inline)) inline bool track_steady(Session& session, unsign
   const bool has_rtt = (began_us != 0) & (beyond == 0) & (rtt_us < kSampleMaxUs);
   session.sample_us[peer] = began_us & static_cast<uint32_t>(beyond >> 31);
   word |= facts::kEstablished;
-  if (has_rtt) {
-    const unsigned at = facts::kRttMinAt + peer * 8;
-    const uint8_t least = least_rtt(static_cast<uint8_t>(word >> at), rtt_us);
-    word = (word & ~(0xffull << at)) | static_cast<uint64_t>(least) << at;
-  }
+  const unsigned at = facts::kRttMinAt + peer * 8;
+  const uint8_t known = static_cast<uint8_t>(word >> at);
+  word ^= static_cast<uint64_t>(known ^ least_rtt(known, rtt_us, has_rtt)) << at;
   // Whole as it is read: a part of it alone would keep the session's next segment waiting for the store.
   facts::write(session, word);
 
   const int32_t tsval_step = ahead(tsval, session.tsval[side]);
   const uint32_t running_us = session.sample_us[side], key = session.sample_key[side];
   const bool begins = (running_us == 0) & (tsval_step > 0);
-  session.sample_us[side] = begins ? sample_time(now_us) : running_us;
-  session.sample_key[side] = begins ? tsval : key;
+  const uint32_t taken = 0u - reckoned<uint32_t>(begins);
+  session.sample_us[side] = running_us | (sample_time(now_us) & taken);
+  session.sample_key[side] = key ^ ((key ^ tsval) & taken);
   // The larger of two is the first with what the second is beyond it, or nothing: a choice would become a branch.
   session.tsval[side] += static_cast<uint32_t>(tsval_step & ~(tsval_step >> 31));
   const int32_t newly = ahead(ack, acked);

@@ -144,8 +144,9 @@ int main(int argc, char** argv) {
   PipelineSettings settings;
   settings.blocks = 16384;
   settings.links = 4;
+  // As many as the plain path has.
   settings.session_slots = 1 << 12;
-  while (settings.session_slots < static_cast<uint64_t>(status.st_size) / 512 / workers && settings.session_slots < 1u << 21) settings.session_slots *= 2;
+  while (settings.session_slots < static_cast<uint64_t>(status.st_size) / 240 / workers && settings.session_slots < 1u << 21) settings.session_slots *= 2;
   settings.hash_key = {{0x9ae16a3b2f90404f, 0xc949c7defebe6c6f, 0x7ba9ae16a3b2f904, 0x3c3b2f90404fc949, 0x8ebc6af09c88c6e3, 0x589965cc75374cc3, 0x1d8e4e27c47d124f, 0xeb44accab455d165}};
   std::printf("{\"ns\":[");
   Outcome sum;
