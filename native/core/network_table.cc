@@ -58,6 +58,7 @@ bool NetworkTable::note_session(const uint8_t* ip, uint8_t family, bool is_inbou
   slot->sessions = static_cast<uint8_t>(slot->sessions + (slot->sessions < kNetworkReturns));
   Network* const network = &table_.rest_of(*slot);
   network->sessions++;
+  network->last_seen_ms = now_ms;
   network->host[0] = host.word[0];
   network->host[1] = host.word[1];
   if (!is_inbound || last_family_ == 0 || now_ms - last_query_ms_ > kFollowMs) return true;

@@ -37,9 +37,10 @@ struct Network {
   uint64_t resolver[2];
   uint32_t resolver_votes;
   uint32_t sessions;
+  uint32_t last_seen_ms;
   uint8_t family;  // 4 or 6
   uint8_t resolver_family;  // 0 none yet
-  uint8_t spare[6];
+  uint8_t spare[2];
   NetworkRtt rtt[kNetworkLinks];
 };
 static_assert(sizeof(Network) == 88);
