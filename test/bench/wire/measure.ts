@@ -1,7 +1,8 @@
 /** What one contender of the wire bench is asked for, once, on the border where it stands. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, getPriority, setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { type Border, outsideAddress, until } from '../../wire/border.ts';
 import type { Contender, Setting } from './contenders.ts';
 
@@ -63,7 +64,9 @@ export async function prepareRoundTrips({ border, setting }: Standing): Promise<
 export async function roundTrips({ border, setting }: Standing): Promise<Figures> {
   const { tool, seconds } = setting;
   const ping = [...asAnEnd, 'taskset', '-c', '0', tool, 'ping', outsideAddress, String(seconds)];
-  const { p50, p99 } = JSON.parse(await border.runAside('inside', ...ping));
+  const said = await border.runAside('inside', ...ping);
+  if (said === '') throw new Error('no datagram came back');
+  const { p50, p99 } = JSON.parse(said);
   return { [units.rttP50]: p50 / 1e3, [units.rttP99]: p99 / 1e3 };
 }
 
@@ -131,20 +134,9 @@ export async function flood(
     );
   };
   const before = received();
-  const text = await border.runAside(
-    'inside',
-    ...[
-      ...asGenerator,
-      'taskset',
-      '-c',
-      '0',
-      setting.tool,
-      'generate',
-      'i0',
-      String(setting.seconds),
-    ],
-    ...[String(length), String(rate), setting.generator],
-  );
+  const what = ['i0', String(setting.seconds), String(length), String(rate), setting.generator];
+  const generate = [...asGenerator, 'taskset', '-c', '0', setting.tool, 'generate', ...what];
+  const text = await border.runAside('inside', ...generate);
   const { sent, warm_up: warmUp, seconds: took, cpu_ns: cpuNs } = JSON.parse(text);
   const arrived = received() - before;
   const share = arrived / (sent + warmUp);
@@ -169,9 +161,21 @@ export async function floodSmall(standing: Standing): Promise<Figures> {
 export function prepareOneCore({ border, contender }: Standing): void {
   if (contender.isBare) return;
   border.run('unit', 'sh', '-c', 'echo 1 >/sys/class/net/in0/threaded');
-  for (const pid of kernelThreads('napi/in0-'))
+  for (const pid of kernelThreads('napi/in0-')) {
     execFileSync('taskset', ['-p', '-c', lastProcessor, pid], { stdio: 'ignore' });
+    setPriority(Number(pid), -oneCoreAhead);
+  }
+  for (const task of processes(border).flatMap(tasksOf)) {
+    const tid = Number(basename(task));
+    setPriority(tid, Math.max(-20, getPriority(tid) - oneCoreAhead));
+  }
 }
+
+/**
+ * Nice levels. What forwards and what reads copies share the core by their weights among each other, as on a machine that
+ * has nothing else to do: a reader that had the core whenever others have displaced what forwards would cost more.
+ */
+const oneCoreAhead = 15;
 
 export async function floodOneCore(standing: Standing): Promise<Figures> {
   // All ports' threads: those of others sleep.
@@ -206,10 +210,14 @@ function pin(border: Border, processors: string): void {
     execFileSync('taskset', ['-a', '-p', '-c', processors, pid], { stdio: 'ignore' });
 }
 
+function tasksOf(pid: string): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`);
+}
+
 /** What the unit's processes, with all their threads, and `more` have spent on a processor, and what was put off there. */
 function spentNs(border: Border, more: readonly string[] = []): number {
   return [...processes(border), ...more, ...kernelThreads(`ksoftirqd/${lastProcessor}`)]
-    .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`))
+    .flatMap(tasksOf)
     .reduce((sum, task) => {
       const [spent] = readFileSync(`${task}/schedstat`, 'utf8').split(' ');
       return sum + Number(spent);

@@ -71,7 +71,8 @@ export class Rounds {
         this.#values.set(key, values.set(round, value));
       }
     } catch (error) {
-      this.notes.push(`${name}: a measurement failed: ${messageOf(error)}`);
+      const note = `${name}: a measurement failed: ${messageOf(error)}`;
+      if (!this.notes.includes(note)) this.notes.push(note);
     }
   }
 
