@@ -17,48 +17,61 @@ HG_INLINE hg_u32 hg_pair_hash(const hg_u32* one, const hg_u32* other, const hg_u
   return h;
 }
 
-/* Of the packet whose EtherType stands in bytes 12 and 13 of `work`, followed by work->captured bytes less 14: in front
- * of the addresses may be tags, PPPoE or labels. 0 where there are none. */
-HG_INLINE hg_u32 hg_spread_any(struct hg_work* work) {
-  work->head.is_unclear = 0;
-  const int type = hg_read_link(work);
-  const hg_u32 at = HG_FRESH(work->at);
-  hg_u32 address[8];
-  if (type == HG_IPV4 && at + 20 <= work->captured) {
-    address[0] = hg_long(work, at + 12);
-    address[1] = hg_long(work, at + 16);
-    return hg_pair_hash(address, address + 1, 1);
-  }
-  if (type != HG_IPV6 || at + 40 > work->captured) return 0;
-  for (hg_u32 i = 0; i < 8; i++) address[i] = hg_long(work, at + 8 + 4 * i);
-  return hg_pair_hash(address, address + 4, 4);
-}
-
+/* What is read of a packet, from where its Ethernet header ends; a tag in the metadata is not there. 0 when it was. */
 #ifdef HG_BPF
-/* `network_at`: where the bytes behind the Ethernet header begin, as bpf_skb_load_bytes() counts. A tag in the metadata
- * is not among them. */
-static __always_inline hg_u32 hg_spread(struct __sk_buff* skb, const hg_u32 network_at, struct hg_work* work) {
-  hg_u32 address[8];
-  const hg_u16 type = (hg_u16)skb->protocol;
-  if (type == __builtin_bswap16(HG_IPV4)) {
-    if (bpf_skb_load_bytes(skb, network_at + 12, address, 8) != 0) return 0;
-    return hg_pair_hash(address, address + 1, 1);
-  }
-  if (type == __builtin_bswap16(HG_IPV6)) {
-    if (bpf_skb_load_bytes(skb, network_at + 8, address, 32) != 0) return 0;
-    return hg_pair_hash(address, address + 4, 4);
-  }
-  if (!work || skb->len <= network_at) return 0;
-  hg_u32 bytes = skb->len - network_at;
-  if (bytes > HG_HEAD_BYTES - 14) bytes = HG_HEAD_BYTES - 14;
-  /* The verifier wants the bound where it can see it. */
-  HG_OPAQUE(bytes);
-  if (bytes == 0 || bytes > HG_HEAD_BYTES - 14) return 0;
-  if (bpf_skb_load_bytes(skb, network_at, work->bytes + 14, bytes) != 0) return 0;
-  __builtin_memcpy(work->bytes + 12, &type, sizeof type);
-  work->captured = 14 + bytes;
-  return hg_spread_any(work);
+typedef struct __sk_buff hg_frame;
+#define hg_fetch(frame, at, to, bytes) bpf_skb_load_bytes(frame, at, to, bytes)
+#define HG_UNROLL _Pragma("unroll")
+#else
+#define HG_UNROLL
+struct hg_frame {
+  const hg_u8* bytes;
+  hg_u32 length;
+};
+static inline long hg_fetch(const hg_frame* frame, hg_u32 at, void* to, hg_u32 bytes) {
+  if (at + bytes > frame->length) return -1;
+  __builtin_memcpy(to, frame->bytes + at, bytes);
+  return 0;
 }
 #endif
+
+/* Passes tags, PPPoE and labels, as hg_read_link() does, but without pointers that the verifier
+ * allows to root alone. The EtherType of what is behind them, or 0. */
+HG_INLINE hg_u16 hg_pass_link(hg_frame* frame, hg_u16 type, hg_u32* at) {
+  hg_u8 head[8];
+  HG_UNROLL
+  for (hg_u32 tags = 0; tags < HG_TAGS_MAX; tags++) {
+    if (type != 0x8100 && type != 0x88a8 && type != 0x9100) break;
+    if (hg_fetch(frame, *at, head, 4) != 0) return 0;
+    type = (hg_u16)(head[2] << 8 | head[3]);
+    *at += 4;
+  }
+  if (type == 0x8864) {
+    if (hg_fetch(frame, *at, head, 8) != 0) return 0;
+    *at += 8;
+    if (head[6] != 0) return 0;
+    return head[7] == 0x21 ? HG_IPV4 : head[7] == 0x57 ? HG_IPV6 : 0;
+  }
+  if (type != 0x8847 && type != 0x8848) return type;
+  HG_UNROLL
+  for (hg_u32 labels = 0; labels < HG_TAGS_MAX; labels++) {
+    if (hg_fetch(frame, *at, head, 4) != 0) return 0;
+    *at += 4;
+    if ((head[2] & 1) == 0) continue;
+    if (hg_fetch(frame, *at, head, 1) != 0) return 0;
+    return head[0] >> 4 == 4 ? HG_IPV4 : head[0] >> 4 == 6 ? HG_IPV6 : 0;
+  }
+  return 0;
+}
+
+/* Of a packet with this EtherType, of which `at` is the first byte behind the Ethernet header. 0 where there are no
+ * addresses. */
+HG_INLINE hg_u32 hg_spread(hg_frame* frame, hg_u16 type, hg_u32 at) {
+  hg_u32 address[8];
+  if (type != HG_IPV4 && type != HG_IPV6) type = hg_pass_link(frame, type, &at);
+  if (type == HG_IPV4) return hg_fetch(frame, at + 12, address, 8) == 0 ? hg_pair_hash(address, address + 1, 1) : 0;
+  if (type == HG_IPV6) return hg_fetch(frame, at + 8, address, 32) == 0 ? hg_pair_hash(address, address + 4, 4) : 0;
+  return 0;
+}
 
 #endif

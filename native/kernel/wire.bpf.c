@@ -392,10 +392,9 @@ static __always_inline int forward_skb(struct __sk_buff* skb, struct hg_gate* st
 
 /* The packet loop that has the tap's copy. Each is stood in for by itself: sessions of the others go on as they were. */
 static __always_inline __u32 worker_of(struct __sk_buff* skb, const struct hg_gate* state) {
-  const __u32 only = 0;
   const __u32 workers = *(volatile const __u32*)&state->workers;
   if (workers <= 1) return 0;
-  return hg_spread(skb, 14, bpf_map_lookup_elem(&scratch, &only)) % workers & (HG_WORKERS_MAX - 1);
+  return hg_spread(skb, bpf_ntohs((__u16)skb->protocol), 14) % workers & (HG_WORKERS_MAX - 1);
 }
 
 static __always_inline int pass_gate(struct __sk_buff* skb, const __u32 direction) {

@@ -1,22 +1,16 @@
 #include "kernel/spread.h"
 
-#include <algorithm>
 #include <array>
-#include <cstring>
 
-#include "core/parse.h"
+#include "core/byte_order.h"
 #include "support.h"
 
 namespace headgate::test {
 namespace {
 
-// As spread.bpf.c fills it: the frame with the tag taken off that the kernel keeps in the metadata.
-uint32_t spread_of(const std::vector<uint8_t>& frame) {
-  hg_work work;
-  std::memset(&work, 0xa5, sizeof work);
-  work.captured = static_cast<uint32_t>(std::min<size_t>(frame.size(), HG_HEAD_BYTES));
-  std::memcpy(work.bytes + 12, frame.data() + 12, work.captured - 12);
-  return hg_spread_any(&work);
+uint32_t spread_of(const std::vector<uint8_t>& bytes) {
+  hg_frame frame = {bytes.data() + 14, static_cast<uint32_t>(bytes.size() - 14)};
+  return hg_spread(&frame, load_be16(bytes.data() + 12), 0);
 }
 
 // What stands between the MAC addresses and the IP header: tags, PPPoE, labels, or the EtherType alone.

@@ -58,7 +58,7 @@ export function describe(settings: Settings): readonly string[] {
     `mode ${mode}: ${doings[mode]}`,
     ...wires.map(
       (wire) =>
-        `wire ${wire.name}${at(wire)}: forwards between ${wire.inside} and ${wire.outside ?? 'nothing'} (place ${wire.place}, driver ${wire.driver})`,
+        `wire ${wire.name}${at(wire)}: forwards between ${wire.inside} and ${wire.outside ?? 'nothing'} (place ${wire.place}, driver ${wire.driver}${wire.workers > 1 ? `, ${wire.workers} workers` : ''})`,
     ),
     ...(wires.length === 0 ? ['no wire: no packet passes this unit'] : []),
     ...links.map((link) => {

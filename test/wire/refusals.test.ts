@@ -140,7 +140,9 @@ t.test(
       `--ambient-caps=${rights}`,
       `--bounding-set=-all,${rights}`,
     ];
-    const unit = await border.openUnit({ wires: [wire] }, { inMountNamespace: true, through });
+    // Several workers, which need one thing more: a program that the unit loads by itself.
+    const wires = [{ ...wire, workers: 2 }];
+    const unit = await border.openUnit({ wires }, { inMountNamespace: true, through });
     t.same(unit.findings, [], 'nothing is missing');
     t.match(border.run('inside', 'ping', '-c', '1', outsideAddress), / 0% packet loss/);
     t.match(command.run(border, 'status').out, /headgate forwards/);
