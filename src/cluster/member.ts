@@ -51,8 +51,8 @@ export class Member implements Cluster {
   #bus: Bus | undefined;
   #store: PlanStore | undefined;
   readonly #lease: LeaseKeeper;
-  /** The fence that is on the plan in force by our hand. */
-  #taken: number | undefined;
+  /** The lease that we have taken over with, and the fence that is on the plan in force by our hand. */
+  #taken: { readonly lease: number; readonly fence: number } | undefined;
   #isTaking = false;
   #wasLeader = false;
   /** The latest plans that were read or written; the one in force is among them or older. */
@@ -99,7 +99,7 @@ export class Member implements Cluster {
   }
 
   isLeader(): boolean {
-    return this.#lease.holds() && this.#taken === this.#lease.fence;
+    return this.#lease.holds() && this.#taken?.lease === this.#lease.fence;
   }
   leader(): string | undefined {
     return this.isLeader() ? this.unit : this.#hearing.leader();
@@ -232,20 +232,23 @@ export class Member implements Cluster {
 
   /** A new leader acts only when its fence is on the plan in force, and it goes by that plan itself. */
   #takeOver(): void {
-    const { fence } = this.#lease;
+    const { fence: lease } = this.#lease;
     const store = this.#store;
-    if (!store || !this.#lease.holds() || this.#taken === fence || this.#isTaking) return;
+    if (!store || !this.#lease.holds() || this.#taken?.lease === lease || this.#isTaking) return;
     this.#isTaking = true;
     void store
-      .take(fence)
+      .take(lease, () => this.#lease.holds() && this.#lease.fence === lease)
       .then((taken) => {
         if (!taken.ok) {
           this.#count(`take_${taken.error.code}`);
           if (taken.error.code === 'superseded') this.#lease.refuse();
-          // A plan that cannot be read any more is replaced by the next one.
-          if (taken.error.code !== 'incomplete') return;
-        } else if (taken.value) this.#inherit(taken.value);
-        this.#taken = fence;
+          return;
+        }
+        const { fence, found } = taken.value;
+        // A plan that cannot be read any more is replaced by the next one.
+        if (found?.ok) this.#inherit(found.value);
+        else if (found) this.#count(`take_${found.error.code}`);
+        this.#taken = { lease, fence };
         this.#noteLeadership();
         // Nobody waits for this: a list takes long where NATS has just lost a node.
         void store.sweep(fence).catch(() => this.#count('sweep_failed'));
@@ -273,14 +276,13 @@ export class Member implements Cluster {
   #sayAlive(): void {
     this.#aliveAtMs = this.#options.clock.now();
     const has = this.#held.at(-1);
+    const fence = this.isLeader() ? this.#taken?.fence : undefined;
     const alive: Alive = {
-      ...(this.isLeader()
-        ? { leads: this.#lease.fence, counts: this.#hearing.membership().live }
-        : {}),
+      ...(fence === undefined ? {} : { leads: fence, counts: this.#hearing.membership().live }),
       ...(has ? { has: markOf(has) } : {}),
       ...(this.#inForce ? { goesBy: this.#inForce } : {}),
     };
-    if (this.isLeader()) this.#hearing.heardLeader(this.unit, this.#lease.fence);
+    if (fence !== undefined) this.#hearing.heardLeader(this.unit, fence);
     this.#publish('alive', alive);
   }
 
@@ -366,7 +368,7 @@ export class Member implements Cluster {
     body: unknown,
     units: readonly string[],
   ): Promise<Result<StoredPlan, PublishError>> {
-    const fence = this.#taken;
+    const fence = this.#taken?.fence;
     if (!this.isLeader() || fence === undefined || !this.#store)
       return err({ code: 'superseded', fence: this.#hearing.fence });
     const written = await this.#store.write(fence, body);

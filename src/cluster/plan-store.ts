@@ -47,6 +47,12 @@ export const isLater = (a: PlanMark, b: PlanMark | undefined): boolean =>
 export const isSamePlan = (a: PlanMark, b: PlanMark | undefined): boolean =>
   a.fence === b?.fence && a.serial === b.serial;
 
+/** What taking over gave: the fence that is on the plan in force now, and that plan where there is one. */
+export interface Taken {
+  readonly fence: number;
+  readonly found?: Result<StoredPlan, PlanStoreError>;
+}
+
 type Kept = { readonly commit: Commit; readonly revision: number };
 
 /** Below NATS's default payload limit of 1 MiB, with room for subject and headers. */
@@ -71,24 +77,27 @@ export class PlanStore {
 
   /**
    * Puts the fence of a new leader on the plan in force, by compare-and-set: from then on no write of an earlier leader
-   * is taken, so that what is given here stays what is stored until the new leader writes.
+   * is taken, so that what is given here stays what is stored until the new leader writes. A later fence than one's own is
+   * there when another has taken over since, or when the lease's bucket was lost and counts anew: who still `holds` the
+   * lease then goes on from that fence.
    */
-  async take(fence: number): Promise<Result<StoredPlan | undefined, PlanStoreError>> {
+  async take(lease: number, holds: () => boolean): Promise<Result<Taken, PlanStoreError>> {
     this.#base = undefined;
     this.#serial = 0;
     try {
       const kept = await this.#record();
-      if (kept && kept.commit.fence > fence)
-        return err({ code: 'superseded', fence: kept.commit.fence });
       if (!kept) {
         this.#base = null;
-        return ok(undefined);
+        return ok({ fence: lease });
       }
+      const found = kept.commit.fence;
+      if (found > lease && !holds()) return err({ code: 'superseded', fence: found });
+      const fence = found > lease ? found + 1 : lease;
       this.#inherited = kept.commit.place;
       const commit = { ...kept.commit, fence };
       const revision = await this.#bucket.update(commitKey, bytesOf(commit), kept.revision);
       this.#base = { commit, revision };
-      return await this.#readBody(commit);
+      return ok({ fence, found: await this.#readBody(commit) });
     } catch (error) {
       return err({ code: 'unreachable', reason: reasonOf(error) });
     }

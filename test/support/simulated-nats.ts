@@ -118,7 +118,8 @@ export class SimulatedNats {
   readonly #random: () => number;
   readonly #leaseMs: number;
   readonly #buckets = { lease: new Map<string, Kept>(), plan: new Map<string, Kept>() };
-  #revision = 0;
+  /** Of the last write. */
+  revision = 0;
   readonly #subscriptions = new Map<string, Set<(message: BusMessage) => void>>();
   hasQuorum = true;
   /** Else the consumer that lists them is lost, and nothing ends it. */
@@ -128,6 +129,12 @@ export class SimulatedNats {
     this.#time = time;
     this.#random = random;
     this.#leaseMs = leaseMs;
+  }
+
+  /** The lease's bucket is lost, and what is stored from now on is numbered anew. */
+  countAnew(): void {
+    this.#buckets.lease.clear();
+    this.revision = 0;
   }
 
   /** Who has put the fence on the plan in force, and how often it was committed. */
@@ -152,7 +159,7 @@ export class SimulatedNats {
     const now = this.#time.now();
     if (name === 'lease')
       for (const [key, { atMs }] of bucket) if (now - atMs >= this.#leaseMs) bucket.delete(key);
-    return act(bucket, (value) => ({ value, revision: ++this.#revision, atMs: now }));
+    return act(bucket, (value) => ({ value, revision: ++this.revision, atMs: now }));
   }
 
   listen(subject: string, handle: (message: BusMessage) => void): () => void {

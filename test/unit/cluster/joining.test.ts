@@ -40,6 +40,7 @@ interface Scene {
 async function raise(names: readonly string[]): Promise<Scene> {
   const time = new VirtualTime();
   const nats = new CountingNats(time, () => 0.5, leaseMs);
+  nats.revision = 1000;
   const connections = new Map<string, SimulatedConnection>();
   const mute = new Set<string>();
   const open = (unit: string) => {
@@ -100,3 +101,22 @@ t.test('a unit goes by no plan before the leader counts it', async (t) => {
   await time.advance(leaseMs);
   t.same(late.plan(), leader().plan());
 });
+
+t.test(
+  'a lease bucket that was lost counts anew: who leads goes on from the fence of the plan',
+  async (t) => {
+    const { time, nats, leader } = await raise(units);
+    const publish = async () => {
+      const published = leader().publishPlan({ blocks: [] }, units);
+      await time.advance(leaseMs);
+      return (await published).ok;
+    };
+    t.ok(await publish());
+    const before = leader().plan()?.fence ?? 0;
+    t.ok(before > 0);
+    nats.countAnew();
+    await time.advance(4 * leaseMs);
+    t.ok(await publish(), 'one leads, and its plans hold');
+    t.ok((leader().plan()?.fence ?? 0) > before, 'later than all before');
+  },
+);
