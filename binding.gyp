@@ -75,8 +75,8 @@
         {
           'action_name': 'wire',
           'inputs': [
-            'native/kernel/wire.bpf.c', 'native/kernel/carry.h', 'native/kernel/choose.h', 'native/kernel/head.h',
-            'native/kernel/common_head.h', 'native/kernel/spread.h', 'native/core/mark.h',
+            'native/kernel/wire.bpf.c', 'native/kernel/carry.h', 'native/kernel/choose.h', 'native/kernel/copy.h',
+            'native/kernel/head.h', 'native/kernel/common_head.h', 'native/kernel/spread.h', 'native/core/mark.h',
             'native/core/checksum.h', 'native/abi/flat.h', 'native/abi/gate.h', 'native/abi/records.h',
           ],
           'outputs': ['<(PRODUCT_DIR)/wire.bpf.o'],
