@@ -12,6 +12,7 @@ import {
 } from '@nats-io/transport-node';
 import { HeadgateError } from '../core/base/error.ts';
 import { type Bucket, type Bus, BusError, type BusMessage } from './bus.ts';
+import { NodeWatch } from './node-watch.ts';
 import { reasonOf } from './reason.ts';
 
 export interface NatsOptions {
@@ -86,7 +87,7 @@ export async function openNatsBus(options: NatsOptions): Promise<Bus> {
     const quick = new Kvm(jetstream(connection, { timeout: Math.max(1000, leaseMs / 2) }));
     const lease = await quick.open(`${network}-lease`, limits);
     const plans = await quick.open(`${network}-plan`, limits);
-    return new NatsBus(connection, bucketOf(lease), bucketOf(plans));
+    return new NatsBus(connection, lease, plans, 2 * leaseMs);
   } catch (error) {
     await connection.close();
     throw error;
@@ -98,12 +99,15 @@ class NatsBus implements Bus {
   readonly plans: Bucket;
   readonly #connection: NatsConnection;
   readonly #listeners: Array<(isConnected: boolean) => void> = [];
+  readonly #node: NodeWatch;
   #isConnected = true;
 
-  constructor(connection: NatsConnection, lease: Bucket, plans: Bucket) {
+  constructor(connection: NatsConnection, lease: KV, plans: KV, patienceMs: number) {
     this.#connection = connection;
-    this.lease = lease;
-    this.plans = plans;
+    this.#node = new NodeWatch(patienceMs);
+    const watched = <T>(answer: Promise<T>) => this.#watched(answer);
+    this.lease = bucketOf(lease, watched);
+    this.plans = bucketOf(plans, watched);
     void this.#watch();
   }
 
@@ -141,6 +145,19 @@ class NatsBus implements Bus {
     return this.#connection.close();
   }
 
+  async #watched<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const value = await asBusErrors(answer);
+      this.#node.answered();
+      return value;
+    } catch (error) {
+      if (error instanceof BusError && error.code === 'wrong_revision') this.#node.answered();
+      else if (this.isConnected && this.#node.unanswered(performance.now()))
+        await this.#connection.reconnect();
+      throw error;
+    }
+  }
+
   async #watch(): Promise<void> {
     for await (const { type } of this.#connection.status()) {
       if (type !== 'disconnect' && type !== 'reconnect') continue;
@@ -156,20 +173,22 @@ const messageOf = (message: Msg): BusMessage => ({
   respond: (bytes) => void message.respond(bytes),
 });
 
-function bucketOf(kv: KV): Bucket {
+type Watched = <T>(answer: Promise<T>) => Promise<T>;
+
+function bucketOf(kv: KV, watched: Watched): Bucket {
   return {
     get: async (key) => {
-      const entry = await asBusErrors(kv.get(key));
+      const entry = await watched(kv.get(key));
       return entry?.operation === 'PUT'
         ? { revision: entry.revision, value: entry.value }
         : undefined;
     },
-    create: (key, value) => asBusErrors(kv.create(key, value)),
-    update: (key, value, revision) => asBusErrors(kv.update(key, value, revision)),
-    put: async (key, value) => void (await asBusErrors(kv.put(key, value))),
+    create: (key, value) => watched(kv.create(key, value)),
+    update: (key, value, revision) => watched(kv.update(key, value, revision)),
+    put: async (key, value) => void (await watched(kv.put(key, value))),
     remove: (key, revision) =>
-      asBusErrors(kv.delete(key, revision === undefined ? {} : { previousSeq: revision })),
-    keys: (prefix) => asBusErrors(inTime(keysOf(kv, prefix))),
+      watched(kv.delete(key, revision === undefined ? {} : { previousSeq: revision })),
+    keys: (prefix) => watched(inTime(keysOf(kv, prefix))),
   };
 }
 
