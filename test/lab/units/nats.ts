@@ -187,6 +187,7 @@ export class NatsNodes {
 listen: "${nats.address}:${natsPort}"
 http: "127.0.0.1:${monitorPort}"
 log_file: "${folder}/${nats.node}.log"
+ping_interval: "1s"
 jetstream { store_dir: "${folder}/${nats.node}" }
 ${tls}
 authorization { timeout: 10, users: [ ${users.map((key) => `{ nkey: ${key} }`).join(', ')} ] }
