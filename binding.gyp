@@ -40,6 +40,7 @@
         'native/kernel/attach.cc',
         'native/kernel/flat_tables.cc',
         'native/kernel/install.cc',
+        'native/kernel/page_region.cc',
         'native/kernel/publication.cc',
         'native/kernel/spreader.cc',
         'native/runtime/engine.cc',
@@ -76,7 +77,7 @@
           'action_name': 'wire',
           'inputs': [
             'native/kernel/wire.bpf.c', 'native/kernel/carry.h', 'native/kernel/choose.h', 'native/kernel/copy.h',
-            'native/kernel/head.h', 'native/kernel/common_head.h', 'native/kernel/spread.h', 'native/core/mark.h',
+            'native/kernel/pages.h', 'native/kernel/head.h', 'native/kernel/common_head.h', 'native/kernel/spread.h', 'native/core/mark.h',
             'native/core/checksum.h', 'native/abi/flat.h', 'native/abi/gate.h', 'native/abi/records.h',
           ],
           'outputs': ['<(PRODUCT_DIR)/wire.bpf.o'],

@@ -1,6 +1,5 @@
-/* The published tables and the counts as the kernel's programs see them: arrays of pages, so that one lookup by index
- * reaches everything and a whole publication is one swap of an array in a map of maps. Written by user space
- * (kernel/flat_tables.cc), read by eBPF and by the tests through kernel/carry.h. */
+/* The published tables and the counts as the kernel's programs see them: pages by their number, in chunks of one size.
+ * Written by user space (kernel/flat_tables.cc), read by eBPF and by the tests through kernel/pages.h and kernel/carry.h. */
 #ifndef HEADGATE_ABI_FLAT_H
 #define HEADGATE_ABI_FLAT_H
 #include "../core/mark.h"
@@ -9,16 +8,32 @@
 
 #define HG_PAGE_BYTES 4096u
 
-/* Arrays in the map of maps. Counts change hands only with the tables that index them: a publication names its own. */
-#define HG_SLOT_TABLES 0u
-#define HG_SLOT_COUNTS 1u /* and the one behind it, by hg_flat_head::counts_slot */
-#define HG_SLOT_MARKS 3u  /* published alone: its first page is their table; in force while it names the tables in force */
-#define HG_SLOTS 4u
+/* The map of maps holds chunks: arrays of as many pages each, all of one size, since the kernel makes two loads of a look-up
+ * in an array whose size it knows, and two calls of any other. A region is a run of chunks that are read as one array of
+ * pages. There are two for tables and two for counts: hg_gate::in_force says which the programs use, in one word, so that
+ * tables, marks and counts change hands together; a publication fills the other one first. */
+#define HG_CHUNK_PAGES 512u
+#define HG_TABLES_CHUNKS 1024u /* at most: 2 GiB, more than HG_DESTINATIONS_MAX destinations take */
+#define HG_COUNTS_CHUNKS 8192u /* at most: 16 GiB, for all processors */
+#define HG_CHUNKS (2u * HG_TABLES_CHUNKS + 2u * HG_COUNTS_CHUNKS)
 
-/* Pages of the tables that have a fixed place; roots and ranges follow. */
+/* What is in force; 0: nothing has been published. Each is 0 or 1. */
+#define HG_IN_FORCE(tables, marks, counts) (1u | (tables) << 1 | (marks) << 2 | (counts) << 3)
+#define HG_TABLES_OF(in_force) ((in_force) >> 1 & 1u)
+#define HG_MARKS_OF(in_force) ((in_force) >> 2 & 1u)
+#define HG_COUNTS_OF(in_force) ((in_force) >> 3 & 1u)
+
+/* The first chunk of a region. */
+#define HG_TABLES_CHUNK(tables) ((tables) * HG_TABLES_CHUNKS)
+#define HG_COUNTS_CHUNK(counts) (2u * HG_TABLES_CHUNKS + (counts) * HG_COUNTS_CHUNKS)
+
+/* Pages of the tables that have a fixed place; roots and ranges follow. There is room for marks twice: marks that are
+ * published alone are written where those in force are not. */
 #define HG_PAGE_HEAD 0u
 #define HG_PAGE_VLANS 1u /* the link of each VLAN id, a byte each */
-#define HG_PAGE_RANGES 2u
+#define HG_PAGE_MARKS(marks) (2u + (marks) * HG_MARKS_PAGES)
+#define HG_MARKS_PAGES (1u + HG_WAYS_MAX * HG_BUCKETS / HG_BUCKETS_PER_PAGE)
+#define HG_PAGE_RANGES HG_PAGE_MARKS(2u)
 
 /* Where the candidates of one root slot lie; with a count of 0 there is one only, and `first` is its value. */
 struct hg_flat_root {
@@ -50,7 +65,6 @@ struct hg_flat_index {
 
 struct hg_flat_head {
   hg_u64 generation;
-  hg_u32 counts_slot;
   hg_u32 blocks;       /* what belongs to no block is counted at this index */
   hg_u32 destinations;
   hg_u32 columns;      /* links, and the unknown one last */
@@ -61,13 +75,12 @@ struct hg_flat_head {
   hg_u8 macs;
   hg_u8 by_vlan;
   hg_u8 by_dscp;
-  hg_u8 reserved[3];
+  hg_u8 reserved[7];
   struct hg_flat_index block[2]; /* IPv4, IPv6 */
   struct hg_flat_index destination[2];
   hg_u64 mac[HG_LINKS_MAX];
   hg_u8 mac_link[HG_LINKS_MAX];
   hg_u8 dscp_link[64];
-  struct hg_mark_table marks;
 };
 
 /* Counts of one block and link: by direction. One cache line. */

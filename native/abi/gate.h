@@ -40,10 +40,8 @@ struct hg_gate {
   /* Of 256 sessions, how many are copied to the unit. Lowered when it does not keep up: by itself, and by the kernel
    * when it is so far behind that it does not even see it. Raised by the unit alone. */
   hg_u32 copy_share;
-  /* Which of the arrays of counts the published tables use (abi/flat.h). */
-  hg_u32 counts_slot;
-  /* Name of the tables for which marks were published alone (hg_mark_table::tables); 0: for none. */
-  hg_u64 marks_for;
+  /* Which of the published tables, marks and counts the programs use (abi/flat.h). */
+  hg_u32 in_force;
   /* By the port where each direction enters: what the unit found there and changed, so that the next one or releasing
    * can put it back after a crash. The value before and 1, or 0. */
   hg_u8 kept[2][HG_PORT_SETTINGS];
@@ -51,13 +49,13 @@ struct hg_gate {
   hg_u64 shed_ns;
   /* Of the port where each direction leaves: found when installing, followed by the unit. */
   hg_u32 mtu[2];
-  hg_u64 apart[5];
+  hg_u64 apart[6];
   /* By packet loop. Programs that have a reader and no packet loop (tc, xdp) use the first. */
   struct hg_beat beat[HG_WORKERS_MAX];
 };
 
 /* Raised with every change of a map's layout: another version's program is taken off before this one's is attached. */
-#define HG_GATE_VERSION 8u
+#define HG_GATE_VERSION 9u
 #define HG_COPY_ALL 256u
 /* How long the kernel waits from one lowering of copy_share to the next: what is in the ring is still worked off. */
 #define HG_SHED_NS 5000000u

@@ -2,25 +2,14 @@
  * the tests, which compare it with the pipeline (core/pipeline.cc), whose results it must give. */
 #ifndef HEADGATE_KERNEL_CARRY_H
 #define HEADGATE_KERNEL_CARRY_H
-#include "../abi/flat.h"
 #include "../core/checksum.h"
-#include "head.h"
+#include "pages.h"
 
 #ifdef HG_BPF
 /* Verified once for each place that calls it, not once for each path through it. */
 #define HG_APART static __attribute__((noinline))
-typedef void* hg_pages;
-HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) { return bpf_map_lookup_elem(pages, &index); }
 #else
 #define HG_APART static inline
-struct hg_page_array {
-  union hg_page* page;
-  hg_u32 count;
-};
-typedef const struct hg_page_array* hg_pages;
-HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) {
-  return index < pages->count ? &pages->page[index] : 0;
-}
 #endif
 
 /* A slot of the root has at most as many candidates as it has addresses, and a table as many as fit its memory. */

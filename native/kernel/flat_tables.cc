@@ -118,16 +118,6 @@ hg_flat_index write_index(const RangeTable<Address>& table, hg_page* pages, uint
   return index;
 }
 
-uint32_t bucket_pages(const Marks& marks) { return pages_for(marks.buckets.size(), HG_BUCKETS_PER_PAGE); }
-
-// `first` is the number of the page at `buckets`.
-void write_marks(const Marks& marks, hg_mark_table* table, hg_page* buckets, uint32_t first) {
-  *table = marks.table;
-  table->bucket_page = first;
-  for (size_t i = 0; i < marks.buckets.size(); i++)
-    buckets[i / HG_BUCKETS_PER_PAGE].bucket[i % HG_BUCKETS_PER_PAGE] = marks.buckets[i];
-}
-
 void write_rules(const WireRules& rules, hg_flat_head* head, hg_page* pages) {
   head->may_mark = rules.may_mark;
   head->wire_link = rules.link;
@@ -148,32 +138,33 @@ uint32_t CountLayout::cell_pages() const { return pages_for((blocks + 1ull) * co
 uint32_t CountLayout::cpu_pages() const { return cell_pages() + pages_for(destinations, HG_DESTINATIONS_PER_PAGE); }
 
 size_t flat_pages(const Tables& tables) {
-  return HG_PAGE_RANGES + size_t{bucket_pages(tables.marks)} + pages_of(tables.blocks.v4()) + pages_of(tables.blocks.v6()) +
+  return size_t{HG_PAGE_RANGES} + pages_of(tables.blocks.v4()) + pages_of(tables.blocks.v6()) +
          pages_of(tables.destinations.v4()) + pages_of(tables.destinations.v6());
 }
 
-void write_flat(const Tables& tables, uint32_t wire, const CountLayout& counts, uint32_t counts_slot, hg_page* pages) {
+void write_flat(const Tables& tables, uint32_t wire, const CountLayout& counts, hg_page* pages) {
   hg_flat_head* const head = &pages[HG_PAGE_HEAD].head;
   head->generation = tables.generation;
-  head->counts_slot = counts_slot;
   head->blocks = counts.blocks;
   head->destinations = counts.destinations;
   head->columns = counts.columns();
   head->cpu_pages = counts.cpu_pages();
   head->cell_pages = counts.cell_pages();
   write_rules(tables.wires[wire], head, pages);
-
+  write_flat(tables.marks, HG_PAGE_MARKS(0), pages);
   uint32_t at = HG_PAGE_RANGES;
-  write_marks(tables.marks, &head->marks, pages + at, at);
-  at += bucket_pages(tables.marks);
   head->block[0] = write_index(tables.blocks.v4(), pages, &at);
   head->block[1] = write_index(tables.blocks.v6(), pages, &at);
   head->destination[0] = write_index(tables.destinations.v4(), pages, &at);
   head->destination[1] = write_index(tables.destinations.v6(), pages, &at);
 }
 
-size_t flat_pages(const Marks& marks) { return 1 + size_t{bucket_pages(marks)}; }
-
-void write_flat(const Marks& marks, hg_page* pages) { write_marks(marks, &pages->marks, pages + 1, 1); }
+void write_flat(const Marks& marks, uint32_t page, hg_page* pages) {
+  hg_mark_table* const table = &pages[page].marks;
+  *table = marks.table;
+  table->bucket_page = page + 1;
+  for (size_t i = 0; i < marks.buckets.size(); i++)
+    pages[table->bucket_page + i / HG_BUCKETS_PER_PAGE].bucket[i % HG_BUCKETS_PER_PAGE] = marks.buckets[i];
+}
 
 }  // namespace headgate

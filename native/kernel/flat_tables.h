@@ -25,11 +25,10 @@ struct CountLayout {
 // What write_flat() needs.
 size_t flat_pages(const Tables& tables);
 
-// The same of marks that are published alone.
-size_t flat_pages(const Marks& marks);
-void write_flat(const Marks& marks, hg_page* pages);
-
 // Lays `tables` out for the wire of this index; `pages` are zeroed, flat_pages() of them. Takes some 30 ns per prefix.
-void write_flat(const Tables& tables, uint32_t wire, const CountLayout& counts, uint32_t counts_slot, hg_page* pages);
+void write_flat(const Tables& tables, uint32_t wire, const CountLayout& counts, hg_page* pages);
+
+// Marks in place of those that stand there, of a table's HG_PAGE_MARKS(0) or (1).
+void write_flat(const Marks& marks, uint32_t page, hg_page* pages);
 
 }  // namespace headgate

@@ -2,8 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -13,35 +11,12 @@
 namespace headgate {
 namespace {
 
-// An array of pages that fits the map of maps, and its memory.
-struct Pages {
-  int fd = -1;
-  hg_page* at = nullptr;
-  size_t bytes = 0;
-
-  explicit Pages(const char* name, size_t count) : bytes(count * sizeof(hg_page)) {
-    bpf_map_create_opts options = {};
-    options.sz = sizeof options;
-    options.map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
-    fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), sizeof(hg_page), static_cast<uint32_t>(count), &options);
-    if (fd < 0) return;
-    void* const mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (mapped != MAP_FAILED) at = static_cast<hg_page*>(mapped);
-  }
-  ~Pages() {
-    if (at != nullptr) munmap(at, bytes);
-    if (fd >= 0) ::close(fd);
-  }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-};
-
-Failure refused(const char* what, size_t bytes) {
-  const int error = errno;
+Failure refused(const char* what, int error, size_t pages) {
   if (error == EPERM || error == EACCES)
     return {"no_capability", std::string("making room for ") + what + " in the kernel is not allowed: CAP_BPF is needed"};
-  return {"driver_unfit", std::string("no room for ") + what + " in the kernel (" + std::to_string(bytes >> 20) +
-                              " MiB): " + strerror(error)};
+  const std::string wanted = std::string(what) + " in the kernel (" + std::to_string(pages * sizeof(hg_page) >> 20) + " MiB)";
+  if (error == ENOSPC) return {"driver_unfit", "no room for " + wanted + ": more than its programs hold"};
+  return {"driver_unfit", "no room for " + wanted + ": " + strerror(error)};
 }
 
 template <typename Value>
@@ -51,46 +26,69 @@ Value load(const Value& value) {
 
 }  // namespace
 
-size_t Publication::count_bytes(const CountLayout& layout) { return size_t{layout.pages()} * sizeof(hg_page); }
-
 std::optional<Failure> Publication::open(const Gate* gate, uint32_t wire, const CountLayout& layout) {
   gate_ = gate;
   wire_ = wire;
   layout_ = layout;
   const int processors = libbpf_num_possible_cpus();
   layout_.processors = processors > 0 ? static_cast<uint32_t>(processors) : 1;
-  slot_ = gate->state()->counts_slot == HG_SLOT_COUNTS ? HG_SLOT_COUNTS + 1 : HG_SLOT_COUNTS;
-  Pages counts("hg_counts", layout_.pages());
-  if (counts.at == nullptr) return refused("counts", counts.bytes);
-  if (bpf_map_update_elem(gate->published(), &slot_, &counts.fd, BPF_ANY) != 0) return refused("counts", counts.bytes);
-  counts_ = counts.at;
-  counts.at = nullptr;
-  return std::nullopt;
+  counts_region_ = 1 - HG_COUNTS_OF(in_force());
+  const int error = counts_.grow(gate->published(), HG_COUNTS_CHUNK(counts_region_), HG_COUNTS_CHUNKS, layout_.pages());
+  if (error == 0) return std::nullopt;
+  close();
+  return refused("counts", error, layout_.pages());
 }
 
 void Publication::close() {
-  if (counts_ != nullptr) munmap(counts_, count_bytes(layout_));
-  counts_ = nullptr;
+  counts_.close();
+  for (PageRegion& tables : tables_) tables.close();
+  ours_ = 0;
 }
 
 std::optional<Failure> Publication::publish(const Tables& tables) {
-  Pages pages("hg_tables", flat_pages(tables));
-  if (pages.at == nullptr) return refused("tables", pages.bytes);
-  write_flat(tables, wire_, layout_, slot_, pages.at);
-  const uint32_t slot = HG_SLOT_TABLES;
-  if (bpf_map_update_elem(gate_->published(), &slot, &pages.fd, BPF_ANY) != 0) return refused("tables", pages.bytes);
-  std::atomic_ref(gate_->state()->counts_slot).store(slot_, std::memory_order_relaxed);
+  const uint32_t region = 1 - HG_TABLES_OF(in_force());
+  PageRegion& to = tables_[region];
+  const size_t pages = flat_pages(tables);
+  if (const int error = to.grow(gate_->published(), HG_TABLES_CHUNK(region), HG_TABLES_CHUNKS, pages); error != 0)
+    return refused("tables", error, pages);
+  memset(to.pages(), 0, pages * sizeof(hg_page));
+  write_flat(tables, wire_, layout_, to.pages());
+  const bool is_first = ours_ == 0;
+  if (const int error = put_in_force(HG_IN_FORCE(region, 0, counts_region_), to); error != 0)
+    return refused("tables", error, pages);
+  if (is_first) displace_others(to);
   return std::nullopt;
 }
 
 std::optional<Failure> Publication::publish(const Marks& marks) {
-  Pages pages("hg_marks", flat_pages(marks));
-  if (pages.at == nullptr) return refused("marks", pages.bytes);
-  write_flat(marks, pages.at);
-  const uint32_t slot = HG_SLOT_MARKS;
-  if (bpf_map_update_elem(gate_->published(), &slot, &pages.fd, BPF_ANY) != 0) return refused("marks", pages.bytes);
-  std::atomic_ref(gate_->state()->marks_for).store(marks.table.tables, std::memory_order_relaxed);
+  if (ours_ == 0 || in_force() != ours_)
+    return Failure{"driver_unfit", "another unit has published tables meanwhile: marks of ours do not fit them"};
+  const uint32_t region = HG_TABLES_OF(ours_), place = 1 - HG_MARKS_OF(ours_);
+  const PageRegion& to = tables_[region];
+  write_flat(marks, HG_PAGE_MARKS(place), to.pages());
+  if (const int error = put_in_force(HG_IN_FORCE(region, place, counts_region_), to); error != 0)
+    return refused("marks", error, HG_MARKS_PAGES);
   return std::nullopt;
+}
+
+uint32_t Publication::in_force() const {
+  return std::atomic_ref(gate_->state()->in_force).load(std::memory_order_acquire);
+}
+
+int Publication::put_in_force(uint32_t word, const PageRegion& region) {
+  std::atomic_ref(gate_->state()->in_force).store(word, std::memory_order_release);
+  ours_ = word;
+  return region.settle();
+}
+
+// What a unit before us had made.
+void Publication::displace_others(const PageRegion& ours) const {
+  const uint32_t other_tables = HG_TABLES_CHUNK(1 - HG_TABLES_OF(ours_));
+  const uint32_t other_counts = HG_COUNTS_CHUNK(1 - counts_region_);
+  ours.displace(other_tables, HG_TABLES_CHUNKS);
+  ours.displace(other_counts, HG_COUNTS_CHUNKS);
+  ours.displace(ours.end(), HG_TABLES_CHUNK(HG_TABLES_OF(ours_)) + HG_TABLES_CHUNKS - ours.end());
+  ours.displace(counts_.end(), HG_COUNTS_CHUNK(counts_region_) + HG_COUNTS_CHUNKS - counts_.end());
 }
 
 hg_traffic Publication::traffic(uint32_t block, uint32_t link, Direction direction) const {
@@ -98,7 +96,7 @@ hg_traffic Publication::traffic(uint32_t block, uint32_t link, Direction directi
   const uint32_t cell = block * layout_.columns() + column;
   hg_traffic sum = {};
   for (uint32_t cpu = 0; cpu < layout_.processors; cpu++) {
-    const hg_page& page = counts_[cpu * layout_.cpu_pages() + cell / HG_CELLS_PER_PAGE];
+    const hg_page& page = counts_.pages()[cpu * layout_.cpu_pages() + cell / HG_CELLS_PER_PAGE];
     const hg_traffic& part = page.cell[cell % HG_CELLS_PER_PAGE].way[static_cast<uint32_t>(direction)];
     sum.packets += load(part.packets);
     sum.ip_bytes += load(part.ip_bytes);
@@ -111,7 +109,7 @@ hg_destination_count Publication::destination(uint32_t index) const {
   hg_destination_count sum = {};
   for (uint32_t cpu = 0; cpu < layout_.processors; cpu++) {
     const uint32_t page = cpu * layout_.cpu_pages() + layout_.cell_pages() + index / HG_DESTINATIONS_PER_PAGE;
-    const hg_destination_count& part = counts_[page].destination[index % HG_DESTINATIONS_PER_PAGE];
+    const hg_destination_count& part = counts_.pages()[page].destination[index % HG_DESTINATIONS_PER_PAGE];
     sum.packets += load(part.packets);
     sum.l2_bytes += load(part.l2_bytes);
   }

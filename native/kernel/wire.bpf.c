@@ -44,20 +44,6 @@ struct {
   __type(value, struct hg_tallies);
 } tallies SEC(".maps");
 
-/* Tables and counts (abi/flat.h). */
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-  __uint(max_entries, HG_SLOTS);
-  __type(key, __u32);
-  __array(values, struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-    __uint(max_entries, 1);
-    __uint(key_size, sizeof(__u32));
-    __uint(value_size, sizeof(union hg_page));
-  });
-} published SEC(".maps");
-
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, HG_EXCEPTIONS_MAX);
@@ -119,49 +105,41 @@ static __always_inline struct hg_tallies* tally(void) {
   return bpf_map_lookup_elem(&tallies, &only);
 }
 
-static __always_inline void* array_at(__u32 slot) { return bpf_map_lookup_elem(&published, &slot); }
-
 #include "copy.h"
 
-/* By the marks that were published with the tables, or alone for these tables and later. */
-static __always_inline void choose_mark(void* tables, const struct hg_mark_table* marks, struct hg_work* work) {
+/* `marks`: the number of their page. */
+static __always_inline void choose_mark(hg_pages tables, __u32 marks, struct hg_work* work) {
   struct hg_tallies* sum = tally();
-  const struct hg_gate* state = state_of_wire();
-  if (!sum || !state) return;
-  if (*(volatile const __u64*)&state->marks_for == marks->tables) {
-    void* alone = array_at(HG_SLOT_MARKS);
-    const union hg_page* page = alone ? hg_page_at(alone, 0) : 0;
-    if (page && page->marks.tables == marks->tables) {
-      tables = alone;
-      marks = &page->marks;
-    }
-  }
-  hg_settle(marks, hg_choose_link(tables, marks, sum, work), work);
+  const union hg_page* page = hg_page_at(tables, marks);
+  if (!sum || !page || !page->marks.enabled) return;
+  hg_settle(&page->marks, hg_choose_link(tables, &page->marks, sum, work), work);
 }
 
 /* Counts the packet and says what is to be marked. */
-static __always_inline void decide(struct hg_work* work, const int common) {
+static __always_inline void decide(struct hg_work* work, const struct hg_gate* state, const int common) {
   work->dscp = HG_DSCP_NONE;
   work->vlan = HG_VLAN_NONE;
-  void* tables = array_at(HG_SLOT_TABLES);
-  if (!tables) return;
+  /* Read once: what it names stays as it is until this packet has gone. */
+  const __u32 in_force = *(volatile const __u32*)&state->in_force;
+  if (in_force == 0) return;
+  const hg_pages tables = HG_TABLES_CHUNK(HG_TABLES_OF(in_force));
   const union hg_page* first = hg_page_at(tables, HG_PAGE_HEAD);
   if (!first) return;
   const struct hg_flat_head* flat = &first->head;
   hg_consult(tables, flat, work, common);
-  if (work->is_markable && flat->marks.enabled) choose_mark(tables, &flat->marks, work);
-  void* counts = array_at(flat->counts_slot);
-  if (counts) hg_account(counts, flat, bpf_get_smp_processor_id(), work);
+  if (work->is_markable) choose_mark(tables, HG_PAGE_MARKS(HG_MARKS_OF(in_force)), work);
+  hg_account(HG_COUNTS_CHUNK(HG_COUNTS_OF(in_force)), flat, bpf_get_smp_processor_id(), work);
 }
 
 /* A packet of any kind whose head has been fetched: read, decided, copied. */
 HG_STAGE carry_any(struct hg_work* work) {
   if (!work) return 0;
   work->common = 0;
-  hg_read_head(work);
-  decide(work, 0);
   struct hg_gate* state = state_of_wire();
-  if (work->time_ns == 0 || !state || !is_due(work, state)) return 0;
+  if (!state) return 0;
+  hg_read_head(work);
+  decide(work, state, 0);
+  if (work->time_ns == 0 || !is_due(work, state)) return 0;
   const __u32 bytes = needed(work);
   if (bytes <= HG_COPY_SHORT_BYTES)
     hand_over(work, state, HG_COPY_SHORT_BYTES);
@@ -189,9 +167,9 @@ static __always_inline int carry_common(struct hg_work* work, struct hg_gate* st
   if (network == 0) return 0;
   copy_common(work, state, network);
   if (network == 4)
-    decide(work, 4);
+    decide(work, state, 4);
   else
-    decide(work, 6);
+    decide(work, state, 6);
   return 1;
 }
 

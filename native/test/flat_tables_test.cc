@@ -60,7 +60,7 @@ struct Flat {
   hg_page_array array{};
 
   Flat(const Tables& tables, const CountLayout& counts) : pages(flat_pages(tables)) {
-    write_flat(tables, 0, counts, HG_SLOT_COUNTS, pages.data());
+    write_flat(tables, 0, counts, pages.data());
     array = {pages.data(), static_cast<uint32_t>(pages.size())};
   }
   const hg_flat_head& head() const { return pages[HG_PAGE_HEAD].head; }
@@ -334,7 +334,7 @@ TEST_CASE("the kernel counts and marks as the pipeline does") {
       hg_tallies sum = {};
       now_ns = packet.time_ns;
       if (work.is_markable && marks.enabled) {
-        const hg_mark_table& flat_marks = flat.head().marks;
+        const hg_mark_table& flat_marks = flat.pages[HG_PAGE_MARKS(0)].marks;
         hg_settle(&flat_marks, hg_choose_link(&flat.array, &flat_marks, &sum, &work), &work);
       }
       hg_account(&counted, &flat.head(), 0, &work);

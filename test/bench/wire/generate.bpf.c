@@ -73,6 +73,9 @@ int next_session(struct xdp_md* frame) {
     tcp->check = adjusted(tcp->check, before, after);
     ip->tot_len = after;
   }
+  /* Unmarked, as a host sends it: a mark that it came back with would be no work for whoever marks it again. */
+  ip->check = adjusted(ip->check, bpf_htons((__u16)(0x4500 | ip->tos)), bpf_htons(0x4500));
+  ip->tos = 0;
   const __u16 port = bpf_htons((__u16)(1024 + session % 32768));
   tcp->check = adjusted(tcp->check, tcp->source, port);
   tcp->source = port;
