@@ -21,8 +21,13 @@
 /* The sign of life of one packet loop, on a cache line of its own: each loop writes its own after every batch. */
 struct hg_beat {
   hg_u64 ns; /* CLOCK_MONOTONIC of the last one; 0: nobody is there */
-  hg_u64 apart[7];
+  hg_u64 bypassed_ns[2]; /* by direction: when the gate last forwarded in its place */
+  hg_u64 apart[5];
 };
+
+/* The kernel's mark on what a packet loop of a wire with a gate sends, with the loop's number in the low half. */
+#define HG_SENT_MARK 0x68670000u
+#define HG_SENT_LOOP 0x0000ffffu
 
 struct hg_gate {
   /* Packet loops of the unit that share the wire by hg_pair_hash() (kernel/spread.h); 0 as 1. */

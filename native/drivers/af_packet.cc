@@ -83,7 +83,6 @@ void give_back(uint8_t* slot) { std::atomic_ref(*status_of(slot)).store(TP_STATU
 
 Loss loss_of(int error) {
   switch (error) {
-    case ENOBUFS:
     case EAGAIN:
     case ENOMEM:
       return Loss::NoBuffer;
@@ -238,7 +237,9 @@ uint8_t* AfPacketPort::fetch_large(uint32_t index, uint32_t length, Offload* off
   }
 }
 
-void AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
+void AfPacketPort::mark_sent(uint32_t mark) { set(fd_, SOL_SOCKET, SO_MARK, mark); }
+
+uint32_t AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
   std::array<iovec, kBatch> parts;
   std::array<mmsghdr, kBatch> messages;
   std::array<uint32_t, kBatch> segments;
@@ -272,6 +273,7 @@ void AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
   uint64_t frames = 0;
   uint64_t packets = 0;
   uint64_t bytes = 0;
+  uint32_t refused = 0;
   bool has_waited = false;
   for (uint32_t at = 0; at < batch->size;) {
     const int sent = send_some(fd_, &messages[at], batch->size - at);
@@ -290,12 +292,16 @@ void AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
       has_waited = true;
       continue;
     }
-    losses->add(loss_of(errno));
+    if (errno == ENOBUFS)
+      refused++;
+    else
+      losses->add(loss_of(errno));
     at++;
   }
   passed->frames.add(frames);
   passed->packets.add(packets);
   passed->bytes.add(bytes);
+  return refused;
 }
 
 double AfPacketPort::fill() const {

@@ -45,8 +45,11 @@ class AfPacketPort {
   uint32_t receive(Batch* batch, Losses* losses);
 
   // Sends a batch that another port received. 802.1q tags of the metadata are put back into the frame. Every frame
-  // is either sent or counted in `losses`.
-  void send(Batch* batch, Passed* passed, Losses* losses);
+  // is sent, or counted in `losses`, or one of those that are returned: for which the kernel had no room, or which a
+  // program at the port held back; it says the same of both.
+  uint32_t send(Batch* batch, Passed* passed, Losses* losses);
+  // The kernel's mark on all that is sent, for that program. Without the right to set it none is held back.
+  void mark_sent(uint32_t mark);
 
   // At least how full the ring is, in eighths.
   double fill() const;

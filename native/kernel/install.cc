@@ -44,6 +44,9 @@ constexpr std::array<std::array<const char*, 2>, 4> kPrograms = {{
     {"xdp_outside", "xdp_inside"},
 }};
 
+// Beside a gate, where packets leave.
+constexpr const char* kExitProgram = "gate_exit";
+
 struct ObjectCloser {
   void operator()(bpf_object* object) const { bpf_object__close(object); }
 };
@@ -58,6 +61,11 @@ std::string directory_of(const std::string& wire) {
 // Where the program is kept that stands where packets of a direction come in.
 std::string program_pin(const std::string& directory, uint32_t direction) {
   return directory + (direction == HG_INBOUND ? "/at_outside" : "/at_inside");
+}
+
+// And that which stands where they leave.
+std::string exit_pin(const std::string& directory, uint32_t direction) {
+  return directory + (direction == HG_INBOUND ? "/out_of_inside" : "/out_of_outside");
 }
 
 Failure failed(const std::string& what, int error) {
@@ -170,8 +178,15 @@ std::optional<Failure> install_gate(const GateOptions& options) {
   for (uint32_t direction = 0; direction < 2 && !failure; direction++) {
     bool added_qdisc = false;
     const bpf_program* program = bpf_object__find_program_by_name(object.get(), kPrograms[options.program][direction]);
-    const int error = attach(static_cast<uint32_t>(entry[direction].index), options.program, bpf_program__fd(program),
-                             program_pin(directory, direction), &added_qdisc);
+    const auto interface = static_cast<uint32_t>(entry[direction].index);
+    int error = attach(interface, Hook::Ingress, options.program, bpf_program__fd(program),
+                       program_pin(directory, direction), &added_qdisc);
+    if (error == 0 && options.program == HG_PROGRAM_GATE) {
+      const bpf_program* const at_exit = bpf_object__find_program_by_name(object.get(), kExitProgram);
+      bool added_again = false;
+      error = attach(interface, Hook::Egress, options.program, bpf_program__fd(at_exit),
+                     exit_pin(directory, 1 - direction), &added_again);
+    }
     if (error != 0) failure = failed("attaching the kernel's program to " + *names[direction], -error);
     if (added_qdisc) page->changed[direction] |= HG_CHANGED_QDISC;
     if (set_promiscuous(*names[direction], true)) page->changed[direction] |= HG_CHANGED_PROMISCUOUS;
@@ -189,7 +204,9 @@ std::optional<Failure> release_gate(const std::string& wire) {
   for (uint32_t direction = 0; direction < 2; direction++) {
     const uint32_t interface = page->exit[1 - direction];
     const uint32_t changed = page->changed[direction];
-    detach(interface, page->program, program_pin(directory, direction), (changed & HG_CHANGED_QDISC) != 0);
+    if (page->program == HG_PROGRAM_GATE)
+      detach(interface, Hook::Egress, page->program, exit_pin(directory, 1 - direction), false);
+    detach(interface, Hook::Ingress, page->program, program_pin(directory, direction), (changed & HG_CHANGED_QDISC) != 0);
     std::array<char, IFNAMSIZ> name = {};
     if (if_indextoname(interface, name.data()) == nullptr) continue;
     restore_port(name.data(), page->kept[direction]);

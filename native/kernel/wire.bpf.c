@@ -1,9 +1,10 @@
-/* What stands at the ingress of both ports of a wire, whether a unit runs or not. It belongs to nobody's lifetime:
+/* What stands at both ports of a wire, at their ingress but for gate_exit, whether a unit runs or not. It belongs to nobody's lifetime:
  * attached by `headgate wire install`, gone by `headgate wire release`.
  *
  * gate_*: for an af_packet wire, behind the taps. While the unit's heartbeat is fresh it has the tap's copy and
  *   forwards that: ours is dropped here, so that neither this machine's own stack nor the far end sees it twice. When
- *   the heartbeat is stale the kernel forwards, and the unit throws its copies away.
+ *   the heartbeat is stale the kernel forwards, and the unit throws its copies away. gate_exit, where they leave, holds
+ *   back what the unit still sends after that.
  * tc_*, xdp_*: the kernel forwards always. While a unit is there the heads that it measures are copied to it; a full
  *   ring costs the copy, never the packet.
  *
@@ -318,6 +319,7 @@ static __always_inline int pass_gate(struct __sk_buff* skb, const __u32 directio
   if (!state) return TC_ACT_OK;
   const __u32 worker = worker_of(skb, state);
   if (is_fresh(state, worker)) return TC_ACT_SHOT;
+  *(volatile __u64*)&state->beat[worker & (HG_WORKERS_MAX - 1)].bypassed_ns[direction] = bpf_ktime_get_ns();
   return forward_skb(skb, state, direction, worker, 0);
 }
 
@@ -326,6 +328,21 @@ int gate_inside(struct __sk_buff* skb) { return pass_gate(skb, HG_OUTBOUND); }
 
 SEC("tc")
 int gate_outside(struct __sk_buff* skb) { return pass_gate(skb, HG_INBOUND); }
+
+/* A packet loop that is kept from its processor in the middle of a batch sends the rest of it when the gate has long
+ * forwarded what came later: that would arrive out of order, and counts as what the loop discards instead. */
+SEC("tc")
+int gate_exit(struct __sk_buff* skb) {
+  const __u32 mark = skb->mark;
+  if ((mark & ~HG_SENT_LOOP) != HG_SENT_MARK || skb->ingress_ifindex != 0) return TC_ACT_OK;
+  const struct hg_gate* state = state_of_wire();
+  if (!state) return TC_ACT_OK;
+  const struct hg_beat* beat = &state->beat[mark & (HG_WORKERS_MAX - 1)];
+  const __u32 direction = skb->ifindex == state->exit[HG_OUTBOUND] ? HG_OUTBOUND : HG_INBOUND;
+  if (*(volatile const __u64*)&beat->bypassed_ns[direction] > *(volatile const __u64*)&beat->ns) return TC_ACT_SHOT;
+  skb->mark = 0;
+  return TC_ACT_OK;
+}
 
 static __always_inline int pass_tc(struct __sk_buff* skb, const __u32 direction) {
   struct hg_gate* state = state_of_wire();

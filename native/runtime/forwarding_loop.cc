@@ -23,7 +23,7 @@ constexpr uint32_t kOutbound = static_cast<uint32_t>(Direction::Outbound);
 }  // namespace
 
 ForwardingLoop::ForwardingLoop(const Gate* gate, uint32_t worker, uint16_t wire)
-    : gate_(gate), wire_(wire), heartbeat_(gate, worker) {}
+    : gate_(gate), wire_(wire), sent_mark_(HG_SENT_MARK | worker), heartbeat_(gate, worker) {}
 
 ForwardingLoop::~ForwardingLoop() {
   end();
@@ -31,6 +31,7 @@ ForwardingLoop::~ForwardingLoop() {
 }
 
 void ForwardingLoop::give(uint32_t direction, std::unique_ptr<AfPacketPort> port) {
+  if (gate_ != nullptr) port->mark_sent(sent_mark_);
   // One that was given and not yet taken up is of no use any more.
   const std::unique_ptr<AfPacketPort> before(given_[direction].exchange(port.release(), std::memory_order_acq_rel));
 }
@@ -98,11 +99,20 @@ bool ForwardingLoop::carry(uint32_t direction, Batch* batch) {
     is_ours = still_ours(direction);
   }
   if (is_ours)
-    ports_[1 - direction]->send(batch, &passed_[direction], &losses_[direction]);
+    send(direction, batch);
   else
     discarded_.add(batch->size);
   port.release();
   return true;
+}
+
+void ForwardingLoop::send(uint32_t direction, Batch* batch) {
+  const uint32_t refused = ports_[1 - direction]->send(batch, &passed_[direction], &losses_[direction]);
+  if (refused == 0) return;
+  if (heartbeat_.is_held_back(direction))
+    discarded_.add(refused);
+  else
+    losses_[direction].add(Loss::NoBuffer, refused);
 }
 
 // Under overload fewer sessions are followed: measuring yields, never forwarding.

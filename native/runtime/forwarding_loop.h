@@ -40,6 +40,7 @@ class ForwardingLoop final : public PacketLoop {
   void run() override;
   void take_up_ports();
   bool carry(uint32_t direction, Batch* batch);
+  void send(uint32_t direction, Batch* batch);
   void adapt(uint32_t direction, bool is_full_batch);
   void beat(uint64_t now_ns);
   bool still_ours(uint32_t direction);
@@ -49,6 +50,7 @@ class ForwardingLoop final : public PacketLoop {
 
   const Gate* gate_;
   uint16_t wire_;
+  uint32_t sent_mark_;
   Heartbeat heartbeat_;
   Linger linger_;
   std::array<Overload, 2> overload_;  // by direction

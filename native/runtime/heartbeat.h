@@ -48,6 +48,12 @@ class Heartbeat {
     return has_grown;
   }
 
+  // Whether the gate has forwarded anything of this direction since the last beat: until the next one it holds back what
+  // we send, which would come late.
+  bool is_held_back(uint32_t direction) const {
+    return gate_ != nullptr && std::atomic_ref(gate_->state()->beat[worker_].bypassed_ns[direction]).load(std::memory_order_relaxed) > last_ns_;
+  }
+
   // Hands the wire to the kernel at once: the end of the unit's forwarding.
   void end() {
     if (gate_ != nullptr) write(0);

@@ -22,6 +22,13 @@ const shapes = [
   { loss: 0.005, delay: 0.004, vlan: 7, up: true, conns: 10, reorder: 0.01 },
   { loss: 0.01, delay: 0.2, size: 200_000, conns: 8, dup: 0.01 },
   { v6: true, loss: 0.02, delay: 0.02, jitter: 0.01, conns: 10 },
+  { loss: 0.001, delay: 0.002, conns: 12, size: 3_000_000, reorder: 0.002 },
+  // Short connections: a handshake and a handful of segments each.
+  { loss: 0.03, delay: 0.002, conns: 250, par: 25, size: 15_000 },
+  { v6: true, loss: 0.03, delay: 0.04, conns: 150, par: 25, size: 9_000, dup: 0.01 },
+  // Readers that stop: closed windows, their probes, and what is lost beside them.
+  { loss: 0.02, delay: 0.02, conns: 8, par: 8, size: 300_000, slow_reader: true, reorder: 0.01 },
+  { v6: true, vlan: 9, loss: 0.002, delay: 0.06, conns: 10, size: 1_200_000, up: true, dup: 0.005 },
 ] as const;
 
 t.test(

@@ -3,9 +3,13 @@
  *   stream receive PORT      for each line with a stream's number on stdin prints what became of that stream
  *   stream freeze TID MS     stops one thread of another process for so long
  *   stream crash PID TID     a fault in that thread, as of a bug in native code
+ *   stream inject PORT MARK  sends one frame out of a port, with that mark of the kernel's
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -132,6 +136,16 @@ static void freeze(int tid, int ms) {
   ptrace(PTRACE_DETACH, tid, 0, 0);
 }
 
+static void inject(const char* port, uint32_t mark) {
+  const int fd = socket(AF_PACKET, SOCK_RAW, 0);
+  const struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(port)};
+  uint8_t frame[ETH_ZLEN] = {2, [6] = 2, [11] = 1, [12] = 0x88, [13] = 0xb5};
+  if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) DIE("SO_MARK");
+  /* The kernel says ENOBUFS of what a program at the port has taken away. */
+  const int sent = sendto(fd, frame, sizeof frame, 0, (const struct sockaddr*)&to, sizeof to) == sizeof frame;
+  puts(sent ? "sent" : "held back");
+}
+
 int main(int argc, char** argv) {
   const char* mode = argc > 1 ? argv[1] : "";
   setvbuf(stdin, NULL, _IONBF, 0);
@@ -139,6 +153,7 @@ int main(int argc, char** argv) {
     send_stream(argv[2], (uint32_t)atoi(argv[3]), atof(argv[4]), (uint32_t)atoi(argv[5]), atoi(argv[6]));
   else if (!strcmp(mode, "receive")) receive();
   else if (!strcmp(mode, "freeze") && argc == 4) freeze(atoi(argv[2]), atoi(argv[3]));
+  else if (!strcmp(mode, "inject") && argc == 4) inject(argv[2], (uint32_t)strtoul(argv[3], NULL, 0));
   else if (!strcmp(mode, "crash") && argc == 4) return syscall(SYS_tgkill, atoi(argv[2]), atoi(argv[3]), SIGSEGV) != 0;
   else return 2;
   return 0;

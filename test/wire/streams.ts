@@ -121,6 +121,12 @@ export class Streams {
     await this.#border.runAside('unit', this.#program, 'crash', String(pid), String(tid));
   }
 
+  /** Sends one frame out of a port of the unit, with a mark of the kernel's. Whether it left. */
+  async inject(port: string, mark: number): Promise<boolean> {
+    const said = await this.#border.runAside('unit', this.#program, 'inject', port, String(mark));
+    return said.trim() === 'sent';
+  }
+
   async #arrivedAll(side: Side, first: number): Promise<Arrived> {
     const sum = { received: 0, duplicated: 0, late: 0 };
     for (const lane of this.#targets[side].keys()) {
