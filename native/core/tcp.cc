@@ -102,11 +102,19 @@ uint64_t fingerprint(const Session& session, const Segment& segment) {
 
 bool is_recognizable(const Segment& segment) { return segment.ip_id != 0 || segment.has_timestamps; }
 
+// Whether a SYN was sent in an earlier tick already: that one began the side's sample. A lost SYN-ACK is repeated by the
+// server's clock and, in the same tick, as the answer to the client's repeated SYN, behind the acknowledgement of the other
+// even; without an identification, as Linux sends them, the two are alike bit for bit.
+bool repeats_again(const Session& session, unsigned side, const Segment& segment) {
+  return (segment.tcp_flags & kTcpSyn) != 0 && segment.has_timestamps && !session.flags[side].by_sequence &&
+         ahead(segment.tsval, session.sample_key[side]) > 0;
+}
+
 bool is_copy(const Session& session, const SessionRest& rest, unsigned side, const Segment& segment, bool tsval_is_new, uint32_t now_ms,
              const RecentSegments& recent) {
   // Newer than all that was sent: no copy of any of it, whatever a fingerprint says.
   if (tsval_is_new) return false;
-  if (follows(segment.ip_id, session.ip_id[side])) return false;
+  if (follows(segment.ip_id, session.ip_id[side]) || repeats_again(session, side, segment)) return false;
   const uint64_t print = fingerprint(session, segment);
   if (is_recognizable(segment)) return recent.has(print);
   // Nothing but its time tells a copy from a retransmission.

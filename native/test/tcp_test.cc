@@ -159,6 +159,20 @@ TEST_CASE("SYN, SYN-ACK and FIN again are retransmissions; a new SYN is a new se
   CHECK(story.segment(0, 90'000, 0, 0, kTcpSyn).segment_class == SegmentClass::New);
 }
 
+TEST_CASE("a SYN-ACK that two clocks repeat in one tick was sent twice; the first one's copy was not") {
+  constexpr uint8_t syn_ack = kTcpSyn | kTcpAck;
+  Story story;
+  story.segment(0, 100, 0, 0, kTcpSyn, 10, 1);
+  CHECK(story.segment(1, 500, 0, 101, syn_ack, 70).segment_class == SegmentClass::New);
+  CHECK(story.segment(1, 500, 0, 101, syn_ack, 70).segment_class == SegmentClass::Duplicate);
+  story.wait_ms(1000);
+  CHECK(story.segment(1, 500, 0, 101, syn_ack, 1070).segment_class == SegmentClass::LostBeyond);
+  CHECK(story.segment(0, 100, 0, 0, kTcpSyn, 1010, 2).segment_class == SegmentClass::Spurious);
+  CHECK(story.segment(1, 500, 0, 101, syn_ack, 1070).segment_class == SegmentClass::LostBeyond);
+  story.segment(0, 101, 0, 501, kTcpAck, 1012, 3);
+  CHECK(story.segment(1, 500, 0, 101, syn_ack, 1070).segment_class == SegmentClass::Spurious);
+}
+
 TEST_CASE("a segment that repeats and goes on counts both parts") {
   Story story;
   story.data(1000, 100);

@@ -142,14 +142,11 @@ async function compare(t: Test, driver: Driver): Promise<void> {
       (await unit.snapshot()).links[0]?.tcp[direction];
     const before = { kernel: retransmitted(border, sender), wire: await count() };
     await run();
-    const isShort = what.startsWith('short');
     const since = (now: TcpCount | undefined, key: keyof TcpCount) =>
       (now?.[key] ?? 0) - (before.wire?.[key] ?? 0);
     const isNear = (seen: number, sent: number) => {
-      // One in a hundred, and what was lost twice; of short sessions as many again, since a segment that is sent again
-      // within the tick of the clock in its timestamp may be taken for a copy that the network made.
-      const unseen =
-        kind === 'lostBefore' ? (sent * lostPerThousand) / 1000 : isShort ? sent / 100 : 0;
+      // One in a hundred, and what was lost twice.
+      const unseen = kind === 'lostBefore' ? (sent * lostPerThousand) / 1000 : 0;
       return Math.abs(seen - sent) <= Math.max(sent / 100 + unseen, 4);
     };
     const { kernel, wire } = await until(
