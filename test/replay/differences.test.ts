@@ -1,4 +1,4 @@
-/** Each difference from tshark and tcptrace on the real captures has a rule that explains it. */
+/** Each difference from tshark, tcptrace and pping on the captures has a rule that explains it. */
 import t from 'tap';
 import { noCaptures } from './captures.ts';
 import { listDifferences } from './differences.ts';

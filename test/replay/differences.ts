@@ -1,6 +1,6 @@
 /**
- * Every frame that we and tshark judge differently, and every capture whose count differs from tcptrace's, with the
- * rule that explains it. The references are those beside the captures; the tools need not be installed.
+ * Every frame that we and tshark judge differently, every capture whose count differs from tcptrace's, and every one
+ * whose round trips are further from pping's than 1 ms and 2 %, with the rule that explains it. The references are those beside the captures; the tools need not be installed.
  */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -27,6 +27,10 @@ export const rules = {
   tcptrace_out_of_order:
     'tcptrace counts the others as out of order: it saw no earlier copy of them',
   tcptrace_misses: 'tshark has as many as we in retransmissions and out of order, tcptrace fewer',
+  pping_weights:
+    "the flows and sides of the capture are at different distances, and their common median is between them wherever most samples are: pping has one for each tick of a sender's clock, we have one at a time",
+  pping_timestamps_only:
+    'pping goes by timestamps alone; the handshake and what is acknowledged by sequence number took less',
 } as const;
 
 export type Rule = keyof typeof rules | 'unexplained';
@@ -35,7 +39,7 @@ export interface Difference {
   readonly capture: string;
   /** Absent where whole captures are compared. */
   readonly frame?: number;
-  readonly peer: 'tshark' | 'tcptrace';
+  readonly peer: 'tshark' | 'tcptrace' | 'pping';
   readonly ours: string;
   readonly theirs: string;
   readonly rule: Rule;
@@ -52,16 +56,26 @@ interface References {
     readonly outoforder_pkts?: number;
     readonly connections?: number;
   };
+  readonly pping?: {
+    readonly samples: number;
+    readonly min_s?: number;
+    readonly median_s?: number;
+    /** By flow: samples, least and median in seconds. */
+    readonly flows?: Readonly<Record<string, readonly [number, number, number]>>;
+  };
 }
 
 const theirRetransmissions = ['retransmission', 'fast_retransmission', 'spurious_retransmission'];
 const ourRetransmissions = ['lost_beyond', 'lost_before', 'spurious'];
 
-/** Of the captures of real networks: the generated ones have their truth, and the malformed have no sessions. */
+/**
+ * Of the captures of real networks, and the round trips of the generated ones, whose retransmissions are compared with
+ * their truth. The malformed have no sessions.
+ */
 export async function listDifferences(): Promise<readonly Difference[]> {
   const differences: Difference[] = [];
   for (const capture of listCaptures()) {
-    if (/^(gen-|malformed\/)/.test(capture.name)) continue;
+    if (capture.name.startsWith('malformed/')) continue;
     differences.push(...(await compare(capture)));
   }
   return differences;
@@ -73,7 +87,13 @@ async function compare({ name, path }: Capture): Promise<readonly Difference[]> 
   const references = JSON.parse(readFileSync(file, 'utf8')) as References;
   const { counts } = await startReplay({ path, withFrames: true }).result;
   if (!counts) return [];
-  return [...compareFrames(name, counts, references), ...compareCounts(name, counts, references)];
+  const roundTrips = compareRoundTrips(name, counts, references);
+  if (name.startsWith('gen-')) return roundTrips;
+  return [
+    ...compareFrames(name, counts, references),
+    ...compareCounts(name, counts, references),
+    ...roundTrips,
+  ];
 }
 
 function compareFrames(
@@ -139,3 +159,42 @@ function compareCounts(
     rule = 'tcptrace_counts_all';
   return [{ capture, peer: 'tcptrace', ours: String(own), theirs: String(theirs), rule }];
 }
+
+function compareRoundTrips(
+  capture: string,
+  { rttUs }: ReplayCounts,
+  { pping }: References,
+): readonly Difference[] {
+  if (!pping?.samples || pping.min_s === undefined || pping.median_s === undefined) return [];
+  const flows = Object.values(pping.flows ?? {});
+  const differ = (what: string, oursUs: number, theirsUs: number, rule: Rule): Difference[] =>
+    isNear(oursUs, theirsUs)
+      ? []
+      : [
+          {
+            capture,
+            peer: 'pping',
+            ours: `${what} ${Math.round(oursUs)} us`,
+            theirs: `${Math.round(theirsUs)} us`,
+            rule,
+          },
+        ];
+  const least = Math.min(...flows.map(([, min_s]) => min_s * 1e6));
+  const greatest = Math.max(...flows.map(([, , median_s]) => median_s * 1e6));
+  const median = rttUs.p50 ?? Number.NaN;
+  const isBetween = median >= least && median <= greatest;
+  const isSooner = (rttUs.min ?? Number.NaN) < least;
+  return [
+    ...differ(
+      'least',
+      rttUs.min ?? Number.NaN,
+      pping.min_s * 1e6,
+      isSooner ? 'pping_timestamps_only' : 'unexplained',
+    ),
+    ...differ('median', median, pping.median_s * 1e6, isBetween ? 'pping_weights' : 'unexplained'),
+  ];
+}
+
+/** Within 1 ms or 2 %. */
+const isNear = (oursUs: number, theirsUs: number): boolean =>
+  Math.abs(oursUs - theirsUs) <= Math.max(1000, theirsUs * 0.02);
