@@ -43,6 +43,7 @@
         'native/kernel/page_region.cc',
         'native/kernel/publication.cc',
         'native/kernel/spreader.cc',
+        'native/runtime/block_rtt.cc',
         'native/runtime/engine.cc',
         'native/runtime/engine_counts.cc',
         'native/runtime/forwarding_loop.cc',

@@ -20,6 +20,13 @@ struct hg_destination_cell {
   hg_u64 l2_bytes;
 };
 
+/* Round trips towards outside of a block's sessions, of late. One for each of the blocks that were asked for. */
+struct hg_block_rtt {
+  hg_u32 samples;
+  hg_u32 p50_us; /* 0 without samples, as is the next */
+  hg_u32 p95_us;
+};
+
 #define HG_RTT_BUCKETS 16u
 
 /* Round trips between the unit and one side of it. */
@@ -161,6 +168,7 @@ static_assert(sizeof(hg_network_rtt) == 8);
 static_assert(sizeof(hg_network) == 96);
 static_assert(sizeof(hg_block_cell) == 32);
 static_assert(sizeof(hg_destination_cell) == 24);
+static_assert(sizeof(hg_block_rtt) == 12);
 static_assert(sizeof(hg_rtt_counts) == 160);
 static_assert(sizeof(hg_link_counts) == 480);
 static_assert(sizeof(hg_passed) == 24);

@@ -17,7 +17,7 @@ typedef uint32_t hg_u32;
 typedef uint64_t hg_u64;
 #endif
 
-#define HG_ABI_VERSION 5
+#define HG_ABI_VERSION 6
 
 /* A link is an index from 0; HG_LINK_UNKNOWN says that nothing told which link a packet used. */
 #define HG_LINK_UNKNOWN 0xffu

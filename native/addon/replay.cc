@@ -9,6 +9,7 @@
 
 #include "addon/half_sampling.h"
 #include "core/byte_order.h"
+#include "runtime/block_rtt.h"
 #include "runtime/replay.h"
 
 namespace headgate {
@@ -158,6 +159,20 @@ Napi::Value traffic_of(Napi::Env env, const Replay& replay) {
   return array;
 }
 
+// Rows of block, samples, median and 95th percentile in microseconds; only those with samples.
+Napi::Value block_rtts_of(Napi::Env env, const Replay& replay) {
+  std::vector<uint32_t> rows;
+  for (uint32_t block = 0; block < replay.pipelines()[0]->settings().blocks; block++) {
+    BlockRtt sum = {};
+    for (const Pipeline* pipeline : replay.pipelines()) add(&sum, pipeline->block_rtt(block));
+    const hg_block_rtt told = summarise(sum);
+    if (told.samples != 0) rows.insert(rows.end(), {block, told.samples, told.p50_us, told.p95_us});
+  }
+  Napi::Uint32Array array = Napi::Uint32Array::New(env, rows.size());
+  for (size_t i = 0; i < rows.size(); i++) array[i] = rows[i];
+  return array;
+}
+
 // A source that asked by several workers' shares is there several times.
 Napi::Value resolvers_of(Napi::Env env, const Replay& replay) {
   Napi::Array list = Napi::Array::New(env);
@@ -221,6 +236,7 @@ Napi::Object result_of(Napi::Env env, Replay& replay) {
   body.Set("rttOutsideUs", rtt_of(env, replay, false, true));
   body.Set("quic", quic_of(env, replay));
   body.Set("traffic", traffic_of(env, replay));
+  body.Set("blockRtts", block_rtts_of(env, replay));
   body.Set("resolvers", resolvers_of(env, replay));
   body.Set("classified", classified_of(env, replay.classified()));
   body.Set("halves", halves_of(env, replay.halves()));

@@ -84,6 +84,13 @@ Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
+// engineSharedBytes(capacity) -> what all wires together take beside their tables
+Napi::Value engine_shared_bytes(const Napi::CallbackInfo& info) {
+  if (info.Length() < 1 || !info[0].IsObject()) return misused(info.Env(), "engineSharedBytes(capacity)");
+  const size_t bytes = Engine::bytes_shared(capacity_of(info[0].As<Napi::Object>()));
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
 // engineOpen([{ name, inside, outside, driver, passesLinkState, workers, spreadObject }], capacity as engineBytes takes it) -> handle
 Napi::Value engine_open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -227,6 +234,25 @@ Napi::Value engine_halves(const Napi::CallbackInfo& info) {
   return halves;
 }
 
+// engineBlockRtts(handle, first, count, endsStretch) -> hg_block_rtt of each of these blocks
+Napi::Value engine_block_rtts(const Napi::CallbackInfo& info) {
+  Engine* const engine = engine_of(info);
+  if (engine == nullptr || info.Length() < 4 || !info[1].IsNumber() || !info[2].IsNumber() || !info[3].IsBoolean())
+    return misused(info.Env(), "engineBlockRtts(handle, first, count, endsStretch)");
+  const uint32_t first = info[1].As<Napi::Number>().Uint32Value(), count = info[2].As<Napi::Number>().Uint32Value();
+  return bytes_of(info.Env(), engine->block_rtts(first, count, info[3].As<Napi::Boolean>().Value()));
+}
+
+// engineForgetBlockRtts(handle, Uint32Array of blocks whose counts were another's so far)
+Napi::Value engine_forget_block_rtts(const Napi::CallbackInfo& info) {
+  Engine* const engine = engine_of(info);
+  if (engine == nullptr || info.Length() < 2 || !info[1].IsTypedArray())
+    return misused(info.Env(), "engineForgetBlockRtts(handle, blocks)");
+  const auto blocks = info[1].As<Napi::Uint32Array>();
+  engine->forget_block_rtts({blocks.Data(), blocks.ElementLength()});
+  return info.Env().Undefined();
+}
+
 Napi::Value engine_findings(const Napi::CallbackInfo& info) {
   const Engine* const engine = engine_of(info);
   if (engine == nullptr) return misused(info.Env(), "engineFindings(handle)");
@@ -310,6 +336,9 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineNetworks", Napi::Function::New<engine_networks>(env));
   exports.Set("engineHalves", Napi::Function::New<engine_halves>(env));
   exports.Set("engineHeaviest", Napi::Function::New<engine_heaviest>(env));
+  exports.Set("engineBlockRtts", Napi::Function::New<engine_block_rtts>(env));
+  exports.Set("engineForgetBlockRtts", Napi::Function::New<engine_forget_block_rtts>(env));
+  exports.Set("engineSharedBytes", Napi::Function::New<engine_shared_bytes>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("engineWires", Napi::Function::New<engine_wires>(env));
   exports.Set("portFacts", Napi::Function::New<port_facts>(env));

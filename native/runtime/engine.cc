@@ -74,11 +74,16 @@ size_t Engine::bytes_of_wire(const EngineCapacity& capacity, uint32_t workers) {
   return workers * Pipeline::bytes(settings_of(capacity, workers));
 }
 
+size_t Engine::bytes_shared(const EngineCapacity& capacity) { return RecentRtt::bytes(capacity.blocks); }
+
 std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity) {
   if (wires.size() > kWiresMax || capacity.links > HG_LINKS_MAX)
     return Failure{"bad_tables", "at most " + std::to_string(kWiresMax) + " wires and " +
                                      std::to_string(HG_LINKS_MAX) + " links fit"};
   capacity_ = capacity;
+  recent_rtt_ = std::make_unique<RecentRtt>(capacity.blocks);
+  if (!recent_rtt_->has_room())
+    return Failure{"driver_unfit", "not enough memory for the round trips of " + std::to_string(capacity.blocks) + " blocks"};
   HashKey key;
   if (getrandom(&key, sizeof key, 0) != static_cast<ssize_t>(sizeof key))
     return Failure{"driver_unfit", "the system gave no random bytes for the session table's key"};

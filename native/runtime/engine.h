@@ -13,6 +13,7 @@
 #include "abi/engine.h"
 #include "core/pipeline.h"
 #include "drivers/failure.h"
+#include "runtime/block_rtt.h"
 
 namespace headgate {
 
@@ -55,6 +56,8 @@ class Engine {
 
   // What the tables of a wire with so many workers take, all of it when the wire is opened.
   static size_t bytes_of_wire(const EngineCapacity& capacity, uint32_t workers);
+  // What all wires together take beside.
+  static size_t bytes_shared(const EngineCapacity& capacity);
 
   // All wires or none.
   std::optional<Failure> open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity);
@@ -80,6 +83,11 @@ class Engine {
   // Segments of half-seen sessions since the last call, of all wires; `lost`: those for which there was no room, ever.
   // One thread calls it.
   std::vector<hg_half_segment> half_segments(uint64_t* lost);
+  // Round trips of so many blocks from `first` on, of the present stretch and the one before it; `ends_stretch` ends
+  // theirs here. One thread calls these two. Empty records once closed, or where there is no such block.
+  std::vector<hg_block_rtt> block_rtts(uint32_t first, uint32_t count, bool ends_stretch);
+  // What was counted of these blocks so far was that of others.
+  void forget_block_rtts(std::span<const uint32_t> blocks);
   // One record for each wire, in the order of open().
   std::vector<hg_wire_counts> wire_counts() const;
   // What opening changed or noticed, for the log.
@@ -90,8 +98,10 @@ class Engine {
 
   uint64_t generation_in_use() const;
   uint64_t marks_in_use() const;
+  BlockRtt block_rtt(uint32_t block) const;
 
   EngineCapacity capacity_;
+  std::unique_ptr<RecentRtt> recent_rtt_;
   std::mutex publishing_;
   std::atomic<uint64_t> generation_{0};  // of the tables in force: ours, whatever the header says
   uint64_t marks_generation_ = 0;

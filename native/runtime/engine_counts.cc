@@ -153,6 +153,33 @@ std::vector<hg_destination_cell> Engine::destination_cells() const {
   return cells;
 }
 
+// Of all packet loops. With tc and xdp these follow copies of heads, and nobody else counts round trips.
+BlockRtt Engine::block_rtt(uint32_t block) const {
+  BlockRtt sum = {};
+  for (const auto& member : members_) {
+    for (const auto& pipeline : member->pipelines) add(&sum, pipeline->block_rtt(block));
+  }
+  return sum;
+}
+
+std::vector<hg_block_rtt> Engine::block_rtts(uint32_t first, uint32_t count, bool ends_stretch) {
+  std::vector<hg_block_rtt> all(count);
+  if (members_.empty()) return all;
+  for (uint32_t i = 0; i < count && first + i < capacity_.blocks; i++) {
+    const BlockRtt now = block_rtt(first + i);
+    all[i] = summarise(recent_rtt_->recent(first + i, now));
+    if (ends_stretch) recent_rtt_->end_stretch(first + i, now);
+  }
+  return all;
+}
+
+void Engine::forget_block_rtts(std::span<const uint32_t> blocks) {
+  if (members_.empty()) return;
+  for (const uint32_t block : blocks) {
+    if (block < capacity_.blocks) recent_rtt_->forget(block, block_rtt(block));
+  }
+}
+
 std::vector<hg_link_counts> Engine::link_counts() const {
   std::vector<hg_link_counts> all;
   const auto histogram = std::make_unique<RttHistogram>();

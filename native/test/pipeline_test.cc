@@ -256,7 +256,8 @@ TEST_CASE("the short way of the commonest packets leaves the same sessions and c
     CHECK(one.traffic(3, HG_LINK_UNKNOWN, direction).packets == other.traffic(3, HG_LINK_UNKNOWN, direction).packets);
     CHECK(one.traffic(3, HG_LINK_UNKNOWN, direction).ip_bytes == other.traffic(3, HG_LINK_UNKNOWN, direction).ip_bytes);
   }
-  CHECK(std::memcmp(&one.block_rtt(3), &other.block_rtt(3), sizeof(BlockRtt)) == 0);
+  const BlockRtt of_one = one.block_rtt(3), of_other = other.block_rtt(3);
+  CHECK(std::memcmp(&of_one, &of_other, sizeof(BlockRtt)) == 0);
   CHECK(one.counts().tcp_segments == other.counts().tcp_segments);
   CHECK(one.counts().sessions == other.counts().sessions);
   CHECK(one.counts().resyncs == other.counts().resyncs);

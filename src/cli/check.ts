@@ -4,7 +4,7 @@ import { HeadgateError } from '../core/base/error.ts';
 import { formatSettingsError, type Settings } from '../core/settings/index.ts';
 import { cycleTimesOf, engineOptionsOf, halvesOf, policyOf, wiresOf } from '../daemon/configure.ts';
 import { describeNames } from '../daemon/names.ts';
-import { adviseWire, capacityOf, memoryOf } from '../engine/index.ts';
+import { adviseWire, capacityOf, memoryOf, sharedMemoryOf } from '../engine/index.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, ownSettings, readSettings } from './face/settings-file.ts';
@@ -106,7 +106,11 @@ function lookAt(whole: Settings): readonly string[] {
     const capacity = capacityOf({ ...engineOptionsOf(settings), ...halvesOf(whole) });
     const { sessionSlots, blocks, destinations, followsSpin } = capacity;
     const alsoFor = followsSpin ? ', and QUIC by its spin bit' : '';
-    return wiresOf(settings).flatMap((wire) => {
+    const wires = wiresOf(settings);
+    const shared = Math.ceil(sharedMemoryOf(capacity) / 2 ** 20);
+    const beside =
+      wires.length > 0 ? [`beside the wires: ${shared} MiB for round trips by block, of late`] : [];
+    const each = wires.flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);
       const mebibytes = Math.ceil(memoryOf(capacity, wire.workers) / 2 ** 20);
       return [
@@ -115,6 +119,7 @@ function lookAt(whole: Settings): readonly string[] {
         ...findings.map((finding) => `wire ${wire.name}: ${finding}`),
       ];
     });
+    return [...each, ...beside];
   } catch (error) {
     // Without the native module, or without the right to look.
     if (error instanceof HeadgateError) return [error.message];

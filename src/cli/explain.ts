@@ -1,11 +1,12 @@
 /** `headgate explain PREFIX`: why a block is where it is, or by which links the sessions of a destination go. */
 import type { Command } from 'commander';
-import type { DestinationExplainView, ExplainView } from '../control/index.ts';
+import type { BlockRttView, DestinationExplainView, ExplainView } from '../control/index.ts';
 import { HeadgateError } from '../core/base/error.ts';
+import { windowOf } from './blocks.ts';
 import { renderCosts } from './destinations.ts';
 import { type AskOptions, ask, askCommand, print } from './face/ask.ts';
 import { UseError } from './face/exit.ts';
-import { formatShare, formatTable, formatTime } from './face/text.ts';
+import { formatRtt, formatShare, formatTable, formatTime } from './face/text.ts';
 import { timeOf } from './face/time.ts';
 import { renderMoves } from './plan.ts';
 
@@ -66,8 +67,14 @@ export function renderExplanation(view: ExplainView): string {
       ],
       view.candidates,
     ),
+    ...(view.rtt_us ? [renderRoundTrips(view.rtt_us)] : []),
     ...(view.moves.length > 0 ? [renderMoves(view.moves)] : []),
   ].join('\n\n');
+}
+
+function renderRoundTrips(rtt: BlockRttView): string {
+  const [p50, p95] = [rtt.p50, rtt.p95].map((us) => formatRtt(us ?? undefined));
+  return `round trips to the Internet: median ${p50}, p95 ${p95} (${rtt.samples} samples), ${windowOf(rtt)}`;
 }
 
 export function renderDestinationExplanation(view: DestinationExplainView): string {

@@ -169,6 +169,18 @@ export interface BlockView {
   /** Counted since the start, layer 2. */
   readonly inbound_bytes: number;
   readonly outbound_bytes: number;
+  /** As the wires of the unit that answers see it; absent without wires, and before the first cycle. */
+  readonly rtt_us?: BlockRttView;
+}
+
+/** Round trips between the unit and the Internet of the sessions of one block: TCP's, of late. */
+export interface BlockRttView {
+  /** The time that they are of. */
+  readonly over_ms: number;
+  readonly samples: number;
+  /** Microseconds, to half an octave and at most 524,288; null with less than 20 samples. */
+  readonly p50: number | null;
+  readonly p95: number | null;
 }
 
 export interface MoveView {
@@ -283,6 +295,8 @@ export interface ExplainView {
     readonly reason: string;
   }>;
   readonly moves: readonly MoveView[];
+  /** As in `BlockView`; absent where an earlier time was asked for. */
+  readonly rtt_us?: BlockRttView;
 }
 
 /** Money as decimal text, in the currency beside it. */

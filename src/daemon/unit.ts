@@ -203,8 +203,7 @@ export class Unit {
   *#cycle(): Sliced<void> {
     const from = this.#clock.now();
     const { speaker, station, sources, origin, configured, names } = this.#components;
-    yield* this.#metering.measureSliced();
-    yield;
+    yield* this.#metering.turnSliced();
     origin?.refresh(this.#clock.wall());
     const accepts = station && acceptsBy(this.#own, station);
     const { withheld, isAside, policy } = this.#loop;
@@ -473,6 +472,7 @@ export class Unit {
       at: this.#at,
       started: this.#started,
       snapshot: this.#metering.latest,
+      blockRtts: this.#metering.blockRtts,
       sessions: speaker?.sessions() ?? [],
       announced: toldOf(speaker, configured, 0)?.announced ?? new Map(),
       conditions: this.#conditions,
@@ -485,7 +485,7 @@ export class Unit {
       settings: this.#settings,
       components: this.#components,
       parts: this.#parts,
-      snapshot: this.#metering.now(),
+      metering: this.#metering,
       loop: this.#loop,
       joint: this.#joint,
       outbound: this.#outbound,

@@ -34,6 +34,12 @@ export function capacityOf(options: Omit<EngineOptions, 'wires'>): Capacity {
   };
 }
 
+/** Bytes that all wires together take beside. Throws HeadgateError `native_missing`. */
+export function sharedMemoryOf(capacity: Capacity): number {
+  const native = loadNative<{ engineSharedBytes(capacity: Capacity): number }>();
+  return native.engineSharedBytes(capacity);
+}
+
 /** Bytes of a wire with so many workers. Throws HeadgateError `native_missing`. */
 export function memoryOf(capacity: Capacity, workers = 1): number {
   const native = loadNative<{ engineBytes(capacity: Capacity, workers: number): number }>();

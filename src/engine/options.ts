@@ -1,7 +1,14 @@
 import type { Sliced } from '../core/base/slices.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import type { HalfSegment } from '../core/model/halves.ts';
-import type { Driver, EngineSnapshot, HeavySession, NetworkCount, WireCount } from './snapshot.ts';
+import type {
+  BlockRtts,
+  Driver,
+  EngineSnapshot,
+  HeavySession,
+  NetworkCount,
+  WireCount,
+} from './snapshot.ts';
 
 /** `inside`: between our hosts and the border router; `link`: between the border router and one provider. */
 export type Place = 'inside' | 'link';
@@ -142,6 +149,11 @@ export interface WireEngine {
   networks(): readonly NetworkCount[];
   /** The sessions of ours that send most and have not ended, about a second old; at most 1024 of each wire. */
   heaviest(): readonly HeavySession[];
+  /**
+   * Round trips of each block, of the last `averageMs` or of the time since the look before the last if that is longer.
+   * One look at a time: it ends what the next begins with.
+   */
+  blockRtts(averageMs: number): Sliced<BlockRtts>;
   /** Segments of half-seen sessions that passed since the last call, and how many there was no room for, ever. */
   halves(): { readonly segments: readonly HalfSegment[]; readonly lost: number };
   /** What start found out about the wires: drivers chosen and why, offloads switched off, gates in force. For the log. */

@@ -2,11 +2,12 @@ import { formatAddress } from '../core/base/prefix.ts';
 import type { LinkId, PrefixText } from '../core/base/units.ts';
 import type { HalfSegment } from '../core/model/halves.ts';
 import type { Direction } from '../core/model/link.ts';
+import { blockRttOf } from './block-rtts.ts';
 import { halfSampling, readHalves } from './halves.ts';
 import type { EngineTables } from './index.ts';
 import { loadNative } from './native.ts';
 import type { HalfSampling } from './options.ts';
-import type { TrafficCount } from './snapshot.ts';
+import type { BlockRtt, TrafficCount } from './snapshot.ts';
 import { aimsOf, encodeTables } from './tables.ts';
 import { Ways } from './ways.ts';
 
@@ -115,6 +116,11 @@ export interface ReplayBlock extends TrafficCount {
   readonly direction: Direction;
 }
 
+/** Of the whole file. */
+export interface ReplayBlockRtt extends BlockRtt {
+  readonly block: PrefixText;
+}
+
 export interface ReplayResult {
   readonly end: CaptureEnd;
   /** One line that names the byte offset, or what else stood in the way; empty when all went well. */
@@ -122,7 +128,10 @@ export interface ReplayResult {
   /** Wall time of the pipeline with reading, seconds. */
   readonly elapsedS: number;
   /** Absent when nothing could be read. */
-  readonly counts?: ReplayCounts & { readonly blocks: readonly ReplayBlock[] };
+  readonly counts?: ReplayCounts & {
+    readonly blocks: readonly ReplayBlock[];
+    readonly blockRtts: readonly ReplayBlockRtt[];
+  };
 }
 
 export interface Replay {
@@ -133,9 +142,12 @@ export interface Replay {
 
 /** Rows of block, link, direction, packets, IP bytes, layer-2 bytes. */
 const trafficColumns = 6;
+/** Rows of block, samples, median, 95th percentile. */
+const rttColumns = 4;
 
 interface NativeCounts extends Omit<ReplayCounts, 'resolvers' | 'retransmissions' | 'halves'> {
   readonly traffic: Float64Array;
+  readonly blockRtts: Uint32Array;
   readonly resolvers: ReadonlyArray<{ readonly address: Uint8Array; readonly queries: number }>;
   readonly halves: ArrayBuffer;
 }
@@ -201,7 +213,7 @@ function toResult(
     elapsedS: native.elapsedS,
   };
   if (!native.counts) return ended;
-  const { traffic, ...counts } = native.counts;
+  const { traffic, blockRtts: rtts, ...counts } = native.counts;
   const rows: ReplayBlock[] = [];
   for (let at = 0; at < traffic.length; at += trafficColumns) {
     const [block = 0, link = 0, direction = 0, packets = 0, ipBytes = 0, l2Bytes = 0] =
@@ -217,6 +229,12 @@ function toResult(
       l2Bytes,
     });
   }
+  const blockRtts: ReplayBlockRtt[] = [];
+  for (let at = 0; at < rtts.length; at += rttColumns) {
+    const [index = 0, samples = 0, p50Us = 0, p95Us = 0] = rtts.subarray(at, at + rttColumns);
+    const block = blocks[index];
+    if (block !== undefined) blockRtts.push({ block, ...blockRttOf(samples, p50Us, p95Us) });
+  }
   const queriesOf = new Map<string, number>();
   for (const { address: bytes, queries } of counts.resolvers) {
     const address = formatAddress(bytes);
@@ -229,5 +247,8 @@ function toResult(
     ['lost_beyond', 'lost_before', 'spurious'].includes(segment.class),
   );
   const halves = readHalves(counts.halves, (index) => links[index]);
-  return { ...ended, counts: { ...counts, resolvers, retransmissions, halves, blocks: rows } };
+  return {
+    ...ended,
+    counts: { ...counts, resolvers, retransmissions, halves, blocks: rows, blockRtts },
+  };
 }

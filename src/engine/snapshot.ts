@@ -48,6 +48,22 @@ export interface RttCount {
   readonly buckets: ReadonlyArray<{ readonly boundUs: number; readonly count: number }>;
 }
 
+/** Round trips between the unit and the Internet of the sessions of one block. */
+export interface BlockRtt {
+  readonly samples: number;
+  /** Quantiles in microseconds, to half an octave and at most 524,288; `undefined` with less than 20 samples. */
+  readonly p50Us: number | undefined;
+  readonly p95Us: number | undefined;
+}
+
+/** Of all blocks, of late: some bytes each, however many there are. */
+export interface BlockRtts {
+  /** The time that they are of, milliseconds. */
+  readonly overMs: number;
+  /** `undefined` of what was no block at that time. */
+  readonly of: (block: PrefixText) => BlockRtt | undefined;
+}
+
 export interface LinkCount {
   readonly link: LinkId | undefined;
   readonly inbound: TrafficCount;

@@ -9,6 +9,7 @@ import {
   noLink,
   readBlockCells,
 } from './block-cells.ts';
+import { RecentBlockRtts } from './block-rtts.ts';
 import { type Capacity, capacityOf } from './capacity.ts';
 import { readHalves } from './halves.ts';
 import { layout } from './layout.ts';
@@ -37,6 +38,7 @@ import {
 } from './records.ts';
 import { Slots } from './slots.ts';
 import type {
+  BlockRtts,
   Driver,
   EngineSnapshot,
   HeavySession,
@@ -76,6 +78,8 @@ interface Native {
   engineNetworks(handle: Handle): ArrayBuffer;
   engineHeaviest(handle: Handle): ArrayBuffer;
   engineHalves(handle: Handle): { readonly segments: ArrayBuffer; readonly lost: number };
+  engineBlockRtts(handle: Handle, first: number, count: number, endsStretch: boolean): ArrayBuffer;
+  engineForgetBlockRtts(handle: Handle, blocks: Uint32Array): void;
   engineFindings(handle: Handle): readonly string[];
   engineClose(handle: Handle): void;
 }
@@ -124,6 +128,7 @@ class Wires implements WireEngine {
   #inheritsSessions: boolean;
   /** What a block's counters already had when an earlier block's index became its own, by index, link and direction. */
   #inherited: CellCounts = new Map();
+  readonly #rtts: RecentBlockRtts;
   #isClosed = false;
 
   constructor(native: Native, options: EngineOptions) {
@@ -156,6 +161,10 @@ class Wires implements WireEngine {
       throw error;
     }
     this.findings = native.engineFindings(this.#handle);
+    this.#rtts = new RecentBlockRtts(
+      (...which) => machine(() => native.engineBlockRtts(this.#handle, ...which)),
+      performance.now(),
+    );
   }
 
   publish(tables: EngineTables): void {
@@ -332,6 +341,10 @@ class Wires implements WireEngine {
     return readHeaviest(machine(() => this.#native.engineHeaviest(this.#handle)));
   }
 
+  blockRtts(averageMs: number): Sliced<BlockRtts> {
+    return this.#rtts.look(this.#blocks, performance.now(), averageMs);
+  }
+
   halves(): ReturnType<WireEngine['halves']> {
     const { segments, lost } = machine(() => this.#native.engineHalves(this.#handle));
     return { segments: readHalves(segments, (index) => this.#links.name(index)), lost };
@@ -370,6 +383,7 @@ class Wires implements WireEngine {
   #inherit(indices: ReadonlySet<number>): void {
     const { blocks } = machine(() => this.#native.engineSnapshot(this.#handle));
     this.#inherited = new Map([...this.#inherited, ...cellsOf(blocks, indices)]);
+    machine(() => this.#native.engineForgetBlockRtts(this.#handle, Uint32Array.from(indices)));
   }
 }
 

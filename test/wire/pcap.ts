@@ -1,7 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 
-/** Writes Ethernet frames as a little-endian microsecond pcap, a millisecond apart. */
-export function writePcap(path: string, frames: readonly Uint8Array[]): void {
+/** Writes Ethernet frames as a little-endian microsecond pcap, a millisecond apart unless `timesUs` says otherwise. */
+export function writePcap(
+  path: string,
+  frames: readonly Uint8Array[],
+  timesUs: (index: number) => number = (index) => index * 1000,
+): void {
   const header = Buffer.alloc(24);
   header.writeUInt32LE(0xa1b2c3d4, 0);
   header.writeUInt16LE(2, 4);
@@ -10,8 +14,8 @@ export function writePcap(path: string, frames: readonly Uint8Array[]): void {
   header.writeUInt32LE(1, 20);
   const records = frames.map((frame, i) => {
     const record = Buffer.alloc(16);
-    record.writeUInt32LE(Math.floor(i / 1000), 0);
-    record.writeUInt32LE((i % 1000) * 1000, 4);
+    record.writeUInt32LE(Math.floor(timesUs(i) / 1e6), 0);
+    record.writeUInt32LE(timesUs(i) % 1e6, 4);
     record.writeUInt32LE(frame.length, 8);
     record.writeUInt32LE(frame.length, 12);
     return Buffer.concat([record, frame]);

@@ -60,6 +60,13 @@ export interface ReplayReport {
     readonly ip_bytes: number;
     readonly l2_bytes: number;
   }>;
+  /** Between the unit and the Internet, by block of ours; null with less than 20 samples. */
+  readonly block_rtt_us?: ReadonlyArray<{
+    readonly prefix: string;
+    readonly samples: number;
+    readonly p50: number | null;
+    readonly p95: number | null;
+  }>;
   readonly resolvers?: ReadonlyArray<{ readonly address: string; readonly queries: number }>;
   readonly retransmissions?: ReadonlyArray<{ readonly frame: number; readonly class: string }>;
   readonly elapsed_s: number;
@@ -121,6 +128,12 @@ export function toReport(
       packets: row.packets,
       ip_bytes: row.ipBytes,
       l2_bytes: row.l2Bytes,
+    })),
+    block_rtt_us: counts.blockRtts.map(({ block, samples, p50Us, p95Us }) => ({
+      prefix: block,
+      samples,
+      p50: p50Us ?? null,
+      p95: p95Us ?? null,
     })),
     resolvers: counts.resolvers,
     ...(options.withFrames && { retransmissions: counts.retransmissions }),

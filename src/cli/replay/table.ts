@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { formatRtt } from '../face/text.ts';
 import type { ReplayReport } from './report.ts';
 
 /** The same for people. */
@@ -52,6 +53,20 @@ export function renderReport(report: ReplayReport): string {
       ]);
     }
     parts.push(blocks.toString());
+  }
+  if (report.block_rtt_us && report.block_rtt_us.length > 0) {
+    const rtts = new Table({
+      head: ['block', 'round trip to the Internet p50', 'p95', 'samples'],
+      style: { head: [], border: [] },
+    });
+    for (const { prefix, p50, p95, samples } of report.block_rtt_us)
+      rtts.push([
+        prefix,
+        formatRtt(p50 ?? undefined),
+        formatRtt(p95 ?? undefined),
+        number(samples),
+      ]);
+    parts.push(rtts.toString());
   }
   if (report.resolvers && report.resolvers.length > 0) {
     const top = report.resolvers.slice(0, 10);

@@ -12,6 +12,7 @@ import { billView } from '../money/bill.ts';
 import { usageOver } from '../money/block-usage.ts';
 import type { ConfiguredRouters } from '../routes/configured.ts';
 import {
+  blockRttView,
   blockViews,
   keptMoveView,
   linkViews,
@@ -121,6 +122,7 @@ function explainBlock({ loop, history, picture }: AnswerParts, args: Args) {
     })),
     verdicts: explanation.verdicts,
     moves: moves.map(keptMoveView),
+    ...(at === undefined ? blockRttView(picture().blockRtts, wanted.value) : {}),
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot } from '../../engine/index.ts';
 import type { Components, Parts } from '../components.ts';
 import type { Loop } from '../loop.ts';
+import type { Metering } from '../measure/metering.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { Tally } from '../tally.ts';
 import type { Joint } from '../units/joint.ts';
@@ -12,7 +12,7 @@ export interface ScrapeInput {
   readonly settings: Settings;
   readonly components: Components;
   readonly parts: Pick<Parts, 'logLost'>;
-  readonly snapshot: EngineSnapshot | undefined;
+  readonly metering: Pick<Metering, 'now' | 'blockRtts'>;
   readonly loop: Loop;
   readonly joint: Joint | undefined;
   readonly outbound: Outbound | undefined;
@@ -22,13 +22,14 @@ export interface ScrapeInput {
 
 /** What a unit's metrics are read from at this moment. */
 export function scrapeOf(unit: ScrapeInput): Scrape {
-  const { settings, components, parts, snapshot, loop, joint, outbound, conditions, tally } = unit;
+  const { settings, components, parts, metering, loop, joint, outbound, conditions, tally } = unit;
   const { speaker, configured, control, history, recorder, sources, names, diary } = components;
   const grouped = settings.blocks.flatMap((block) =>
     block.group === undefined ? [] : [[block.prefix, block.group] as const],
   );
   return {
-    snapshot,
+    snapshot: metering.now(),
+    blockRtts: metering.blockRtts,
     sessions: speaker?.sessions() ?? [],
     loop,
     groups: new Map(grouped),

@@ -1,6 +1,7 @@
 /** The unit's state as the control socket shows it. Pure: what is given is what is shown. */
 
 import type {
+  BlockRttView,
   BlockView,
   ClusterView,
   LinkView,
@@ -11,7 +12,7 @@ import type {
   StatusView,
   WireView,
 } from '../../control/index.ts';
-import type { RouterId } from '../../core/base/units.ts';
+import type { PrefixText, RouterId } from '../../core/base/units.ts';
 import type { DecidedMove } from '../../core/decide/state.ts';
 import type {
   BlockObservation,
@@ -19,7 +20,7 @@ import type {
   Observation,
 } from '../../core/model/observation.ts';
 import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot, QuicCount } from '../../engine/index.ts';
+import type { BlockRtts, EngineSnapshot, QuicCount } from '../../engine/index.ts';
 import type { KeptMove } from '../../history/index.ts';
 import type { AnnouncedRoute, SessionStatus } from '../../speaker/index.ts';
 import type { Loop } from '../loop.ts';
@@ -33,6 +34,8 @@ export interface Picture {
   readonly at: number;
   readonly started: number;
   readonly snapshot: EngineSnapshot | undefined;
+  /** Absent without wires, and before the first cycle. */
+  readonly blockRtts?: BlockRtts | undefined;
   readonly sessions: readonly SessionStatus[];
   /** What every router is to hear, by router. */
   readonly announced?: ReadonlyMap<RouterId, readonly AnnouncedRoute[]>;
@@ -168,6 +171,7 @@ export function blockViews({
   settings,
   loop,
   snapshot,
+  blockRtts,
   seen: last,
 }: Picture): readonly BlockView[] {
   const seen = byKey(last?.blocks, (block) => block.block);
@@ -195,8 +199,26 @@ export function blockViews({
       ...(now ? { coverage: now.coverage } : {}),
       inbound_bytes: counted?.inbound ?? 0,
       outbound_bytes: counted?.outbound ?? 0,
+      ...blockRttView(blockRtts, prefix),
     };
   });
+}
+
+export function blockRttView(
+  rtts: BlockRtts | undefined,
+  block: PrefixText,
+): { readonly rtt_us?: BlockRttView } {
+  const rtt = rtts?.of(block);
+  if (!rtts || !rtt) return {};
+  const { samples, p50Us, p95Us } = rtt;
+  return {
+    rtt_us: {
+      over_ms: Math.round(rtts.overMs),
+      samples,
+      p50: p50Us ?? null,
+      p95: p95Us ?? null,
+    },
+  };
 }
 
 type Rates = BlockObservation['inbound'];

@@ -3,7 +3,7 @@ import { HeadgateError } from '../../core/base/error.ts';
 import { type Sliced, whole } from '../../core/base/slices.ts';
 import type { Observation } from '../../core/model/observation.ts';
 import type { Settings } from '../../core/settings/index.ts';
-import type { EngineSnapshot } from '../../engine/index.ts';
+import type { BlockRtts, EngineSnapshot } from '../../engine/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Components } from '../components.ts';
 import { cycleTimesOf } from '../configure.ts';
@@ -41,6 +41,7 @@ export class Metering {
   /** Our clock at the latest snapshot: how old the measurements are. */
   #takenMs = 0;
   #turn = 0;
+  #blockRtts: BlockRtts | undefined;
 
   constructor(options: MeteringOptions) {
     this.#options = options;
@@ -49,6 +50,11 @@ export class Metering {
 
   get latest(): EngineSnapshot | undefined {
     return this.#window.latest;
+  }
+
+  /** Round trips by block as the last cycle saw them; absent without wires. */
+  get blockRtts(): BlockRtts | undefined {
+    return this.#blockRtts;
   }
 
   /** What the wires carried over the averaging time, and how old the end of it is. */
@@ -60,6 +66,17 @@ export class Metering {
   /** Begins a window of its own: what was counted before cannot be compared with what comes. */
   restart(): void {
     this.#window = new SnapshotWindow(cycleTimesOf(this.#options.settings()).averageMs);
+  }
+
+  /** What a cycle begins with. */
+  *turnSliced(): Sliced<void> {
+    yield* this.measureSliced();
+    yield;
+    const { engine } = this.#options.components;
+    const { averageMs } = cycleTimesOf(this.#options.settings());
+    const rtts = engine && (yield* this.#read(() => engine.blockRtts(averageMs)));
+    this.#blockRtts = rtts ?? this.#blockRtts;
+    yield;
   }
 
   measure(): void {
@@ -136,11 +153,17 @@ export class Metering {
     return withoutProbes(snapshot, new Set(probeAddresses(this.#options.settings())));
   }
 
-  /** The engine's counters now. A failure is counted, and the samples grow old until decide freezes on them. */
+  /** The engine's counters now. A failure leaves the samples to grow old, until decide freezes on them. */
   *#snapshotAll(): Sliced<EngineSnapshot | undefined> {
-    const { components, tally, log } = this.#options;
+    const { engine } = this.#options.components;
+    return engine && (yield* this.#read(() => engine.snapshotSliced()));
+  }
+
+  /** What the engine tells, or nothing where it failed, which is counted. */
+  *#read<T>(read: () => Sliced<T>): Sliced<T | undefined> {
+    const { tally, log } = this.#options;
     try {
-      return components.engine && (yield* components.engine.snapshotSliced());
+      return yield* read();
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error;
       tally.noteFailure('engine');

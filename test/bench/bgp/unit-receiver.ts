@@ -99,6 +99,9 @@ const parts: Parts = {
     snapshot: () => whole(snapshotSliced()),
     snapshotSliced,
     wireStates: () => [],
+    *blockRtts() {
+      return { overMs: 0, of: () => undefined };
+    },
     networks: () => [],
     halves: () => ({ segments: [], lost: 0 }),
     heaviest: () => [],

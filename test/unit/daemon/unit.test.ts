@@ -30,6 +30,7 @@ ${more}`;
   const clock = new FakeClock(1_700_000_000_000);
   const log: string[] = [];
   const order: string[] = [];
+  const averagesMs: number[] = [];
   let desired: Desired = new Map();
   let engineFails = false;
   /** Blocks of the table that the wires were given last. */
@@ -109,6 +110,17 @@ ${more}`;
           yield;
           return snapshot();
         },
+        *blockRtts(averageMs) {
+          yield;
+          averagesMs.push(averageMs);
+          return {
+            overMs: averageMs,
+            of: (block) =>
+              block.startsWith('198.51.100.')
+                ? { samples: 64, p50Us: 20_000, p95Us: 45_000 }
+                : { samples: 3, p50Us: undefined, p95Us: undefined },
+          };
+        },
         networks: () => [],
         halves: () => ({ segments: [], lost: 0 }),
         heaviest: () => [],
@@ -135,6 +147,7 @@ ${more}`;
     order,
     parts,
     settings: settingsOf(text),
+    averagesMs,
     announced: () => desired.get(routerId('br1')) ?? [],
     failEngine: (fails: boolean) => {
       engineFails = fails;
@@ -175,6 +188,25 @@ t.test('a unit in control measures, announces, moves, and says so', async (t) =>
   await unit.stop();
   await unit.stop();
   t.same(here.order, ['speaker', 'engine'], 'announcements end before packets do');
+});
+
+t.test('blocks are shown with the round trips of the averaging time, once a cycle', async (t) => {
+  const here = world();
+  const unit = await startUnit(here.settings, here.parts);
+  const [first] = (await here.ask('blocks')).value as readonly object[];
+  t.notHas(first, { rtt_us: {} }, 'before the first cycle nothing is known');
+  here.clock.advance(2000);
+  const near = { over_ms: 2000, samples: 64, p50: 20_000, p95: 45_000 };
+  t.match((await here.ask('blocks')).value, [
+    { prefix: '198.51.100.0/24', rtt_us: near },
+    { prefix: '198.51.101.0/24', rtt_us: { over_ms: 2000, samples: 3, p50: null, p95: null } },
+  ]);
+  const explained = async (args: object) =>
+    (await here.ask('explain', { prefix: '198.51.100.0/24', ...args })).value;
+  t.match(await explained({}), { rtt_us: near });
+  t.notHas(await explained({ at: here.clock.wall() }), { rtt_us: {} }, 'of now, not of then');
+  t.same(here.averagesMs, [2000, 2000], 'whoever asks changes nothing');
+  await unit.stop();
 });
 
 t.test('in observe nothing is announced, ever', async (t) => {

@@ -94,6 +94,11 @@ function scrape(): Scrape {
       unmeasured: { table_full: 1 },
       wires: later.wires.map((w) => ({ ...w, lost: { too_big: 1 } })),
     },
+    blockRtts: {
+      overMs: 120_000,
+      of: (block) =>
+        block === '198.51.100.0/24' ? { samples: 90, p50Us: 20_000, p95Us: 50_000 } : undefined,
+    },
     sessions: [
       {
         router: routerId('br1'),
@@ -219,6 +224,9 @@ t.test('values are those of the moment of the scrape', async (t) => {
     ),
     '10',
   );
+  const block = 'block="198.51.100.0/24"';
+  t.equal(value('headgate_block_rtt_seconds', block, 'percentile="50"'), '0.02');
+  t.equal(value('headgate_block_rtt_seconds', block, 'percentile="95"'), '0.05');
   t.equal(value('headgate_dns_provider_usable', 'link="north"'), '0');
   t.equal(value('headgate_dns_planned_ratio', 'link="north"'), '0.25');
   t.equal(value('headgate_dns_address_healthy', 'address="203.0.113.10"'), '0');

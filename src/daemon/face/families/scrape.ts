@@ -1,4 +1,4 @@
-import type { EngineSnapshot } from '../../../engine/index.ts';
+import type { BlockRtts, EngineSnapshot } from '../../../engine/index.ts';
 import type { Sample } from '../../../metrics/index.ts';
 import type { ProbeSamples } from '../../../probe/index.ts';
 import type { SessionStatus } from '../../../speaker/index.ts';
@@ -11,6 +11,8 @@ import type { Joint } from '../../units/joint.ts';
 /** What the metrics are read from at a scrape. */
 export interface Scrape {
   readonly snapshot: EngineSnapshot | undefined;
+  /** Absent without wires, and before the first cycle. */
+  readonly blockRtts: BlockRtts | undefined;
   readonly sessions: readonly SessionStatus[];
   readonly loop: Loop;
   /** Group of each block that has one, for networks of more blocks than are shown singly. */

@@ -39,6 +39,13 @@ export const trafficReadings: ReadonlyArray<Reading<Scrape>> = [
     read: readBlocks,
   },
   {
+    name: 'headgate_block_rtt_seconds',
+    type: 'gauge',
+    labels: ['block', 'percentile'],
+    help: 'Passive round-trip times between the unit and the Internet over the averaging time, to half an octave; none above 1000 blocks',
+    read: readBlockRtts,
+  },
+  {
     name: 'headgate_link_load_ratio',
     type: 'gauge',
     labels: ['link', 'direction'],
@@ -281,7 +288,7 @@ function readWorkers({ snapshot }: Scrape): readonly Sample[] {
 
 function readBlocks({ snapshot, groups }: Scrape): readonly Sample[] {
   const counts = snapshot?.blocks ?? [];
-  const isSingly = new Set(counts.map((count) => count.block)).size <= blocksSingly;
+  const isSingly = blocksOf(snapshot).size <= blocksSingly;
   const sums = new Map<string, { labels: Record<string, string>; value: number }>();
   for (const { block: prefix, link = unknown, direction, l2Bytes } of counts) {
     const block = isSingly ? prefix : (groups.get(prefix) ?? 'no group');
@@ -292,6 +299,24 @@ function readBlocks({ snapshot, groups }: Scrape): readonly Sample[] {
   }
   return [...sums.values()];
 }
+
+/** Quantiles of blocks do not add up to those of their group: above so many blocks there are none. */
+function readBlockRtts({ snapshot, blockRtts }: Scrape): readonly Sample[] {
+  const blocks = blocksOf(snapshot);
+  if (blocks.size > blocksSingly) return [];
+  return [...blocks].flatMap((block) => {
+    const { p50Us, p95Us } = blockRtts?.of(block) ?? {};
+    return [
+      { percentile: '50', us: p50Us },
+      { percentile: '95', us: p95Us },
+    ].flatMap(({ percentile, us }) =>
+      us === undefined ? [] : [{ labels: { block, percentile }, value: us / 1e6 }],
+    );
+  });
+}
+
+const blocksOf = (snapshot: EngineSnapshot | undefined) =>
+  new Set(snapshot?.blocks.map(({ block }) => block));
 
 function readRtt({ snapshot }: Scrape): readonly HistogramSample[] {
   return (snapshot?.links ?? []).flatMap(({ link = unknown, rtt }) =>
