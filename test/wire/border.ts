@@ -10,7 +10,9 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { PrefixText } from '../../src/core/base/units.ts';
 import type {
+  BlockRtt,
   EngineOptions,
   EngineSnapshot,
   EngineTables,
@@ -274,6 +276,12 @@ export class Unit {
   async networks(): Promise<readonly NetworkCount[]> {
     // The answer of the unit program to `networks`.
     return (await this.#ask({ networks: true })) as readonly NetworkCount[];
+  }
+
+  /** Of each block since the wires were opened; null of what is none. */
+  async blockRtts(blocks: readonly PrefixText[]): Promise<ReadonlyArray<BlockRtt | null>> {
+    // The answer of the unit program to `blockRtts`.
+    return (await this.#ask({ blockRtts: blocks })) as ReadonlyArray<BlockRtt | null>;
   }
 
   async publish(tables: EngineTables): Promise<void> {

@@ -1,7 +1,8 @@
 /** A unit for tests: opens wires and answers over stdin and stdout, one JSON value per line. */
 import { createInterface } from 'node:readline';
 import { HeadgateError } from '../../src/core/base/error.ts';
-import { prefixText } from '../../src/core/base/units.ts';
+import { whole } from '../../src/core/base/slices.ts';
+import { type PrefixText, prefixText } from '../../src/core/base/units.ts';
 import {
   type EngineOptions,
   type EngineTables,
@@ -14,7 +15,8 @@ type Request =
   | { readonly publish: EngineTables }
   | { readonly readjust: Pick<EngineTables, 'otherwise' | 'down'> }
   | { readonly snapshot: true }
-  | { readonly networks: true };
+  | { readonly networks: true }
+  | { readonly blockRtts: readonly PrefixText[] };
 
 let engine: WireEngine | undefined;
 
@@ -64,6 +66,11 @@ async function answer(request: Request): Promise<unknown> {
     if ('readjust' in request) {
       await engine.readjust(request.readjust);
       return { value: true };
+    }
+    if ('blockRtts' in request) {
+      // Of an hour: all that the test has sent.
+      const rtts = whole(engine.blockRtts(3_600_000));
+      return { value: request.blockRtts.map((block) => rtts.of(block) ?? null) };
     }
     if ('networks' in request) return { value: engine.networks() };
     return { value: engine.snapshot() };

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { prefixText } from '../../../src/core/base/units.ts';
-import { capacityOf, memoryOf } from '../../../src/engine/capacity.ts';
+import { capacityOf, memoryOf, sharedMemoryOf } from '../../../src/engine/capacity.ts';
 
 t.test('memory is a function of what there is room for', (t) => {
   const blocks = Array.from({ length: 1000 }, (_, i) => prefixText(`10.${i >> 8}.${i & 255}.0/24`));
@@ -19,5 +19,7 @@ t.test('memory is a function of what there is room for', (t) => {
   const halves = { share: 1 / 64, key: 'north and south' };
   const joined = capacityOf({ tables: { blocks: blocks.slice(0, 4), links: [] }, halves });
   t.ok(memoryOf(joined) - memoryOf(few) >= 2 ** 19, 'the ring of half-seen sessions too');
+  // What blocks' round trips were when the last two stretches began: 24 counts each.
+  t.equal(sharedMemoryOf(many), many.blocks * 2 * 24 * 4);
   t.end();
 });
