@@ -93,6 +93,23 @@ for (const driver of ['af_packet', 'tc', 'xdp'] as const) {
         );
       }
 
+      // Nothing but the unit stands between the hosts: what marks the parts of a packet differently parts them.
+      const parts = await through(border, folder, 'inside', packetsInParts(), 10_000);
+      const links = new Map<number, Set<LinkId | undefined>>();
+      for (const frame of parts) {
+        if (frame.readUInt16BE(12) !== 0x0800) continue;
+        const own = links.get(frame.readUInt16BE(18)) ?? new Set();
+        links.set(frame.readUInt16BE(18), own.add(linkOf.get(frame.readUInt8(15) >> 2)));
+      }
+      const whole = [...links.values()];
+      t.equal(whole.length, packetsInPartsCount, 'fragments of every packet arrive');
+      t.equal(whole.filter(({ size }) => size > 1).length, 0, 'all fragments of one by one link');
+      t.strictSame(
+        new Set(whole.flatMap((own) => [...own])),
+        new Set([north, south, east]),
+        'packets by every link',
+      );
+
       await unit.readjust({ otherwise: { [north]: 1, [south]: 1, [east]: 6 } });
       const kept = await pass(ack);
       t.equal(
@@ -143,6 +160,28 @@ function segment(i: number, flags: number): Buffer {
   frame.writeUInt16BE(0x5000 | flags, 46);
   setChecksum(frame);
   return frame;
+}
+
+const packetsInPartsCount = 150;
+
+/** Datagrams of a port of their own each, in three fragments: the first alone has the ports. */
+function packetsInParts(): readonly Buffer[] {
+  const moreAt = [0x2000, 0x2001, 0x0002] as const; // more to come, and the offset in 8 bytes
+  return Array.from({ length: packetsInPartsCount }, (_, i) =>
+    moreAt.map((fragment) => {
+      const frame = Buffer.alloc(54);
+      frame.write('02005e005302' + '02005e005301' + '0800' + '4503' + '001c', 'hex');
+      frame.writeUInt16BE(i, 18);
+      frame.writeUInt16BE(fragment, 20);
+      frame.writeUInt16BE(0x4011, 22);
+      frame.set(insideAddress.split('.').map(Number), 26);
+      frame.set([198, 51, 100, i], 30);
+      if (fragment === 0x2000) frame.writeUInt32BE(((5000 + i) << 16) | 6000, 34);
+      else frame.fill(i, 34, 42);
+      setChecksum(frame);
+      return frame;
+    }),
+  ).flat();
 }
 
 function setChecksum(frame: Buffer): void {
