@@ -220,6 +220,11 @@ for (const { driver, wantsFitPeers } of drivers) {
       t.equal(counts.unmeasured.copy_ring_full, 0, 'no copy was missed');
       t.equal(counts.wires[0]?.driver, driver);
       t.ok(tcpOf(counts).dataSegments > 1000 + expected.tcp.dataSegments, 'sessions are tracked');
+      const [rtt] = await unit.blockRtts([ourBlock]);
+      t.ok(
+        (rtt?.p50Us ?? 0) > 0 && (rtt?.samples ?? 0) >= 20,
+        'and the round trips of their block',
+      );
     });
 
     const skip = driver === 'af_packet' && 'test/wire/fail-open does it at more length';
