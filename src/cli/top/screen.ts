@@ -189,6 +189,15 @@ function renderBlocks(blocks: readonly BlockView[], look: Look, room: number): s
       { head: 'planned', cell: (block) => (block.link ? `${block.link}+${block.rung}` : 'any') },
       { head: 'in', cell: (block) => formatRate(block.inbound_bitps), align: 'right' },
       { head: 'out', cell: (block) => formatRate(block.outbound_bitps), align: 'right' },
+      ...(rows.some((block) => block.rtt_us)
+        ? [
+            {
+              head: 'round trip',
+              cell: ({ rtt_us }: BlockView) => formatRtt(rtt_us?.p50 ?? undefined),
+              align: 'right' as const,
+            },
+          ]
+        : []),
       {
         head: 'comes in by',
         cell: (block) =>

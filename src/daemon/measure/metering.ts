@@ -52,7 +52,7 @@ export class Metering {
     return this.#window.latest;
   }
 
-  /** Round trips by block as the last cycle saw them; absent without wires. */
+  /** Round trips by block as the last cycle saw them; absent without wires, and where it could not read them. */
   get blockRtts(): BlockRtts | undefined {
     return this.#blockRtts;
   }
@@ -74,8 +74,7 @@ export class Metering {
     yield;
     const { engine } = this.#options.components;
     const { averageMs } = cycleTimesOf(this.#options.settings());
-    const rtts = engine && (yield* this.#read(() => engine.blockRtts(averageMs)));
-    this.#blockRtts = rtts ?? this.#blockRtts;
+    this.#blockRtts = engine && (yield* this.#read(() => engine.blockRtts(averageMs)));
     yield;
   }
 

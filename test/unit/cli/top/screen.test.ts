@@ -183,6 +183,17 @@ t.test('at 80 columns it shows what is wrong, links, blocks, moves and rails tha
   t.end();
 });
 
+t.test('the median round trip of a block stands beside its rates, where wires see it', (t) => {
+  t.notMatch(screen().join('\n'), 'round trip');
+  const rtt_us = { over_ms: 120_000, samples: 64, p50: 20_480, p95: 41_000 };
+  const blocks = frame.blocks.map((block, i) => (i === 99 ? { ...block, rtt_us } : block));
+  const text = renderTop({ ...frame, blocks }, look, 80, 24).join('\n');
+  t.match(text, / out +round trip +comes in by/);
+  t.match(text, /10\.0\.099\.0\/24 .* 20 ms +north/);
+  t.match(text, /10\.0\.098\.0\/24 .* - +north/);
+  t.end();
+});
+
 t.test('keys sort, filter, choose and open an explanation', (t) => {
   const sorted = press('s', look, frame).look;
   t.equal(sorted.order, 'block');
