@@ -1,5 +1,6 @@
 #include "runtime/block_rtt.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace headgate {
@@ -12,14 +13,16 @@ uint32_t least_of(unsigned bucket) {
   return (bucket - 1) % 2 == 0 ? octave : octave + octave / 2;
 }
 
+// The same sample as RttHistogram::quantile means; each stands in the middle of its part of the bucket.
 uint32_t quantile(const BlockRtt& counts, uint32_t samples, double share) {
-  const double wanted = share * samples;
+  const double wanted = share * (samples - 1);
   double below = 0;
   for (unsigned i = 0; i < BlockRtt::kBuckets - 1; i++) {
     const double own = counts.bucket[i];
-    if (own > 0 && below + own >= wanted) {
+    if (below + own > wanted) {
       const uint32_t least = least_of(i);
-      return least + static_cast<uint32_t>((wanted - below) / own * (least_of(i + 1) - least));
+      const double place = std::min(1.0, (wanted - below + 0.5) / own);
+      return least + static_cast<uint32_t>(place * (least_of(i + 1) - least));
     }
     below += own;
   }

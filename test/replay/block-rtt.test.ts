@@ -1,12 +1,13 @@
 /** Round trips by block, of sessions whose every round trip is known: the slow model keeps each of them. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { prefixText } from '../../src/core/base/units.ts';
 import { startReplay } from '../../src/engine/replay.ts';
+import { type Sent, session } from '../support/known-sessions.ts';
 import { writePcap } from '../wire/pcap.ts';
-import { headgate, replayJson } from './captures.ts';
+import { capturesFolder, headgate, noCaptures, replayJson } from './captures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-block-rtt-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,66 +20,6 @@ const blocks = [
   { prefix: '198.51.102.0/24', host: 'c6336605', leastUs: 90_000, mostUs: 91_000, sessions: 1 },
 ] as const;
 const exchanges = 10;
-/** Between the unit and our hosts: must not be told as if it lay beyond. */
-const insideUs = 100;
-
-interface Sent {
-  readonly atUs: number;
-  readonly frame: Buffer;
-}
-
-const hex = (value: number, bytes: number) => value.toString(16).padStart(bytes * 2, '0');
-
-/** Ethernet, IPv4, TCP with timestamps in milliseconds of the capture. */
-function segment(
-  [source, sourcePort]: readonly [string, number],
-  [target, targetPort]: readonly [string, number],
-  { seq, ack, flags, payload, tsval, tsecr }: Record<string, number>,
-): Buffer {
-  const body = 'aa'.repeat(payload ?? 0);
-  const length = 20 + 32 + (payload ?? 0);
-  const ip = `4500${hex(length, 2)}000040004006 0000 ${source}${target}`;
-  const ports = `${hex(sourcePort, 2)}${hex(targetPort, 2)}`;
-  const head = `${hex(seq ?? 0, 4)}${hex(ack ?? 0, 4)}80${hex(flags ?? 16, 1)}ffff00000000`;
-  const stamps = `0101080a${hex(tsval ?? 0, 4)}${hex(tsecr ?? 0, 4)}`;
-  return Buffer.from(
-    `0200000000020200000000010800${ip}${ports}${head}${stamps}${body}`.replaceAll(' ', ''),
-    'hex',
-  );
-}
-
-/** One session that our host opens: a handshake, then data that is acknowledged one by one. */
-function session(host: string, port: number, startUs: number, delaysUs: readonly number[]): Sent[] {
-  const ours = [host, port] as const;
-  const theirs = ['cb007107', 443] as const;
-  const sent: Sent[] = [];
-  let atUs = startUs;
-  let [seq, heard] = [1000, 0];
-  for (const [i, delayUs] of delaysUs.entries()) {
-    const isOpening = i === 0;
-    const payload = isOpening ? 0 : 100;
-    const tsval = Math.floor(atUs / 1000);
-    const ack = isOpening ? 0 : 5001;
-    const flags = isOpening ? 0x02 : 0x18;
-    sent.push({
-      atUs,
-      frame: segment(ours, theirs, { seq, ack, flags, payload, tsval, tsecr: heard }),
-    });
-    seq += isOpening ? 1 : payload;
-    atUs += delayUs;
-    heard = 7_000_000 + Math.floor(atUs / 1000);
-    const answer = { seq: isOpening ? 5000 : 5001, ack: seq, flags: isOpening ? 0x12 : 0x10 };
-    sent.push({
-      atUs,
-      frame: segment(theirs, ours, { ...answer, payload: 0, tsval: heard, tsecr: tsval }),
-    });
-    atUs += insideUs;
-    // The host's own acknowledgement of the handshake goes with its data 5 ms later.
-    atUs += 5_000;
-  }
-  return sent;
-}
-
 /** xorshift32, so that a failure can be had again. */
 function randomOf(seed: number): () => number {
   let state = seed >>> 0 || 1;
@@ -146,13 +87,35 @@ t.test('each block has the samples of its own sessions, and their quantiles', as
       [0.5, p50],
       [0.95, p95],
     ] as const) {
-      const us = known[Math.ceil(share * known.length) - 1] ?? 0;
+      const us = known[Math.floor(share * (known.length - 1))] ?? 0;
       const [least, end] = halfOctave(us);
       const isRight = said !== null && said >= least && said <= end;
       t.ok(isRight, `${prefix}, ${share}: ${said} where ${us} us, of ${least} to ${end}, is true`);
     }
   }
 });
+
+t.test(
+  'of real captures, what the whole histogram says of the one block that there is',
+  { skip: noCaptures },
+  async (t) => {
+    const files = readdirSync(capturesFolder).filter((name) => /^gen-.*\.pcap$/.test(name));
+    const ours = ['--block', '10.1.0.0/24', '--block', '2001:db8:a::/48'];
+    const reports = await replayJson(...ours, ...files.map((name) => `${capturesFolder}/${name}`));
+    t.ok(reports.length >= 10, `${reports.length} captures`);
+    for (const { file, block_rtt_us: blocks, rtt_outside_us: all } of reports) {
+      t.equal(blocks?.length, 1, file);
+      const [block] = blocks ?? [];
+      t.equal(block?.samples, all?.samples, 'as many samples');
+      for (const share of ['p50', 'p95'] as const) {
+        // Its steps are 1/64 octave, so that it may stand on the other side of a bound.
+        const [said, fine] = [block?.[share] ?? 0, all?.[share] ?? 0];
+        const [least, end] = [halfOctave(fine * 0.99)[0], halfOctave(fine * 1.01)[1]];
+        t.ok(said >= least && said <= end, `${share}: ${said} where it says ${fine}`);
+      }
+    }
+  },
+);
 
 t.test('workers that share the file out tell the same together', async (t) => {
   const tables = { blocks: blocks.map(({ prefix }) => prefixText(prefix)), links: [] };

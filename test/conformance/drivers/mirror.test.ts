@@ -1,10 +1,14 @@
-/** Copies that come wrapped, as a router or switch sends them over a network: ERSPAN and VXLAN. */
+/**
+ * Copies that come wrapped, as a router or switch sends them over a network: ERSPAN and VXLAN. And those of whole sessions,
+ * whose round trips are known.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { linkId, prefixText } from '../../../src/core/base/units.ts';
 import type { EngineTables } from '../../../src/engine/index.ts';
+import { session } from '../../support/known-sessions.ts';
 import { Border, unfit, until } from '../../wire/border.ts';
 import { framesOfEveryKind } from '../../wire/frames.ts';
 import { writePcap } from '../../wire/pcap.ts';
@@ -65,6 +69,35 @@ t.test('wrapped copies are counted as what they hold', { skip: unfit }, async (t
   );
   t.ok((wires[0]?.discarded ?? 0) >= 1, 'what wraps nothing is counted apart');
   border.run('inside', 'ping', '-c', '1', '-W', '5', '10.77.0.9');
+});
+
+t.test('round trips of a block, as the copies of its sessions come', { skip: unfit }, async (t) => {
+  const border = new Border('hgbrtt', { isQuiet: true });
+  t.teardown(() => border.close());
+  const unit = await border.openUnit({
+    wires: [{ name: 'core', place: 'inside', inside: 'in0', driver: 'mirror' }],
+    tables,
+  });
+  const [sessions, exchanges, delayUs] = [4, 8, 30_000];
+  const sent = Array.from({ length: sessions }, (_, i) =>
+    session('0a4d0001', 20_000 + i, i * 5_000, new Array(exchanges).fill(delayUs)),
+  ).flat();
+  sent.sort((a, b) => a.atUs - b.atUs);
+  const path = join(folder, 'sessions.pcap');
+  writePcap(
+    path,
+    sent.map(({ frame }) => frame),
+    (i) => sent[i]?.atUs ?? 0,
+  );
+  await border.runAside('inside', 'tcpreplay', '-q', '-i', 'i0', path);
+  const own = prefixText('10.77.0.1/32');
+  const [rtt] = await until(
+    'all are seen',
+    () => unit.blockRtts([own]),
+    ([block]) => block?.samples === sessions * exchanges,
+  );
+  // Of 30 ms, which lie between 24,576 and 32,768; a busy machine sends the copies late.
+  t.ok((rtt?.p50Us ?? 0) >= 16_384 && (rtt?.p50Us ?? 0) < 2e5, JSON.stringify(rtt));
 });
 
 /** `head`: IP protocol in decimal, then octets in hex with LL LL where the UDP length stands. */
