@@ -71,7 +71,7 @@ function roundTrips(shown: readonly BlockView[]): readonly Column<BlockView>[] {
     { head: 'p95', cell: rtt('p95'), align: 'right' },
     {
       head: 'samples',
-      cell: (block) => String(block.rtt_us?.samples ?? ''),
+      cell: (block) => String(block.rtt_us?.samples ?? 0),
       align: 'right',
     },
   ];

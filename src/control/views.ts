@@ -169,7 +169,7 @@ export interface BlockView {
   /** Counted since the start, layer 2. */
   readonly inbound_bytes: number;
   readonly outbound_bytes: number;
-  /** As the wires of the unit that answers see it; absent without wires, and before the first cycle. */
+  /** As the wires of the unit that answers see it; absent where they have no sample. */
   readonly rtt_us?: BlockRttView;
 }
 

@@ -209,7 +209,8 @@ export function blockRttView(
   block: PrefixText,
 ): { readonly rtt_us?: BlockRttView } {
   const rtt = rtts?.of(block);
-  if (!rtts || !rtt) return {};
+  // Most of very many blocks have none, and an answer is long enough without saying so.
+  if (!rtts || !rtt || rtt.samples === 0) return {};
   const { samples, p50Us, p95Us } = rtt;
   return {
     rtt_us: {

@@ -24,6 +24,7 @@ t.test('round trips stand beside the rates, and of few samples none', (t) => {
   const all = [
     block('198.51.100.0/24', { rtt_us: near }),
     block('198.51.101.0/24', { rtt_us: scarce }),
+    block('198.51.102.0/24'),
   ];
   t.equal(
     renderBlocks(all, false),
@@ -31,6 +32,7 @@ t.test('round trips stand beside the rates, and of few samples none', (t) => {
       'block            group  planned  rung  in bit/s  out bit/s  comes in by  round trip    p95  samples  why',
       '198.51.100.0/24         any         0    10.0 M     1.00 M  north 100 %       20 ms  42 ms      812  unbiased',
       '198.51.101.0/24         any         0    10.0 M     1.00 M  north 100 %           -      -        3  unbiased',
+      '198.51.102.0/24         any         0    10.0 M     1.00 M  north 100 %           -      -        0  unbiased',
       'round trips to the Internet over the last 2 min, to half an octave; - with less than 20 samples',
     ].join('\n'),
   );
