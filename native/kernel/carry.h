@@ -34,30 +34,40 @@ HG_APART hg_u32 hg_search4(hg_pages pages, hg_u32 first_page, hg_u32 low, hg_u32
   return page ? page->range4[low % HG_RANGES4_PER_PAGE].value : HG_NONE;
 }
 
+/* Where the candidates of an address lie. Read where this stands and not where it is first used: what lies between has time
+ * until the processor has fetched it. */
+HG_INLINE struct hg_flat_root hg_root4(hg_pages pages, const struct hg_flat_index* index, hg_u32 address) {
+  struct hg_flat_root root = {HG_NONE, 0};
+  if (index->ranges == 0) return root;
+  const hg_u32 shared = index->shared & 31, root_bits = index->root_bits & 31;
+  if (shared != 0 && address >> (32 - shared) != (hg_u32)index->common) return root;
+  const hg_u32 slot = root_bits == 0 ? 0 : (address << shared) >> (32 - root_bits);
+  const union hg_page* page = hg_page_at(pages, index->root_page + slot / HG_ROOTS_PER_PAGE);
+  if (!page) return root;
+  root.first = *(const volatile hg_u32*)&page->root[slot % HG_ROOTS_PER_PAGE].first;
+  root.count = *(const volatile hg_u32*)&page->root[slot % HG_ROOTS_PER_PAGE].count;
+  return root;
+}
+
 /* Every call costs, most of all on processors whose returns are kept from being predicted: hence two pages at most for
  * nearly every address, and no function of its own. */
-HG_INLINE hg_u32 hg_lookup4(hg_pages pages, const struct hg_flat_index* index, hg_u32 address) {
-  if (index->ranges == 0) return HG_NONE;
-  const hg_u32 shared = index->shared & 31, root_bits = index->root_bits & 31;
-  if (shared != 0 && address >> (32 - shared) != (hg_u32)index->common) return HG_NONE;
-  const hg_u32 slot = root_bits == 0 ? 0 : (address << shared) >> (32 - root_bits);
-  union hg_page* page = hg_page_at(pages, index->root_page + slot / HG_ROOTS_PER_PAGE);
-  if (!page) return HG_NONE;
-  const hg_u32 low = page->root[slot % HG_ROOTS_PER_PAGE].first;
-  hg_u32 count = page->root[slot % HG_ROOTS_PER_PAGE].count;
+HG_INLINE hg_u32 hg_find4(hg_pages pages, const struct hg_flat_index* index, struct hg_flat_root root, hg_u32 address) {
+  const hg_u32 low = root.first;
+  hg_u32 count = root.count;
   if (count == 0) return low;
   const hg_u32 first_page = index->range_page;
   if (low / HG_RANGES4_PER_PAGE != (low + count - 1) / HG_RANGES4_PER_PAGE)
     return hg_search4(pages, first_page, low, count, address);
-  page = hg_page_at(pages, first_page + low / HG_RANGES4_PER_PAGE);
+  const union hg_page* page = hg_page_at(pages, first_page + low / HG_RANGES4_PER_PAGE);
   if (!page) return HG_NONE;
   hg_u32 at = low % HG_RANGES4_PER_PAGE;
   for (hg_u32 step = 0; step < HG_PAGE_STEPS4 && count > 1; step++) {
     const hg_u32 half = count / 2;
-    hg_u32 middle = at + half;
-    HG_OPAQUE(middle);
-    middle %= HG_RANGES4_PER_PAGE;
-    if (page->range4[middle].start <= address) at = middle;
+    const hg_u32 start = page->range4[(at + half) % HG_RANGES4_PER_PAGE].start;
+    /* All ones where the range begins behind the address: a branch would be guessed wrong every other time. */
+    hg_u64 is_behind = (hg_u64)address - start;
+    HG_OPAQUE(is_behind);
+    at += half & ~(hg_u32)(is_behind >> 32);
     count -= half;
   }
   HG_OPAQUE(at);
@@ -129,7 +139,7 @@ HG_INLINE void hg_read_addresses(struct hg_work* work) {
 }
 
 /* As attribute() of core/attribute.h: wire, MAC, VLAN, DSCP; the first that applies. */
-HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, const struct hg_work* work) {
+HG_INLINE hg_u8 hg_attribute(hg_front front, const struct hg_flat_head* flat, const struct hg_work* work) {
   if (flat->wire_link != HG_LINK_UNKNOWN) return flat->wire_link;
   if (flat->macs != 0 && work->captured >= 14) {
     const hg_u32 at = work->direction == HG_INBOUND ? 6 : 0;
@@ -140,7 +150,7 @@ HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, c
   }
   if (flat->by_vlan && work->head.vlan != HG_NO_VLAN) {
     const hg_u32 vlan = work->head.vlan & 0x0fffu;
-    const union hg_page* page = hg_page_at(tables, HG_PAGE_VLANS);
+    const union hg_page* page = hg_front_page(front, HG_PAGE_VLANS);
     const hg_u8 link = page ? page->bytes[vlan] : HG_LINK_UNKNOWN;
     if (link != HG_LINK_UNKNOWN) return link;
   }
@@ -151,7 +161,8 @@ HG_INLINE hg_u8 hg_attribute(hg_pages tables, const struct hg_flat_head* flat, c
 
 /* Everything about a packet that the tables decide but exceptions: `work` has been read. What is inbound has our address
  * as its destination, what is outbound as its source. `common`, a constant: what hg_read_common() said, 0 where not by it. */
-HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, struct hg_work* work, const int common) {
+HG_INLINE void hg_consult(hg_pages tables, hg_front front, const struct hg_flat_head* flat, struct hg_work* work,
+                          const int common) {
   const struct hg_head* head = &work->head;
   work->block = HG_NONE;
   work->to = HG_NONE;
@@ -161,21 +172,27 @@ HG_INLINE void hg_consult(hg_pages tables, const struct hg_flat_head* flat, stru
   work->vlan = HG_VLAN_NONE;
   work->is_cleared = 0;
   work->is_markable = 0;
-  work->link = hg_attribute(tables, flat, work);
-  if (common == 0 && !head->has_addresses) return;
-  if (common == 0) hg_read_addresses(work);
-  const int is_v4 = common == 0 ? head->network == 4 : common == 4;
+  const int has_addresses = common != 0 || head->has_addresses;
+  if (common == 0 && has_addresses) hg_read_addresses(work);
+  const int is_v4 = has_addresses && (common == 0 ? head->network == 4 : common == 4);
   const int is_outbound = work->direction == HG_OUTBOUND;
+  const hg_u32 theirs = hg_from_network(work->destination.word[0]);
+  /* First, since it is the least likely to be at hand: there are many destinations. */
+  struct hg_flat_root to = {HG_NONE, 0};
+  if (is_v4 && is_outbound) to = hg_root4(tables, &flat->destination[0], theirs);
+  work->link = hg_attribute(front, flat, work);
+  if (!has_addresses) return;
+  const struct hg_address* ours = is_outbound ? &work->source : &work->destination;
   if (is_v4) {
-    const struct hg_address* ours = is_outbound ? &work->source : &work->destination;
-    work->block = hg_lookup4(tables, &flat->block[0], hg_from_network(ours->word[0]));
+    const hg_u32 address = hg_from_network(ours->word[0]);
+    work->block = hg_find4(tables, &flat->block[0], hg_root4(tables, &flat->block[0], address), address);
   } else {
-    work->block = hg_lookup6(tables, &flat->block[1], is_outbound ? &work->source : &work->destination);
+    work->block = hg_lookup6(tables, &flat->block[1], ours);
   }
   if (!is_outbound) return;
   hg_u32 found;
   if (is_v4)
-    found = hg_lookup4(tables, &flat->destination[0], hg_from_network(work->destination.word[0]));
+    found = hg_find4(tables, &flat->destination[0], to, theirs);
   else
     found = hg_lookup6(tables, &flat->destination[1], &work->destination);
   if (found != HG_NONE) {
@@ -207,33 +224,44 @@ HG_INLINE void hg_settle(const struct hg_mark_table* marks, hg_u8 chosen, struct
 }
 
 /* By three measures, as Pipeline::count(). A tag in the metadata is on the wire too. */
-HG_INLINE void hg_account(hg_pages counts, const struct hg_flat_head* flat, hg_u32 cpu, const struct hg_work* work) {
+HG_INLINE struct hg_traffic hg_measure(const struct hg_work* work) {
   const struct hg_head* head = &work->head;
   const hg_u32 l2_length = work->length + (work->has_vlan ? 4 : 0);
-  if (head->network == 0) return;
-  hg_u64 segments = 1, ip_bytes = head->ip_bytes, l2_bytes = l2_length;
+  struct hg_traffic sum = {1, head->ip_bytes, l2_length};
   if (work->segment_bytes != 0 && head->payload_bytes > work->segment_bytes) {
-    segments = (head->payload_bytes + work->segment_bytes - 1) / work->segment_bytes;
-    ip_bytes += (segments - 1) * (head->ip_bytes - head->payload_bytes);
-    l2_bytes += (segments - 1) * (l2_length - head->payload_bytes);
+    sum.packets = (head->payload_bytes + work->segment_bytes - 1) / work->segment_bytes;
+    sum.ip_bytes += (sum.packets - 1) * (head->ip_bytes - head->payload_bytes);
+    sum.l2_bytes += (sum.packets - 1) * (l2_length - head->payload_bytes);
   }
-  const hg_u32 base = cpu * flat->cpu_pages;
+  return sum;
+}
+
+/* As soon as the destination is known: this line too is seldom at hand, and choosing a link does not wait for it. */
+HG_INLINE void hg_account_destination(hg_pages counts, const struct hg_flat_head* flat, hg_u32 cpu,
+                                      const struct hg_work* work) {
+  if (work->to >= flat->destinations) return;
+  const hg_u32 first = cpu * flat->cpu_pages + flat->cell_pages;
+  union hg_page* page = hg_page_at(counts, first + work->to / HG_DESTINATIONS_PER_PAGE);
+  if (!page) return;
+  const struct hg_traffic sum = hg_measure(work);
+  struct hg_destination_count* destination = &page->destination[work->to % HG_DESTINATIONS_PER_PAGE];
+  destination->packets += sum.packets;
+  destination->l2_bytes += sum.l2_bytes;
+}
+
+/* Once the link is known. */
+HG_INLINE void hg_account(hg_pages counts, const struct hg_flat_head* flat, hg_u32 cpu, const struct hg_work* work) {
+  if (work->head.network == 0) return;
   const hg_u32 row = work->block < flat->blocks ? work->block : flat->blocks;
   const hg_u32 column = (hg_u32)work->link + 1 < flat->columns ? work->link : flat->columns - 1;
   const hg_u32 cell = row * flat->columns + column;
-  union hg_page* page = hg_page_at(counts, base + cell / HG_CELLS_PER_PAGE);
-  if (page) {
-    struct hg_traffic* traffic = &page->cell[cell % HG_CELLS_PER_PAGE].way[work->direction & 1];
-    traffic->packets += segments;
-    traffic->ip_bytes += ip_bytes;
-    traffic->l2_bytes += l2_bytes;
-  }
-  if (work->to >= flat->destinations) return;
-  page = hg_page_at(counts, base + flat->cell_pages + work->to / HG_DESTINATIONS_PER_PAGE);
+  union hg_page* page = hg_page_at(counts, cpu * flat->cpu_pages + cell / HG_CELLS_PER_PAGE);
   if (!page) return;
-  struct hg_destination_count* destination = &page->destination[work->to % HG_DESTINATIONS_PER_PAGE];
-  destination->packets += segments;
-  destination->l2_bytes += l2_bytes;
+  const struct hg_traffic sum = hg_measure(work);
+  struct hg_traffic* traffic = &page->cell[cell % HG_CELLS_PER_PAGE].way[work->direction & 1];
+  traffic->packets += sum.packets;
+  traffic->ip_bytes += sum.ip_bytes;
+  traffic->l2_bytes += sum.l2_bytes;
 }
 
 /* Alike for both directions of a session, so that sessions are copied whole or not at all. */

@@ -24,19 +24,19 @@ HG_INLINE int hg_begins(const struct hg_work* work) {
   return hg_quic_begins(hg_byte(work, at + 8), hg_from_network(hg_long(work, at + 9)));
 }
 
-/* `pages` are those that `marks` lies in. */
-HG_INLINE struct hg_bucket hg_bucket_at(hg_pages pages, const struct hg_mark_table* marks, hg_u32 way, hg_u32 hash) {
+/* `front` is where `marks` lies too. */
+HG_INLINE struct hg_bucket hg_bucket_at(hg_front front, const struct hg_mark_table* marks, hg_u32 way, hg_u32 hash) {
   const hg_u32 at = way * HG_BUCKETS + (hash & (HG_BUCKETS - 1));
-  const union hg_page* page = hg_page_at(pages, marks->bucket_page + at / HG_BUCKETS_PER_PAGE);
+  const union hg_page* page = hg_front_page(front, marks->bucket_page + at / HG_BUCKETS_PER_PAGE);
   const struct hg_bucket none = {HG_LINK_PLAIN, HG_LINK_UNKNOWN};
   return page ? page->bucket[at % HG_BUCKETS_PER_PAGE] : none;
 }
 
 /* Of a way with buckets. */
-HG_INLINE hg_u8 hg_choose_between(hg_pages pages, const struct hg_mark_table* marks, hg_u32 way, int begins,
+HG_INLINE hg_u8 hg_choose_between(hg_front front, const struct hg_mark_table* marks, hg_u32 way, int begins,
                                   struct hg_tallies* sum, struct hg_work* work) {
   hg_hash(marks, work);
-  const struct hg_bucket bucket = hg_bucket_at(pages, marks, way, work->hash);
+  const struct hg_bucket bucket = hg_bucket_at(front, marks, way, work->hash);
   if (bucket.before == HG_LINK_UNKNOWN) return bucket.now;
   const struct hg_exception_key key = {work->hash, work->ports};
   const hg_u8 kept = hg_exception_find(&key);
@@ -50,12 +50,12 @@ HG_INLINE hg_u8 hg_choose_between(hg_pages pages, const struct hg_mark_table* ma
 }
 
 /* HG_LINK_PLAIN and HG_LINK_UNKNOWN leave it to the router. */
-HG_INLINE hg_u8 hg_choose_link(hg_pages pages, const struct hg_mark_table* marks, struct hg_tallies* sum,
+HG_INLINE hg_u8 hg_choose_link(hg_front front, const struct hg_mark_table* marks, struct hg_tallies* sum,
                                struct hg_work* work) {
   const hg_u8 way = work->way != HG_WAY_NONE ? work->way : marks->otherwise;
   if (way == HG_WAY_NONE) return HG_LINK_UNKNOWN;
   const int begins = hg_begins(work);
-  const hg_u8 own = way < HG_LINKS_MAX ? way : hg_choose_between(pages, marks, way - HG_LINKS_MAX, begins, sum, work);
+  const hg_u8 own = way < HG_LINKS_MAX ? way : hg_choose_between(front, marks, way - HG_LINKS_MAX, begins, sum, work);
   const hg_u8 link = hg_is_down(marks, own) ? HG_LINK_PLAIN : own;
   if (begins && link < HG_LINKS_MAX) {
     hg_u32 at = link;

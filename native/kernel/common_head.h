@@ -11,23 +11,8 @@
 #define HG_COMMON_BYTES HG_COPY_MIDDLE_BYTES
 
 /* Fields at fixed offsets, as they stand in the packet. */
-#ifdef HG_BPF
-#define HG_AT16(work, at) (*(const hg_u16*)((work)->bytes + (at)))
-#define HG_AT32(work, at) (*(const hg_u32*)((work)->bytes + (at)))
-#else
-static inline hg_u16 hg_at16(const hg_u8* at) {
-  hg_u16 value;
-  __builtin_memcpy(&value, at, sizeof value);
-  return value;
-}
-static inline hg_u32 hg_at32(const hg_u8* at) {
-  hg_u32 value;
-  __builtin_memcpy(&value, at, sizeof value);
-  return value;
-}
-#define HG_AT16(work, at) hg_at16((work)->bytes + (at))
-#define HG_AT32(work, at) hg_at32((work)->bytes + (at))
-#endif
+#define HG_AT16(work, at) HG_READ(hg_u16, (work)->bytes + (at))
+#define HG_AT32(work, at) HG_READ(hg_u32, (work)->bytes + (at))
 
 #define HG_HOST16(word) ((hg_u16)__builtin_bswap16(word))
 

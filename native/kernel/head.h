@@ -55,7 +55,7 @@ struct hg_address {
 /* A packet from being read to being sent on; each stage adds to it. */
 struct hg_work {
   hg_u8 bytes[HG_HEAD_ROOM] __attribute__((aligned(8))); /* the frame's head as it came */
-  hg_u64 time_ns;            /* when it came, CLOCK_MONOTONIC; 0 when nobody wants a copy */
+  hg_u64 time_ns;            /* when it came, CLOCK_MONOTONIC; 0 as long as nobody has asked */
   hg_u32 captured;           /* of it; at most HG_HEAD_BYTES */
   hg_u32 length;             /* on the wire, without a tag in the metadata */
   hg_u32 segment_bytes;      /* super-packet: payload of each segment; else 0 */
@@ -63,7 +63,8 @@ struct hg_work {
   hg_u16 vlan_tpid;
   hg_u8 has_vlan;
   hg_u8 direction;
-  hg_u8 reserved[2];
+  hg_u8 is_silent; /* nobody gets a copy */
+  hg_u8 reserved;
   hg_u32 at;   /* while it is read: how far that has come */
   hg_u32 left; /* while it is read: bytes of the packet from there on */
   struct hg_head head;
@@ -88,19 +89,28 @@ HG_INLINE hg_u8 hg_byte(const struct hg_work* work, hg_u32 at) {
   return work->bytes[at & HG_HEAD_MASK];
 }
 
+/* A field as it stands in the packet, at any offset: the kernel's processors read those as well. */
+#ifdef HG_BPF
+#define HG_READ(type, at) (*(const type*)(at))
+#else
+#define HG_READ(type, at)                            \
+  ({                                                 \
+    type value;                                      \
+    __builtin_memcpy(&value, (at), sizeof value);    \
+    value;                                           \
+  })
+#endif
+
 /* In host order. */
 HG_INLINE hg_u16 hg_word(const struct hg_work* work, hg_u32 at) {
   HG_OPAQUE(at);
-  at &= HG_HEAD_MASK;
-  return (hg_u16)(work->bytes[at] << 8 | work->bytes[at + 1]);
+  return __builtin_bswap16(HG_READ(hg_u16, work->bytes + (at & HG_HEAD_MASK)));
 }
 
 /* As it stands in the packet. */
 HG_INLINE hg_u32 hg_long(const struct hg_work* work, hg_u32 at) {
-  hg_u32 word;
   HG_OPAQUE(at);
-  __builtin_memcpy(&word, work->bytes + (at & HG_HEAD_MASK), sizeof word);
-  return word;
+  return HG_READ(hg_u32, work->bytes + (at & HG_HEAD_MASK));
 }
 
 #define HG_FRESH(field) (*(volatile hg_u32*)&(field))

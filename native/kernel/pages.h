@@ -19,8 +19,16 @@ struct {
   });
 } published SEC(".maps");
 
-/* The first chunk of a region. */
+/* The number of a region's first chunk; and that chunk itself, which holds the pages that have a fixed place. */
 typedef hg_u32 hg_pages;
+typedef void* hg_front;
+
+HG_INLINE hg_front hg_front_of(hg_pages first) { return bpf_map_lookup_elem(&published, &first); }
+
+HG_INLINE union hg_page* hg_front_page(hg_front front, hg_u32 index) {
+  const hg_u32 at = index % HG_CHUNK_PAGES;
+  return bpf_map_lookup_elem(front, &at);
+}
 
 HG_INLINE union hg_page* hg_page_at(hg_pages first, hg_u32 index) {
   const hg_u32 chunk = first + index / HG_CHUNK_PAGES, at = index % HG_CHUNK_PAGES;
@@ -33,10 +41,13 @@ struct hg_page_array {
   hg_u32 count;
 };
 typedef const struct hg_page_array* hg_pages;
+typedef const struct hg_page_array* hg_front;
 
 HG_INLINE union hg_page* hg_page_at(hg_pages pages, hg_u32 index) {
   return index < pages->count ? &pages->page[index] : 0;
 }
+
+HG_INLINE union hg_page* hg_front_page(hg_front front, hg_u32 index) { return hg_page_at(front, index); }
 #endif
 
 #endif

@@ -69,7 +69,7 @@ static __always_inline void hg_exception_put(const struct hg_exception_key* key,
   bpf_map_update_elem(&exceptions, key, &link, BPF_ANY);
 }
 
-/* Reading the clock costs as much as a look-up: once at most. */
+/* Reading the clock costs more than anything else here: once at most. */
 static __always_inline __u64 hg_now_ns(const struct hg_work* work) {
   return work->time_ns != 0 ? work->time_ns : bpf_ktime_get_ns();
 }
@@ -85,11 +85,6 @@ static __always_inline int is_fresh(const struct hg_gate* state, __u32 worker) {
   /* The beat first, then the clock, compared signed: a beat written between the two reads is in the future. */
   const __u64 beat = *(volatile const __u64*)&state->beat[worker & (HG_WORKERS_MAX - 1)].ns;
   return beat != 0 && (__s64)(bpf_ktime_get_ns() - beat) < (__s64)state->stale_ns;
-}
-
-/* Whether a unit reads copies. One that died without saying so leaves a full ring, which costs next to nothing. */
-static __always_inline int has_reader(const struct hg_gate* state) {
-  return *(volatile const __u64*)&state->beat[0].ns != 0;
 }
 
 /* `place`: HG_BYPASSED(direction, worker). */
@@ -108,69 +103,69 @@ static __always_inline struct hg_tallies* tally(void) {
 
 #include "copy.h"
 
-/* `marks`: the number of their page. */
-static __always_inline void choose_mark(hg_pages tables, __u32 marks, struct hg_work* work) {
-  struct hg_tallies* sum = tally();
-  const union hg_page* page = hg_page_at(tables, marks);
-  if (!sum || !page || !page->marks.enabled) return;
-  hg_settle(&page->marks, hg_choose_link(tables, &page->marks, sum, work), work);
-}
-
 /* Counts the packet and says what is to be marked. */
-static __always_inline void decide(struct hg_work* work, const struct hg_gate* state, const int common) {
+static __always_inline void decide(struct hg_work* work, const struct hg_gate* state, struct hg_tallies* sum,
+                                   const int common) {
   work->dscp = HG_DSCP_NONE;
   work->vlan = HG_VLAN_NONE;
   /* Read once: what it names stays as it is until this packet has gone. */
   const __u32 in_force = *(volatile const __u32*)&state->in_force;
   if (in_force == 0) return;
   const hg_pages tables = HG_TABLES_CHUNK(HG_TABLES_OF(in_force));
-  const union hg_page* first = hg_page_at(tables, HG_PAGE_HEAD);
-  if (!first) return;
+  const hg_front front = hg_front_of(tables);
+  if (!front) return;
+  const union hg_page* first = hg_front_page(front, HG_PAGE_HEAD);
+  const union hg_page* chosen = hg_front_page(front, HG_PAGE_MARKS(HG_MARKS_OF(in_force)));
+  if (!first || !chosen) return;
+  const struct hg_mark_table* marks = &chosen->marks;
   const struct hg_flat_head* flat = &first->head;
-  hg_consult(tables, flat, work, common);
-  if (work->is_markable) choose_mark(tables, HG_PAGE_MARKS(HG_MARKS_OF(in_force)), work);
-  hg_account(HG_COUNTS_CHUNK(HG_COUNTS_OF(in_force)), flat, bpf_get_smp_processor_id(), work);
+  const hg_pages counts = HG_COUNTS_CHUNK(HG_COUNTS_OF(in_force));
+  const __u32 cpu = bpf_get_smp_processor_id();
+  hg_consult(tables, front, flat, work, common);
+  hg_account_destination(counts, flat, cpu, work);
+  if (work->is_markable && marks->enabled) hg_settle(marks, hg_choose_link(front, marks, sum, work), work);
+  hg_account(counts, flat, cpu, work);
 }
 
 /* A packet of any kind whose head has been fetched: read, decided, copied. */
 HG_STAGE carry_any(struct hg_work* work) {
-  if (!work) return 0;
-  work->common = 0;
   struct hg_gate* state = state_of_wire();
-  if (!state) return 0;
+  struct hg_tallies* sum = tally();
+  if (!work || !state || !sum) return 0;
+  work->common = 0;
   hg_read_head(work);
-  decide(work, state, 0);
-  if (work->time_ns == 0 || !is_due(work, state)) return 0;
+  decide(work, state, sum, 0);
+  if (work->is_silent || !has_reader(state) || !is_due(work, state)) return 0;
   const __u32 bytes = needed(work);
   if (bytes <= HG_COPY_SHORT_BYTES)
-    hand_over(work, state, HG_COPY_SHORT_BYTES);
+    hand_over(work, state, sum, HG_COPY_SHORT_BYTES);
   else if (bytes <= HG_COPY_MIDDLE_BYTES)
-    hand_over(work, state, HG_COPY_MIDDLE_BYTES);
+    hand_over(work, state, sum, HG_COPY_MIDDLE_BYTES);
   else
-    hand_over(work, state, HG_COPY_BYTES);
+    hand_over(work, state, sum, HG_COPY_BYTES);
   return 0;
 }
 
 /* Of a packet that hg_read_common() knows. */
-static __always_inline void copy_common(const struct hg_work* work, struct hg_gate* state, int network) {
-  if (work->time_ns == 0 || !is_due(work, state)) return;
+static __always_inline void copy_common(struct hg_work* work, struct hg_gate* state, struct hg_tallies* sum, int network) {
+  if (!has_reader(state) || !is_due(work, state)) return;
   if (work->captured <= HG_COPY_SHORT_BYTES || (network == 4 && needed(work) <= HG_COPY_SHORT_BYTES))
-    hand_over(work, state, HG_COPY_SHORT_BYTES);
+    hand_over(work, state, sum, HG_COPY_SHORT_BYTES);
   else
-    hand_over(work, state, HG_COPY_MIDDLE_BYTES);
+    hand_over(work, state, sum, HG_COPY_MIDDLE_BYTES);
 }
 
-/* The same for what most packets are, copied first: the ring's lock would wait for what the tables' pages are still
- * being fetched for. 0 when this is none of them, and nothing has been done. */
-static __always_inline int carry_common(struct hg_work* work, struct hg_gate* state) {
+/* The same for what most packets are, copied first: the ring's lock and the clock would wait for what the tables' pages
+ * are still being fetched for. 0 when this is none of them, and nothing has been done. */
+static __always_inline int carry_common(struct hg_work* work, struct hg_gate* state, struct hg_tallies* sum) {
   const int network = hg_read_common(work);
   work->common = (__u8)network;
   if (network == 0) return 0;
-  copy_common(work, state, network);
+  if (!work->is_silent) copy_common(work, state, sum, network);
   if (network == 4)
-    decide(work, state, 4);
+    decide(work, state, sum, 4);
   else
-    decide(work, state, 6);
+    decide(work, state, sum, 6);
   return 1;
 }
 
@@ -178,34 +173,36 @@ static __always_inline int carry_common(struct hg_work* work, struct hg_gate* st
  * length is that of a kind of packet without payload: with or without a tag, TCP over IPv4 and IPv6 with timestamps or
  * without. */
 static __always_inline __u32 fetch_common(struct hg_work* work, const void* data, const void* end) {
-#define HG_WORD(type, at) *(type*)(work->bytes + (at)) = *(const type*)(data + (at))
+  __u8* const to = work->bytes;
   if (data + HG_COMMON_BYTES_LEAST > end) return 0;
-#pragma unroll
-  for (__u32 at = 0; at < 56; at += 8) HG_WORD(__u64, at);
-  HG_WORD(__u32, 56);
+  HG_CARRY(__u16, to, data, 0);
+  HG_CARRY_WORDS(to, data, 2, 58);
+  HG_CARRY(__u16, to, data, 58);
   if (data + 66 > end) return HG_COMMON_BYTES_LEAST;
-  HG_WORD(__u32, 60);
-  HG_WORD(__u16, 64);
+  HG_CARRY(__u64, to, data, 58);
   if (data + 70 > end) return 66;
-  HG_WORD(__u32, 66);
+  HG_CARRY(__u32, to, data, 66);
   if (data + 74 > end) return 70;
-  HG_WORD(__u32, 70);
+  HG_CARRY(__u64, to, data, 66);
   if (data + 78 > end) return 74;
-  HG_WORD(__u32, 74);
+  HG_CARRY(__u32, to, data, 74);
   if (data + 86 > end) return 78;
-  HG_WORD(__u64, 78);
+  HG_CARRY(__u64, to, data, 74);
+  HG_CARRY(__u32, to, data, 82);
   if (data + 90 > end) return 86;
-  HG_WORD(__u32, 86);
+  HG_CARRY(__u64, to, data, 82);
   if (data + HG_COMMON_BYTES > end) return 90;
-  HG_WORD(__u32, 90);
-  HG_WORD(__u16, 94);
+  HG_CARRY(__u32, to, data, 90);
+  HG_CARRY(__u16, to, data, 94);
   return HG_COMMON_BYTES;
-#undef HG_WORD
 }
 
-static __always_inline void tally_mark(const struct hg_work* work, int is_done) {
-  struct hg_tallies* sum = tally();
-  if (!sum) return;
+/* Of what leaves our network; what comes in is left alone. */
+static __always_inline int is_to_mark(const struct hg_work* work) {
+  return work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE;
+}
+
+static __always_inline void tally_mark(const struct hg_work* work, struct hg_tallies* sum, int is_done) {
   if (!is_done) {
     sum->unmarked += 1;
     return;
@@ -234,27 +231,43 @@ static __always_inline struct hg_octets with_dscp(const struct hg_work* work) {
   return to;
 }
 
-/* With the time of copies, when there is somebody to read them: read first, because reading the clock waits for every
- * load before it. */
-static __always_inline struct hg_work* begin_work(__u32 direction, __u32 length, int has_copies) {
+/* Where the packet lies, of what hg_read_common() knows. 0, or -1 when there is less of it than there was. */
+static __always_inline int write_dscp(void* data, const void* end, const struct hg_work* work, const struct hg_octets* to) {
+  __u32 tag = work->head.network_offset - 14; /* 0 or 4 */
+  HG_OPAQUE(tag);
+  data += tag & 7;
+  if (data + HG_COMMON_BYTES_LEAST - 4 > end) return -1;
+  if (work->common == 6) {
+    *(__u16*)(data + 14) = to->first_word;
+  } else {
+    *(__u8*)(data + 15) = to->tos;
+    *(__u16*)(data + 24) = to->checksum;
+  }
+  return 0;
+}
+
+/* `is_silent`: of this nobody gets a copy. */
+static __always_inline struct hg_work* begin_work(__u32 direction, int is_silent) {
   const __u32 only = 0;
   struct hg_work* work = bpf_map_lookup_elem(&scratch, &only);
   if (!work) return 0;
-  work->time_ns = has_copies ? bpf_ktime_get_ns() : 0;
-  work->length = length;
+  work->time_ns = 0;
+  work->is_silent = (__u8)is_silent;
   work->direction = (__u8)direction;
   return work;
 }
 
 /* ---- tc ---- */
 
-static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* work, struct hg_gate* state) {
+static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* work, struct hg_gate* state,
+                                      struct hg_tallies* sum) {
+  work->length = skb->len;
   work->segment_bytes = skb->gso_segs > 1 ? skb->gso_size : 0;
   work->has_vlan = skb->vlan_present != 0;
   work->vlan_tci = (__u16)skb->vlan_tci;
   work->vlan_tpid = bpf_ntohs((__u16)skb->vlan_proto);
   work->captured = fetch_common(work, (const void*)(long)skb->data, (const void*)(long)skb->data_end);
-  if (work->captured != 0 && carry_common(work, state)) return;
+  if (work->captured != 0 && carry_common(work, state, sum)) return;
   __u32 captured = skb->len;
   /* The verifier wants the bounds where it can see them. */
   if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
@@ -263,25 +276,23 @@ static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* wor
   carry_any(work);
 }
 
-static __always_inline int set_dscp_skb(struct __sk_buff* skb, struct hg_work* work) {
+/* `writes`, a constant: whether to write where the packet lies. A program that does has every packet that somebody else
+ * holds too made its own before it begins. */
+static __always_inline int set_dscp_skb(struct __sk_buff* skb, struct hg_work* work, const int writes) {
   const struct hg_octets to = with_dscp(work);
   const __u32 at = work->head.network_offset;
   if (work->head.network == 6)
     return (int)bpf_skb_store_bytes(skb, at, &to.first_word, sizeof to.first_word, BPF_F_RECOMPUTE_CSUM);
   /* Of IPv4 both changes together leave every sum over the header as it was. */
-  if (work->common && at == 14) {
-    /* One call: what lies between costs less than another. */
-    work->bytes[15] = to.tos;
-    *(__u16*)(work->bytes + 24) = to.checksum;
-    return (int)bpf_skb_store_bytes(skb, 15, work->bytes + 15, 11, 0);
-  }
+  if (writes && work->common)
+    return write_dscp((void*)(long)skb->data, (void*)(long)skb->data_end, work, &to);
   return (int)(bpf_skb_store_bytes(skb, at + 1, &to.tos, sizeof to.tos, 0) |
                bpf_skb_store_bytes(skb, at + 10, &to.checksum, sizeof to.checksum, 0));
 }
 
-static __always_inline int mark_skb(struct __sk_buff* skb, struct hg_work* work) {
+static __always_inline int mark_skb(struct __sk_buff* skb, struct hg_work* work, const int writes) {
   int error = 0;
-  if (work->dscp != HG_DSCP_NONE) error |= set_dscp_skb(skb, work);
+  if (work->dscp != HG_DSCP_NONE) error |= set_dscp_skb(skb, work, writes);
   if (work->vlan == HG_VLAN_NONE) return error == 0;
   if (work->has_vlan) {
     error |= bpf_skb_vlan_pop(skb);
@@ -297,12 +308,13 @@ static __always_inline int mark_skb(struct __sk_buff* skb, struct hg_work* work)
 }
 
 static __always_inline int forward_skb(struct __sk_buff* skb, struct hg_gate* state, const __u32 direction,
-                                       __u32 worker, const int with_copies) {
+                                       __u32 worker, const int is_gate) {
   count(HG_BYPASSED(direction, worker), skb->gso_segs ? skb->gso_segs : 1, skb->len);
-  struct hg_work* work = begin_work(direction, skb->len, with_copies && has_reader(state));
-  if (work) {
-    carry_skb(skb, work, state);
-    if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE) tally_mark(work, mark_skb(skb, work));
+  struct hg_work* work = begin_work(direction, is_gate);
+  struct hg_tallies* sum = tally();
+  if (work && sum) {
+    carry_skb(skb, work, state, sum);
+    if (direction == HG_OUTBOUND && is_to_mark(work)) tally_mark(work, sum, mark_skb(skb, work, !is_gate));
   }
   return bpf_redirect(state->exit[direction], 0);
 }
@@ -320,7 +332,7 @@ static __always_inline int pass_gate(struct __sk_buff* skb, const __u32 directio
   const __u32 worker = worker_of(skb, state);
   if (is_fresh(state, worker)) return TC_ACT_SHOT;
   *(volatile __u64*)&state->beat[worker & (HG_WORKERS_MAX - 1)].bypassed_ns[direction] = bpf_ktime_get_ns();
-  return forward_skb(skb, state, direction, worker, 0);
+  return forward_skb(skb, state, direction, worker, 1);
 }
 
 SEC("tc")
@@ -347,7 +359,7 @@ int gate_exit(struct __sk_buff* skb) {
 static __always_inline int pass_tc(struct __sk_buff* skb, const __u32 direction) {
   struct hg_gate* state = state_of_wire();
   if (!state) return TC_ACT_OK;
-  return forward_skb(skb, state, direction, 0, 1);
+  return forward_skb(skb, state, direction, 0, 0);
 }
 
 SEC("tc")
@@ -358,11 +370,22 @@ int tc_outside(struct __sk_buff* skb) { return pass_tc(skb, HG_INBOUND); }
 
 /* ---- xdp ---- */
 
-static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, struct hg_gate* state) {
+/* Of a frame that hg_read_common() knows to lie in one piece, its first: asking the kernel for the length costs a call.
+ * What IP has to say ends there, and what Ethernet fills up ends before HG_COMMON_BYTES_LEAST or, with a tag, 4 bytes
+ * later. 0 when it is none of those. */
+static __always_inline int carry_common_xdp(struct xdp_md* xdp, struct hg_work* work, struct hg_gate* state,
+                                            struct hg_tallies* sum) {
+  work->length = (__u32)(xdp->data_end - xdp->data);
+  work->captured = fetch_common(work, (const void*)(long)xdp->data, (const void*)(long)xdp->data_end);
+  return work->captured != 0 && carry_common(work, state, sum);
+}
+
+static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, struct hg_gate* state,
+                                      struct hg_tallies* sum) {
   work->segment_bytes = 0;
   work->has_vlan = 0;
-  work->captured = fetch_common(work, (const void*)(long)xdp->data, (const void*)(long)xdp->data_end);
-  if (work->captured != 0 && carry_common(work, state)) return;
+  if (carry_common_xdp(xdp, work, state, sum)) return;
+  work->length = (__u32)bpf_xdp_get_buff_len(xdp);
   __u32 captured = work->length;
   if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
   if (captured == 0 || bpf_xdp_load_bytes(xdp, 0, work->bytes, captured) != 0) captured = 0;
@@ -391,19 +414,7 @@ static __always_inline int tag_xdp(struct xdp_md* xdp, const struct hg_work* wor
 static __always_inline int set_dscp_xdp(struct xdp_md* xdp, const struct hg_work* work) {
   struct hg_octets to = with_dscp(work);
   const __u32 at = work->head.network_offset;
-  if (work->common) {
-    __u32 tag = at - 14; /* 0 or 4 */
-    HG_OPAQUE(tag);
-    void* const data = (void*)(long)xdp->data + (tag & 7);
-    if (data + HG_COMMON_BYTES_LEAST - 4 > (void*)(long)xdp->data_end) return -1;
-    if (work->common == 6) {
-      *(__u16*)(data + 14) = to.first_word;
-    } else {
-      *(__u8*)(data + 15) = to.tos;
-      *(__u16*)(data + 24) = to.checksum;
-    }
-    return 0;
-  }
+  if (work->common) return write_dscp((void*)(long)xdp->data, (void*)(long)xdp->data_end, work, &to);
   if (work->head.network == 6) return (int)bpf_xdp_store_bytes(xdp, at, &to.first_word, sizeof to.first_word);
   return (int)(bpf_xdp_store_bytes(xdp, at + 1, &to.tos, sizeof to.tos) |
                bpf_xdp_store_bytes(xdp, at + 10, &to.checksum, sizeof to.checksum));
@@ -420,13 +431,12 @@ static __always_inline int mark_xdp(struct xdp_md* xdp, const struct hg_work* wo
 static __always_inline int pass_xdp(struct xdp_md* xdp, const __u32 direction) {
   struct hg_gate* state = state_of_wire();
   if (!state) return XDP_PASS;
-  const __u32 length = (__u32)bpf_xdp_get_buff_len(xdp);
-  count(direction, 1, length);
-  struct hg_work* work = begin_work(direction, length, has_reader(state));
-  if (work) {
-    carry_xdp(xdp, work, state);
-    if (work->dscp != HG_DSCP_NONE || work->vlan != HG_VLAN_NONE)
-      tally_mark(work, mark_xdp(xdp, work, state->mtu[direction]));
+  struct hg_work* work = begin_work(direction, 0);
+  struct hg_tallies* sum = tally();
+  if (work && sum) {
+    carry_xdp(xdp, work, state, sum);
+    count(direction, 1, work->length);
+    if (direction == HG_OUTBOUND && is_to_mark(work)) tally_mark(work, sum, mark_xdp(xdp, work, state->mtu[direction]));
   }
   return (int)bpf_redirect(state->exit[direction], 0);
 }

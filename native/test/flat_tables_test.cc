@@ -66,6 +66,10 @@ struct Flat {
   const hg_flat_head& head() const { return pages[HG_PAGE_HEAD].head; }
 };
 
+uint32_t lookup4(const Flat& flat, const hg_flat_index& index, uint32_t address) {
+  return hg_find4(&flat.array, &index, hg_root4(&flat.array, &index, address), address);
+}
+
 hg_address in_packet(Address6 address) {
   hg_address out;
   for (unsigned i = 0; i < 4; i++) out.word[i] = __builtin_bswap32(static_cast<uint32_t>(address >> (96 - 32 * i)));
@@ -205,9 +209,9 @@ TEST_CASE("the kernel's form of a prefix table finds what the table finds") {
       const auto v4 = random_address<uint32_t>(random);
       const auto v6 = random_address<Address6>(random);
       const hg_address at = in_packet(v6);
-      REQUIRE(hg_lookup4(&flat.array, &head.block[0], v4) == tables.blocks.lookup4(v4));
+      REQUIRE(lookup4(flat, head.block[0], v4) == tables.blocks.lookup4(v4));
       REQUIRE(hg_lookup6(&flat.array, &head.block[1], &at) == tables.blocks.lookup6(v6));
-      REQUIRE(hg_lookup4(&flat.array, &head.destination[0], v4) == tables.destinations.lookup4(v4));
+      REQUIRE(lookup4(flat, head.destination[0], v4) == tables.destinations.lookup4(v4));
       REQUIRE(hg_lookup6(&flat.array, &head.destination[1], &at) == tables.destinations.lookup6(v6));
     }
   }
@@ -327,9 +331,9 @@ TEST_CASE("the kernel counts and marks as the pipeline does") {
       if (hg_work other = work; random.one_in(2) && fetch_common(&other, packet) && hg_read_common(&other)) {
         common++;
         work = other;
-        hg_consult(&flat.array, &flat.head(), &work, work.head.network);
+        hg_consult(&flat.array, &flat.array, &flat.head(), &work, work.head.network);
       } else {
-        hg_consult(&flat.array, &flat.head(), &work, 0);
+        hg_consult(&flat.array, &flat.array, &flat.head(), &work, 0);
       }
       hg_tallies sum = {};
       now_ns = packet.time_ns;
@@ -337,6 +341,7 @@ TEST_CASE("the kernel counts and marks as the pipeline does") {
         const hg_mark_table& flat_marks = flat.pages[HG_PAGE_MARKS(0)].marks;
         hg_settle(&flat_marks, hg_choose_link(&flat.array, &flat_marks, &sum, &work), &work);
       }
+      hg_account_destination(&counted, &flat.head(), 0, &work);
       hg_account(&counted, &flat.head(), 0, &work);
 
       Parsed before, after;

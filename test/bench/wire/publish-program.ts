@@ -11,7 +11,7 @@ import { encodeAttributes } from '../../../src/core/wire/bgp/attribute-encode.ts
 import { systemClock } from '../../../src/daemon/clock.ts';
 import { RouteClasses } from '../../../src/daemon/outbound/marks/route-classes.ts';
 import { Steps } from '../../../src/daemon/steps.ts';
-import { openWires } from '../../../src/engine/index.ts';
+import { installWire, openWires, releaseWire } from '../../../src/engine/index.ts';
 import { settingsOf } from '../../support/settings.ts';
 
 export interface PublicationTimes {
@@ -59,10 +59,9 @@ const tables = {
   })),
   otherwise: Object.fromEntries(links.map((link) => [link, 1])),
 };
-const engine = openWires({
-  wires: [{ name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver: 'af_packet' }],
-  tables,
-});
+const wire = { name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver: 'tc' } as const;
+installWire(wire);
+const engine = openWires({ wires: [wire], tables });
 const held = watchLoop();
 const started = performance.now();
 const routes = await inSlices(() => classes.look(settings, 0));
@@ -88,6 +87,7 @@ const times: PublicationTimes = {
   readjustMs: readjusted - published,
 };
 engine.close();
+releaseWire(wire.name);
 process.stdout.write(`${JSON.stringify(times)}\n`);
 
 /** How long a timer of a millisecond waits for its turn. */
