@@ -82,7 +82,7 @@ t.test('a network, its round trips, and its resolver', { skip }, async (t) => {
   );
   const { p50Us = 0, p95Us = 0 } = seen ?? {};
   // 20 ms lie between 16,384 and 24,576 us; a busy machine adds to them.
-  t.ok(p50Us >= 16_384 && p50Us < 2e5 && p95Us >= p50Us, JSON.stringify(seen));
+  t.ok(p50Us >= 16_384 && p50Us < 5e5 && p95Us >= p50Us, JSON.stringify(seen));
   const other = prefixText('192.0.2.0/24');
   await unit.publish({ blocks: [other], links });
   t.match(

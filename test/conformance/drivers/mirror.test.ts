@@ -97,7 +97,7 @@ t.test('round trips of a block, as the copies of its sessions come', { skip: unf
     ([block]) => block?.samples === sessions * exchanges,
   );
   // Of 30 ms, which lie between 24,576 and 32,768; a busy machine sends the copies late.
-  t.ok((rtt?.p50Us ?? 0) >= 16_384 && (rtt?.p50Us ?? 0) < 2e5, JSON.stringify(rtt));
+  t.ok((rtt?.p50Us ?? 0) >= 16_384 && (rtt?.p50Us ?? 0) < 5e5, JSON.stringify(rtt));
 });
 
 /** `head`: IP protocol in decimal, then octets in hex with LL LL where the UDP length stands. */
