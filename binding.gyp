@@ -29,6 +29,7 @@
         'native/dns/siphash.cc',
         'native/dns/udp_server.cc',
         'native/drivers/af_packet.cc',
+        'native/drivers/big_packet.cc',
         'native/drivers/pcap_file.cc',
         'native/drivers/port.cc',
         'native/drivers/port_claim.cc',

@@ -100,6 +100,7 @@ Loss loss_of(int error) {
 // How many of the messages were sent, or -1. A packet that comes alone takes the shorter way into the kernel.
 int send_some(int fd, mmsghdr* messages, uint32_t count) {
   if (count > 1) return sendmmsg(fd, messages, count, MSG_DONTWAIT);
+  if (messages->msg_hdr.msg_iovlen > 1) return sendmsg(fd, &messages->msg_hdr, MSG_DONTWAIT) < 0 ? -1 : 1;
   const iovec& part = *messages->msg_hdr.msg_iov;
   return ::send(fd, part.iov_base, part.iov_len, MSG_DONTWAIT) < 0 ? -1 : 1;
 }
@@ -145,6 +146,7 @@ std::optional<Failure> AfPacketPort::open(const std::string& name, const PortFac
   if (memory == MAP_FAILED) return refused(name, "mapping the packet ring");
   ring_ = static_cast<uint8_t*>(memory);
   large_ = std::make_unique_for_overwrite<uint8_t[]>(kLargeBuffers * kLargeBytes);
+  big_ = std::make_unique<BigPacket[]>(kLargeBuffers);
 
   sockaddr_ll address = {};
   address.sll_family = AF_PACKET;
@@ -240,13 +242,20 @@ uint8_t* AfPacketPort::fetch_large(uint32_t index, uint32_t length, Offload* off
 void AfPacketPort::mark_sent(uint32_t mark) { set(fd_, SOL_SOCKET, SO_MARK, mark); }
 
 uint32_t AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
-  std::array<iovec, kBatch> parts;
-  std::array<mmsghdr, kBatch> messages;
-  std::array<uint32_t, kBatch> segments;
+  std::array<iovec, kBatch> whole;
+  std::array<mmsghdr, kMessages> messages;
+  std::array<uint32_t, kMessages> segments;
+  uint32_t count = 0, big = 0;
+  const auto prepare = [&](iovec* pieces, size_t size, uint32_t stands_for) {
+    messages[count] = {};
+    messages[count].msg_hdr.msg_iov = pieces;
+    messages[count].msg_hdr.msg_iovlen = size;
+    segments[count++] = stands_for;
+  };
   for (uint32_t i = 0; i < batch->size; i++) {
     Packet& packet = batch->packets[i];
     Offload offload = batch->offloads[i];
-    segments[i] = segments_of(packet.data, packet.captured, offload);
+    const uint32_t stands_for = segments_of(packet.data, packet.captured, offload);
     // The pipeline may have moved the start to insert a tag of its own.
     auto inserted = static_cast<uint32_t>(batch->origins[i] - packet.data);
     if (packet.has_vlan) {
@@ -262,12 +271,16 @@ uint32_t AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
     if ((offload.flags & kNeedsChecksum) != 0)
       offload.checksum_start = static_cast<uint16_t>(offload.checksum_start + inserted);
     if (offload.header_length != 0) offload.header_length = static_cast<uint16_t>(offload.header_length + inserted);
+    if (packet.captured > UINT16_MAX && big < kLargeBuffers && big_[big].cut(packet.data, packet.captured, offload)) {
+      for (uint32_t part = 0; part < big_[big].size; part++)
+        prepare(big_[big].parts[part].pieces.data(), 2, big_[big].parts[part].segments);
+      big++;
+      continue;
+    }
     uint8_t* const start = packet.data - sizeof offload;
     memcpy(start, &offload, sizeof offload);
-    parts[i] = {start, packet.captured + sizeof offload};
-    messages[i] = {};
-    messages[i].msg_hdr.msg_iov = &parts[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
+    whole[i] = {start, packet.captured + sizeof offload};
+    prepare(&whole[i], 1, stands_for);
   }
 
   uint64_t frames = 0;
@@ -275,13 +288,14 @@ uint32_t AfPacketPort::send(Batch* batch, Passed* passed, Losses* losses) {
   uint64_t bytes = 0;
   uint32_t refused = 0;
   bool has_waited = false;
-  for (uint32_t at = 0; at < batch->size;) {
-    const int sent = send_some(fd_, &messages[at], batch->size - at);
+  for (uint32_t at = 0; at < count;) {
+    const int sent = send_some(fd_, &messages[at], count - at);
     if (sent > 0) {
       for (const uint32_t end = at + static_cast<uint32_t>(sent); at < end; at++) {
         frames++;
         packets += segments[at];
-        bytes += parts[at].iov_len - sizeof(Offload);
+        const msghdr& message = messages[at].msg_hdr;
+        bytes += message.msg_iov[0].iov_len + (message.msg_iovlen > 1 ? message.msg_iov[1].iov_len : 0) - sizeof(Offload);
       }
       continue;
     }

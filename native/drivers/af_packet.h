@@ -5,7 +5,7 @@
 // Super-packets reach 64 KiB (BIG TCP 512 kB), most packets 1.5 kB. Ring slots for the largest would leave a ring of
 // a few hundred packets; so slots fit the MTU, and what is longer takes the socket's own queue: PACKET_COPY_THRESH
 // makes the kernel mark the slot TP_STATUS_COPY and queue the whole frame, which recv() then fetches. The slot keeps
-// the order.
+// the order. Of those beyond 64 KiB each leaves as several (big_packet.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/packet.h"
+#include "drivers/big_packet.h"
 #include "drivers/driver.h"
 #include "drivers/failure.h"
 #include "drivers/port.h"
@@ -75,6 +76,7 @@ class AfPacketPort {
   static constexpr uint32_t kSlots = 4096;
   // A batch takes at most this many super-packets, so that their bytes are still in the cache when they are sent.
   static constexpr uint32_t kLargeBuffers = 4;
+  static constexpr uint32_t kMessages = kBatch + kLargeBuffers * BigPacket::kPartsMax;
   static constexpr size_t kLargeRoom = 64;
   static constexpr size_t kLargeBytes = (size_t{512} << 10) + 4096;
 
@@ -84,6 +86,7 @@ class AfPacketPort {
   uint32_t head_ = 0;     // next slot to read
   uint32_t held_ = 0;     // slots read and not yet released
   std::unique_ptr<uint8_t[]> large_;
+  std::unique_ptr<BigPacket[]> big_;  // what is being sent of them
 };
 
 }  // namespace headgate

@@ -111,6 +111,42 @@ t.test(
   },
 );
 
+t.test('super-packets of more than 64 KiB (BIG TCP) arrive', { skip: unfit }, async (t) => {
+  const border = new Border('hgwr');
+  t.teardown(() => border.close());
+  const ports = [
+    ['inside', 'i0'],
+    ['unit', 'in0'],
+    ['unit', 'out0'],
+    ['outside', 'o0'],
+  ] as const;
+  for (const [side, port] of ports)
+    for (const most of ['gso_max_size', 'gro_max_size'])
+      border.run(side, 'ip', 'link', 'set', 'dev', port, most, '500000');
+  const unit = await border.openUnit({ tables });
+  const watcher = border.start(
+    'unit',
+    ...['tcpdump', '-i', 'in0', '-Q', 'in', '-nlc', '3', '-s', '100', 'greater 70000'],
+  );
+  let seen = '';
+  watcher.stdout?.on('data', (chunk: Buffer) => {
+    seen += chunk.toString();
+  });
+  await new Promise((resolve) => watcher.stderr?.once('data', resolve));
+  const { bytes } = await transfer(border, 100, '-6', '-w', '4M');
+  await until(
+    'the host sends such packets',
+    () => seen.split('\n').length - 1,
+    (lines) => lines === 3,
+  );
+  t.ok(bytes >= 50 * 2 ** 20, `${bytes} bytes are delivered`);
+  const { wires, links, unparsed } = await unit.snapshot();
+  const { retransmittedSegments = 0, dataSegments = 0 } = links[0]?.tcp.outbound ?? {};
+  t.ok(retransmittedSegments < dataSegments / 20, `${retransmittedSegments} segments sent again`);
+  t.same(unparsed, {});
+  t.equal(wires[0]?.lost.refused, 0);
+});
+
 t.test('both border routers are told apart by their MAC addresses', { skip: unfit }, async (t) => {
   const border = new Border('hgwr');
   t.teardown(() => border.close());
