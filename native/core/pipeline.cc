@@ -17,8 +17,8 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 }  // namespace
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, traffic, recent_traffic, tcp, rtt, block_rtt,
-      destination, rests, exceptions,
+  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, traffic, by_block, round_trips, tcp, rtt, destination,
+      rests, exceptions,
       end;
 };
 
@@ -31,7 +31,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
     return start;
   };
   const size_t columns = (settings.links + 1ull) * 2;
-  const size_t cells = (settings.blocks + 1ull) * columns;
+  const size_t rows = settings.blocks + 1ull;
   at.sessions = take(SessionTable::bytes(settings.session_slots));
   at.recent = take(RecentSegments::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
@@ -42,11 +42,11 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   at.spin_counts = take(sizeof(SpinCounts));
   at.spin_rtt = take(settings.follows_spin ? sizeof(RttHistogram) : 0);
   at.counts = take(sizeof(PipelineCounts));
-  at.recent_traffic = take(TrafficTable::recent_bytes(cells));
-  at.traffic = take(TrafficTable::sum_bytes(cells));
+  at.by_block = take(BlockTable::recent_bytes(rows, columns));
+  at.traffic = take(BlockTable::traffic_bytes(rows, columns));
   at.tcp = take(columns * sizeof(hg_tcp_counts));
   at.rtt = take(columns * sizeof(RttHistogram));
-  at.block_rtt = take((settings.blocks + 1ull) * sizeof(BlockRtt));
+  at.round_trips = take(BlockTable::round_trip_bytes(rows));
   at.destination = take((settings.destinations + 1ull) * sizeof(DestinationTraffic));
   // Last, since it is seldom touched: see dense_bytes.
   at.rests = take(SessionTable::rest_bytes(settings.session_slots));
@@ -69,16 +69,18 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
       heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]),
       halves_(static_cast<uint8_t*>(memory) + layout(settings).halves),
       spin_(static_cast<uint8_t*>(memory) + layout(settings).spin),
-      exceptions_(static_cast<uint8_t*>(memory) + layout(settings).exceptions) {
+      exceptions_(static_cast<uint8_t*>(memory) + layout(settings).exceptions),
+      by_block_({static_cast<uint8_t*>(memory) + layout(settings).by_block,
+                 static_cast<uint8_t*>(memory) + layout(settings).traffic,
+                 static_cast<uint8_t*>(memory) + layout(settings).round_trips},
+                (settings.links + 1ull) * 2) {
   uint8_t* base = static_cast<uint8_t*>(memory);
   const Regions at = layout(settings);
   counts_ = reinterpret_cast<PipelineCounts*>(base + at.counts);
   spin_counts_ = reinterpret_cast<SpinCounts*>(base + at.spin_counts);
   spin_rtt_ = reinterpret_cast<RttHistogram*>(base + at.spin_rtt);
-  traffic_ = TrafficTable(base + at.recent_traffic, base + at.traffic);
   tcp_ = reinterpret_cast<hg_tcp_counts*>(base + at.tcp);
   rtt_ = reinterpret_cast<RttHistogram*>(base + at.rtt);
-  block_rtt_ = reinterpret_cast<BlockRtt*>(base + at.block_rtt);
   destination_ = reinterpret_cast<DestinationTraffic*>(base + at.destination);
 }
 
@@ -99,7 +101,7 @@ HG_RARE void Pipeline::count_any(Batch& batch, unsigned i) {
     amount.ip_bytes += (amount.packets - 1) * (parsed.ip_bytes - parsed.payload_bytes);
     amount.l2_bytes += (amount.packets - 1) * (l2_length - parsed.payload_bytes);
   }
-  traffic_.count(work.cell, amount);
+  by_block_.count(work.cell, amount);
   count_elsewhere<true, true>(work, amount);
   if (settings_.follows_spin && is_short_quic(packet, parsed)) {
     const SessionTag tag = session_tag(packet.data, parsed, settings_.hash_key);
@@ -229,28 +231,28 @@ void Pipeline::note_sessions(const Batch& batch) {
 }
 
 void Pipeline::count_round_trips(const Batch& batch) {
-  uint32_t* bucket[kBatch + 1];
-  uint8_t outside[kBatch + 1], noted[kBatch];
-  unsigned count = 0, noted_count = 0;
+  uint8_t outside[kBatch + 1];
+  unsigned count = 0;
   for (unsigned s = 0; s < batch.found.round_trips; s++) {
     const auto [rtt_us, at] = batch.found.round_trip[s];
     const Work& work = batch.work[at];
     // The packet came back from the end that it came from.
     rtt_[work.column ^ 1].add(rtt_us);
-    bucket[count] = &block_rtt_[work.block < settings_.blocks ? work.block : settings_.blocks].bucket[BlockRtt::index_of(rtt_us)];
+    const bool is_outside = is_inbound(batch.packets[at]) != 0;
+    // The row was touched by the packet: it is still at hand.
+    by_block_.count_round_trip(work.cell - work.column, rtt_us, is_outside);
     outside[count] = static_cast<uint8_t>(s);
-    count += static_cast<unsigned>(is_inbound(batch.packets[at]));
+    count += is_outside & networks_.wants_rtt();
   }
+  unsigned noted = 0;
   for (unsigned s = 0; s < count; s++) {
-    __builtin_prefetch(bucket[s], 1);
     const unsigned at = batch.found.round_trip[outside[s]].at;
-    if (batch.work[at].link >= settings_.links || batch.places_of(at).network == 0 || !networks_.wants_rtt()) continue;
+    if (batch.work[at].link >= settings_.links || batch.places_of(at).network == 0) continue;
     prefetch_network(batch, at);
-    noted[noted_count++] = outside[s];
+    outside[noted++] = outside[s];
   }
-  for (unsigned s = 0; s < count; s++) ++*bucket[s];
-  for (unsigned s = 0; s < noted_count; s++) {
-    const auto [rtt_us, at] = batch.found.round_trip[noted[s]];
+  for (unsigned s = 0; s < noted; s++) {
+    const auto [rtt_us, at] = batch.found.round_trip[outside[s]];
     const Places& places = batch.places_of(at);
     networks_.note_rtt(batch.packets[at].data + places.network_offset, places.network, batch.work[at].link, rtt_us,
                        settings_.hash_key);

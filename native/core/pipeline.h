@@ -12,6 +12,7 @@
 
 #include "../abi/records.h"
 #include "attribute.h"
+#include "block_table.h"
 #include "exceptions.h"
 #include "half_ring.h"
 #include "heavy_table.h"
@@ -26,7 +27,6 @@
 #include "spin_table.h"
 #include "tcp.h"
 #include "tcp_steady.h"
-#include "traffic_table.h"
 
 namespace headgate {
 
@@ -138,11 +138,17 @@ class Pipeline {
 
   // Tables are in force from the next batch on. The previous ones may be freed once `generation_in_use`
   // has reached the new generation (or no worker is running).
-  void publish(const Tables* tables) { tables_.store(tables, std::memory_order_release); }
+  void publish(const Tables* tables) {
+    tables_.store(tables, std::memory_order_release);
+    publications_.fetch_add(1, std::memory_order_release);
+  }
   uint64_t generation_in_use() const { return in_use_.load(std::memory_order_acquire); }
   // Other marks for the tables that they name (hg_mark_table::tables), and for no others: in force from the next batch
   // on. The previous ones may be freed as tables may.
-  void publish(const Marks* marks) { marks_.store(marks, std::memory_order_release); }
+  void publish(const Marks* marks) {
+    marks_.store(marks, std::memory_order_release);
+    publications_.fetch_add(1, std::memory_order_release);
+  }
   uint64_t marks_in_use() const { return marks_in_use_.load(std::memory_order_acquire); }
 
   // Sets `verdict` of every packet and rewrites those that are marked. Any `n`.
@@ -165,13 +171,14 @@ class Pipeline {
   const PipelineCounts& counts() const { return *counts_; }
   // `block` may be settings().blocks: what belongs to no block. `link` may be HG_LINK_UNKNOWN.
   hg_traffic traffic(uint32_t block, uint32_t link, Direction direction) const {
-    return traffic_.read(cell_of(block, link, direction));
+    return by_block_.traffic(row_of(block), static_cast<uint32_t>(link_index(link, direction)));
   }
   const hg_tcp_counts& tcp(uint32_t link, Direction direction) const { return tcp_[link_index(link, direction)]; }
   const hg_tcp_counts* tcp() const { return tcp_; }
   // Round trips between the unit and that end of the wire where `direction` leads.
   const RttHistogram& rtt(uint32_t link, Direction towards) const { return rtt_[link_index(link, towards)]; }
-  const BlockRtt& block_rtt(uint32_t block) const { return block_rtt_[block]; }
+  // Towards outside, of sessions of a block; `block` as for traffic().
+  BlockRtt block_rtt(uint32_t block) const { return by_block_.round_trips(row_of(block)); }
   const DestinationTraffic& destination(uint32_t index) const { return destination_[index]; }
   SessionTable& sessions() { return sessions_; }
   ResolverTable& resolvers() { return resolvers_; }
@@ -190,10 +197,18 @@ class Pipeline {
   struct Listed;
   struct Batch;
   struct Chooser;
-  struct Marker;
   struct Regions;
   class LinkOf;
   static const Places kCommonPlaces;
+
+  // What leaving by a link, by none (HG_LINK_PLAIN) or as ever (HG_LINK_UNKNOWN) comes to under the marks in force.
+  struct Outcome {
+    uint32_t column;   // where the packet is counted
+    uint32_t is_moved; // all bits: it is counted there, whatever its next hop says; 0: where it was
+    uint16_t vlan;
+    uint8_t dscp;
+    uint8_t link;
+  };
   static Regions layout(const PipelineSettings& settings);
 
   uint32_t links() const { return settings_.links + 1; }
@@ -201,10 +216,7 @@ class Pipeline {
     const uint32_t column = link < settings_.links ? link : settings_.links;
     return column * 2ull + static_cast<unsigned>(direction);
   }
-  size_t cell_of(uint32_t block, uint32_t link, Direction direction) const {
-    const uint32_t row = block < settings_.blocks ? block : settings_.blocks;
-    return static_cast<size_t>(row) * links() * 2 + link_index(link, direction);
-  }
+  uint32_t row_of(uint32_t block) const { return block < settings_.blocks ? block : settings_.blocks; }
 
   // By what is on: no packet asks again.
   template <bool kByAddress, bool kSteers>
@@ -233,19 +245,25 @@ class Pipeline {
   void note_sessions(const Batch& batch);
   void note_heavy(const Batch& batch, unsigned i);
   void note_half(const Batch& batch, unsigned i);
+  static bool begins_session(const Packet& packet, const Places& places);
   static uint32_t ports_of(const Packet& packet, const Places& at);
   static uint32_t tuple_hash(const Packet& packet, const Places& at, const uint32_t* key);
+  void settle(const Marks& marks);
   void choose_all(Batch& batch);
-  void choose(const Packet& packet, Work& work, const Places& at, const Chooser& chooser, uint32_t hash);
+  bool choose(Packet& packet, Work& work, const Places& at, const Chooser& chooser, uint32_t hash);
   uint8_t choose_kept(const Packet& packet, const Places& at, const Marks& marks, hg_bucket bucket, unsigned way,
                       bool begins, uint32_t hash);
-  bool mark(Packet& packet, uint8_t link, const Places& at, const Marker& marker);
+  bool mark(Packet& packet, uint8_t dscp, const Places& at, uint64_t reserved_dscp);
+  void tag_all(Batch& batch, const Listed& listed);
 
   const PipelineSettings settings_;
   std::atomic<const Tables*> tables_;
   std::atomic<uint64_t> in_use_{0};
   std::atomic<const Marks*> marks_{nullptr};
   std::atomic<uint64_t> marks_in_use_{0};
+  std::atomic<uint64_t> publications_{0};
+  // Of which publication `outcomes_` are.
+  uint64_t settled_ = ~uint64_t{0};
   SessionTable sessions_;
   RecentSegments recent_;
   ResolverTable resolvers_;
@@ -257,14 +275,15 @@ class Pipeline {
   PipelineCounts* counts_;
   SpinCounts* spin_counts_;
   RttHistogram* spin_rtt_;
-  TrafficTable traffic_;  // [block 0..blocks][link 0..links, the last is unknown][inbound, outbound]
-  hg_tcp_counts* tcp_;
+  BlockTable by_block_;  // rows: 0..blocks, the last for what is in none; columns: as of tcp_
+  hg_tcp_counts* tcp_;  // [link 0..links, the last is unknown][inbound, outbound]
   RttHistogram* rtt_;
-  BlockRtt* block_rtt_;
   DestinationTraffic* destination_;
   TcpEvents* events_ = nullptr;
   NewExceptions* new_exceptions_ = nullptr;
   uint32_t followed_ = kAllSessions;
+  Outcome outcomes_[256];  // by a bucket's byte
+  bool has_tags_ = false;  // whether any of them has a VLAN
 };
 
 }  // namespace headgate

@@ -38,31 +38,28 @@ class Pipeline::LinkOf {
 // What choosing asks of the tables, copied: bytes that are written might else be any of it to the compiler, which would read
 // all of it anew for each packet.
 struct Pipeline::Chooser {
-  Chooser(const Marks& marks_, uint32_t links_)
-      : marks(marks_), buckets(marks_.buckets.data()), down(marks_.table.down), links(links_), otherwise(marks_.table.otherwise) {}
+  explicit Chooser(const Marks& marks_)
+      : marks(marks_), buckets(marks_.buckets.data()), reserved_dscp(marks_.table.reserved_dscp), otherwise(marks_.table.otherwise) {}
 
   const Marks& marks;
   const hg_bucket* const buckets;
-  const uint32_t down, links;
+  const uint64_t reserved_dscp;
   const uint8_t otherwise;
 };
 
-// The same of marking.
-struct Pipeline::Marker {
-  explicit Marker(const hg_mark_table& table) : marks(table.marks), reserved_dscp(table.reserved_dscp) {}
-
-  static constexpr hg_mark none = {HG_VLAN_NONE, HG_DSCP_NONE, 0};
-  const hg_mark* const marks;
-  const uint64_t reserved_dscp;
-};
-
 void Pipeline::process(Packet* packets, size_t n) {
+  // Before what was published, which may then be newer but never older.
+  const uint64_t publication = publications_.load(std::memory_order_acquire);
   const Tables& tables = *tables_.load(std::memory_order_acquire);
   in_use_.store(tables.generation, std::memory_order_release);
   const Marks* const latest = marks_.load(std::memory_order_acquire);
   const bool has_latest = latest != nullptr && latest->table.tables == tables.marks.table.tables;
   const Marks& marks = has_latest ? *latest : tables.marks;
   if (latest != nullptr) marks_in_use_.store(latest->generation, std::memory_order_release);
+  if (publication != settled_) {
+    settle(marks);
+    settled_ = publication;
+  }
   const bool steers = marks.table.enabled != 0 || !tables.destinations.empty();
   for (size_t at = 0; at < n; at += kBatch) {
     const unsigned count = static_cast<unsigned>(n - at < kBatch ? n - at : kBatch);
@@ -81,8 +78,10 @@ template <bool kByAddress, bool kSteers>
 void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, const Marks& marks) {
   Batch batch(packets, n, tables, marks);
   const LinkOf links(batch.rules());
+  const Packet* ahead = packets + std::min(2u, n - 1);
   for (unsigned i = 0; i < n; i++) {
-    __builtin_prefetch(packets[std::min(i + 2, n - 1)].data);
+    __builtin_prefetch(ahead->data);
+    ahead += ahead != packets + n - 1;
     read<kByAddress, kSteers>(batch, i, links);
   }
   if (followed_ < kAllSessions) leave_out(batch);
@@ -107,17 +106,11 @@ void Pipeline::process_batch(Packet* packets, unsigned n, const Tables& tables, 
   if (settings_.finds_heaviest)
     for (unsigned i = heavy_.first(n); i < n; i = heavy_.after(i, n)) note_heavy(batch, i);
   if (!kSteers) return;
-  const Marker marker(marks.table);
-  uint64_t marked = 0;
-  for (unsigned m = 0; m < batch.common.count; m++) {
-    const unsigned i = batch.common.at[m];
-    marked += mark(packets[i], batch.work[i].chosen, kCommonPlaces, marker);
+  if (has_tags_) {
+    tag_all(batch, batch.common);
+    tag_all(batch, batch.others);
   }
-  for (unsigned m = 0; m < batch.others.count; m++) {
-    const unsigned i = batch.others.at[m];
-    marked += mark(packets[i], batch.work[i].chosen, batch.places[i], marker);
-  }
-  add(counts_->marked, marked);
+  add(counts_->marked, batch.marked);
 }
 
 template <bool kByAddress, bool kSteers>
@@ -217,10 +210,9 @@ HG_RARE void Pipeline::leave_out(Batch& batch) {
 // Where the packet is counted, unless its link is still to be chosen: a block's links lie together, so that the memory
 // is asked for all the same.
 HG_STAGE void Pipeline::place(Work& work, const Packet& packet) {
-  const uint32_t row = work.block < settings_.blocks ? work.block : settings_.blocks;
   work.column = static_cast<uint32_t>(link_index(work.link, packet.direction));
-  work.cell = row * links() * 2 + work.column;
-  traffic_.prefetch(work.cell);
+  work.cell = by_block_.cell(row_of(work.block), work.column);
+  by_block_.prefetch(work.cell);
 }
 
 template <bool kByAddress, bool kSteers>
@@ -237,9 +229,9 @@ HG_STAGE void Pipeline::follow(Batch& batch, unsigned i) {
   }
   const uint32_t ip_bytes = CommonPacket{packet.data}.ip_bytes(), l2_bytes = on_wire(packet);
   if (l2_bytes == ip_bytes + CommonPacket::kNetwork) [[likely]] {
-    traffic_.count_plain(work.cell, ip_bytes);
+    by_block_.count_plain(work.cell, ip_bytes);
   } else {
-    traffic_.count(work.cell, {1, ip_bytes, l2_bytes});
+    by_block_.count(work.cell, {1, ip_bytes, l2_bytes});
   }
   count_elsewhere<kByAddress, kSteers>(work, {1, ip_bytes, l2_bytes});
 }
@@ -276,20 +268,37 @@ uint32_t Pipeline::tuple_hash(const Packet& packet, const Places& at, const uint
 }
 
 // Whether this packet, the first or not, is the sign of a session that is just beginning.
-inline bool begins_session(const Packet& packet, uint8_t protocol, uint16_t ports_offset) {
-  if (ports_offset == kNowhere) return false;
-  const uint8_t* at = packet.data + ports_offset;
-  const uint32_t readable = packet.captured - ports_offset;
-  if (protocol == kProtocolTcp) return readable >= 14 && hg_tcp_begins(at[13]);
-  if (protocol != kProtocolUdp || readable < 13) return false;
+HG_STAGE bool Pipeline::begins_session(const Packet& packet, const Places& places) {
+  if (&places == &kCommonPlaces) return hg_tcp_begins(CommonPacket{packet.data}.tcp_flags());
+  if (places.ports_offset == kNowhere) return false;
+  const uint8_t* at = packet.data + places.ports_offset;
+  const uint32_t readable = packet.captured - places.ports_offset;
+  if (places.protocol == kProtocolTcp) return readable >= 14 && hg_tcp_begins(at[13]);
+  if (places.protocol != kProtocolUdp || readable < 13) return false;
   const bool is_quic = load_be16(at) == kQuicPort || load_be16(at + 2) == kQuicPort;
   return is_quic && hg_quic_begins(at[8], load_be32(at + 9));
 }
 
-// Where a marked packet is going to leave by is where it is counted, whatever its next hop says.
+// A packet is counted where it is going to leave by, whatever its next hop says.
+HG_RARE void Pipeline::settle(const Marks& marks) {
+  has_tags_ = false;
+  for (unsigned link = 0; link < 256; link++) {
+    Outcome& outcome = outcomes_[link];
+    const bool is_link = link < HG_LINKS_MAX && !hg_is_down(&marks.table, static_cast<uint8_t>(link));
+    const hg_mark mark = is_link ? marks.table.marks[link] : hg_mark{HG_VLAN_NONE, HG_DSCP_NONE, 0};
+    outcome.column = static_cast<uint32_t>(link_index(link, Direction::Outbound));
+    outcome.is_moved = is_link ? ~0u : 0;
+    outcome.vlan = mark.vlan;
+    outcome.dscp = mark.dscp;
+    outcome.link = static_cast<uint8_t>(link);
+    has_tags_ |= mark.vlan != HG_VLAN_NONE;
+  }
+}
+
+// Chooses, and marks by DSCP at once: nobody who comes after asks for it. A tag would move what they look for.
 HG_STAGE void Pipeline::choose_all(Batch& batch) {
   const uint32_t key[2] = {batch.marks.table.key[0], batch.marks.table.key[1]};
-  const Chooser chooser(batch.marks, settings_.links);
+  const Chooser chooser(batch.marks);
   Listed& common = batch.common;
   // The last group of four is filled up with what is in it already.
   for (unsigned m = common.count; m % 4 != 0; m++) common.at[m] = common.at[m - 1];
@@ -299,37 +308,41 @@ HG_STAGE void Pipeline::choose_all(Batch& batch) {
     for (unsigned lane = 0; lane < 4; lane++) packet[lane] = batch.packets[common.at[m + lane]].data;
     tuple_hash_lanes(key, packet, hash + m);
   }
+  unsigned marked = 0;
   for (unsigned m = 0; m < common.count; m++) {
     const unsigned i = common.at[m];
-    choose(batch.packets[i], batch.work[i], kCommonPlaces, chooser, hash[m]);
+    marked += choose(batch.packets[i], batch.work[i], kCommonPlaces, chooser, hash[m]);
   }
   for (unsigned m = 0; m < batch.others.count; m++) {
     const unsigned i = batch.others.at[m];
-    choose(batch.packets[i], batch.work[i], batch.places[i], chooser, tuple_hash(batch.packets[i], batch.places[i], key));
+    marked += choose(batch.packets[i], batch.work[i], batch.places[i], chooser, tuple_hash(batch.packets[i], batch.places[i], key));
   }
+  batch.marked = marked;
 }
 
-// By which link an outbound packet's session leaves; HG_LINK_PLAIN and HG_LINK_UNKNOWN leave that to the router.
-HG_STAGE void Pipeline::choose(const Packet& packet, Work& work, const Places& at, const Chooser& chooser, uint32_t hash) {
+// By which link an outbound packet's session leaves; HG_LINK_PLAIN and HG_LINK_UNKNOWN leave that to the router. Whether it
+// was marked.
+HG_STAGE bool Pipeline::choose(Packet& packet, Work& work, const Places& at, const Chooser& chooser, uint32_t hash) {
   work.chosen = HG_LINK_UNKNOWN;
+  if (at.network == 0) return false;
   const uint8_t way = work.way != HG_WAY_NONE ? work.way : chooser.otherwise;
-  if (way == HG_WAY_NONE || at.network == 0) return;
-  const bool begins = begins_session(packet, at.protocol, at.ports_offset);
   uint8_t own = way;
+  const bool begins = begins_session(packet, at);
   if (way >= HG_LINKS_MAX) {
+    if (way == HG_WAY_NONE) return mark(packet, HG_DSCP_NONE, at, chooser.reserved_dscp);
     const hg_bucket bucket = chooser.buckets[(way - HG_LINKS_MAX) * HG_BUCKETS + (hash & (HG_BUCKETS - 1))];
     own = bucket.before == HG_LINK_UNKNOWN
               ? bucket.now
               : choose_kept(packet, at, chooser.marks, bucket, way - HG_LINKS_MAX, begins, hash);
   }
-  const bool is_link = own < HG_LINKS_MAX, is_down = is_link && (chooser.down >> own & 1);
-  work.chosen = is_down ? HG_LINK_PLAIN : own;
-  if (!is_link || is_down) return;
-  const uint32_t steps = (std::min<uint32_t>(own, chooser.links) - std::min<uint32_t>(work.link, chooser.links)) * 2;
-  work.link = own;
+  const Outcome& outcome = outcomes_[own];
+  const uint32_t steps = (outcome.column - work.column) & outcome.is_moved;
   work.column += steps;
   work.cell += steps;
-  add(counts_->sessions_marked[own], begins);
+  work.link ^= static_cast<uint8_t>((work.link ^ outcome.link) & outcome.is_moved);
+  work.chosen = own;
+  add(counts_->sessions_marked[own & (HG_LINKS_MAX - 1)], begins & outcome.is_moved);
+  return mark(packet, outcome.dscp, at, chooser.reserved_dscp);
 }
 
 // The same in a bucket that remembers a link.
@@ -352,20 +365,28 @@ HG_RARE uint8_t Pipeline::choose_kept(const Packet& packet, const Places& at, co
   return choice.link;
 }
 
-// Whether the packet was changed.
-HG_STAGE bool Pipeline::mark(Packet& packet, uint8_t link, const Places& at, const Marker& marker) {
-  if (at.network == 0) return false;
-  const hg_mark chosen = link < HG_LINKS_MAX ? marker.marks[link] : marker.none;
+// Whether the packet was changed. `at.network` is not 0.
+HG_STAGE bool Pipeline::mark(Packet& packet, uint8_t dscp, const Places& at, uint64_t reserved_dscp) {
   bool is_changed = false;
-  if (chosen.dscp != HG_DSCP_NONE) {
-    is_changed = set_dscp(packet, at.network, at.network_offset, chosen.dscp);
-  } else if (marker.reserved_dscp != 0 && marker.reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
+  if (dscp != HG_DSCP_NONE) {
+    is_changed = set_dscp(packet, at.network, at.network_offset, dscp);
+  } else if (reserved_dscp != 0 && reserved_dscp >> dscp_of(packet, at.network, at.network_offset) & 1) {
     is_changed = set_dscp(packet, at.network, at.network_offset, 0);
     if (is_changed) add(counts_->cleared, 1);
   }
-  if (chosen.vlan != HG_VLAN_NONE) is_changed |= set_vlan(packet, at.first_tag_offset, chosen.vlan);
   packet.verdict = is_changed ? Verdict::ForwardMarked : Verdict::Forward;
   return is_changed;
+}
+
+HG_RARE void Pipeline::tag_all(Batch& batch, const Listed& listed) {
+  for (unsigned m = 0; m < listed.count; m++) {
+    const unsigned i = listed.at[m];
+    Packet& packet = batch.packets[i];
+    const uint16_t vlan = outcomes_[batch.work[i].chosen].vlan;
+    if (vlan == HG_VLAN_NONE || !set_vlan(packet, batch.places_of(i).first_tag_offset, vlan)) continue;
+    batch.marked += packet.verdict == Verdict::Forward;
+    packet.verdict = Verdict::ForwardMarked;
+  }
 }
 
 }  // namespace headgate

@@ -77,7 +77,7 @@ struct Pipeline::Work {
 template <bool kByAddress, bool kSteers>
 HG_STAGE void Pipeline::count_elsewhere(const Work& work, const hg_traffic& amount) {
   if (kByAddress && work.other_block != HG_NONE)
-    traffic_.count(cell_of(work.other_block, work.link, Direction::Inbound), amount);
+    by_block_.count(by_block_.cell(row_of(work.other_block), static_cast<uint32_t>(link_index(work.link, Direction::Inbound))), amount);
   if (kSteers && work.destination < settings_.destinations) {
     DestinationTraffic& destination = destination_[work.destination];
     add(destination.packets, amount.packets);
@@ -116,6 +116,7 @@ struct Pipeline::Batch {
   // The first packet's; what came by another wire is no common packet.
   const uint64_t origin;
   const bool may_mark, has_destinations;
+  uint64_t marked = 0;
   uint64_t network[7] = {};  // of packets that are not common, by Parsed::network: 0, 4 or 6
   Listed common, others;
   Found found;

@@ -51,7 +51,9 @@ struct alignas(64) Session {
   // Eight bytes that the steady state reads as one: see tcp_steady.h.
   SideFlags flags[2];
   uint8_t mss_class[2];  // of kMssClasses: what one segment may carry
-  uint8_t rtt_min[2];    // between the unit and the end that the side's segments go to, in kRttUnitUs; 0 unknown
+  // How near the unit is to the end that the side's segments go to, by the least round trip: 255 for less than one
+  // kRttUnitUs, one less for each of them; 0 unknown.
+  uint8_t nearness[2];
   uint8_t reach : 4;
   uint8_t displaced : 4;
   SessionState state;

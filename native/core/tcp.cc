@@ -20,7 +20,7 @@ struct Segment {
 // Without timestamps and identifications, a segment that fills a hole sooner than this was reordered: a
 // retransmission takes a whole round trip at least. Bounds for paths whose round trip is not known.
 uint32_t reordering_us(const Session& session) {
-  const uint32_t rtt_us = (session.rtt_min[0] + session.rtt_min[1]) * kRttUnitUs;
+  const uint32_t rtt_us = (rtt_units(session.nearness[0]) + rtt_units(session.nearness[1])) * kRttUnitUs;
   const uint32_t most = rtt_us / 4 * 3;
   return most < 3'000 ? 3'000 : most > 50'000 ? 50'000 : most;
 }
@@ -192,7 +192,7 @@ HG_RARE void restart(Session& session) {
     session.next[side] = session.acked[side] = session.tsval[side] = 0;
     session.sample_key[side] = session.sample_us[side] = 0;
     session.ip_id[side] = 0;
-    session.mss_class[side] = session.rtt_min[side] = 0;
+    session.mss_class[side] = session.nearness[side] = 0;
   }
   session.state = SessionState::HalfOpen;
 }
@@ -235,7 +235,7 @@ HG_HOT void end_sample(Session& session, unsigned peer, const Segment& segment, 
   if (rtt_us >= kSampleMaxUs) return;
   result.has_rtt = true;
   result.rtt_us = rtt_us;
-  session.rtt_min[peer] = least_rtt(session.rtt_min[peer], rtt_us, true);
+  session.nearness[peer] = nearest(session.nearness[peer], rtt_us, true);
 }
 
 HG_HOT void follow_ack(Session& session, SessionRest& rest, unsigned side, const Segment& segment, uint32_t now_us, Tracked& result) {

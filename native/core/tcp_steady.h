@@ -64,16 +64,10 @@ struct Steady {
   uint32_t rtt_us;
 };
 
-// A round trip as Session::rtt_min has it; never 0, which stands for unknown.
-inline uint32_t rtt_units(uint32_t rtt_us) {
-  const uint32_t units = rtt_us / kRttUnitUs + 1;
-  return units < 255 ? units : 255;
-}
-
 // The eight bytes of a session that say whether it is in its steady state.
 namespace facts {
 constexpr size_t kOffset = 8;
-static_assert(offsetof(Session, flags) == kOffset && offsetof(Session, rtt_min) == kOffset + 4 &&
+static_assert(offsetof(Session, flags) == kOffset && offsetof(Session, nearness) == kOffset + 4 &&
               offsetof(Session, state) == kOffset + 7);
 
 inline uint64_t read(const Session& session) {
@@ -82,7 +76,7 @@ inline uint64_t read(const Session& session) {
 inline void write(Session& session, uint64_t word) { store(reinterpret_cast<uint8_t*>(&session) + kOffset, word); }
 // As SideFlags has them, which no constant expression may ask of bit fields: a test compares. Everything but `has_fin`.
 constexpr uint64_t kSideDeciding = 0x7f, kSideSteady = 1 << 5;
-constexpr unsigned kRttMinAt = 32, kStateAt = 56;
+constexpr unsigned kNearnessAt = 32, kStateAt = 56;
 // A handshake whose SYNs were both seen is as good: what follows them in order establishes the session.
 constexpr uint64_t kEstablished = static_cast<uint64_t>(SessionState::Established) << kStateAt;
 static_assert(static_cast<unsigned>(SessionState::HalfOpen) == 0 && static_cast<unsigned>(SessionState::Established) == 2);
@@ -90,14 +84,16 @@ constexpr uint64_t kDeciding = kSideDeciding << 8 | kSideDeciding | 0xfdull << k
 constexpr uint64_t kSteady = kSideSteady << 8 | kSideSteady;
 }  // namespace facts
 
-// The least round trip of a session, as its byte has it, with one more.
-inline uint8_t least_rtt(uint8_t known, uint32_t rtt_us, bool has_rtt) {
-  // Less one, unknown is the largest, and as good as no round trip.
-  const uint32_t before = static_cast<uint8_t>(known - 1);
-  const uint32_t units = (rtt_units(rtt_us) - 1) | (reckoned<uint32_t>(has_rtt) - 1);
-  const uint32_t less = units - before;
-  return static_cast<uint8_t>(before + (less & (0u - (units < before))) + 1);
+// A session's nearness after one more round trip, if there was one. Whatever is known is more than nothing known, so that the
+// larger of both holds.
+inline uint8_t nearest(uint8_t known, uint32_t rtt_us, bool has_rtt) {
+  const uint32_t units = rtt_us / kRttUnitUs;
+  const uint32_t found = (255 - (units < 254 ? units : 254)) & (0u - reckoned<uint32_t>(has_rtt));
+  const int32_t nearer = static_cast<int32_t>(found - known);
+  return static_cast<uint8_t>(known + static_cast<uint32_t>(nearer & ~(nearer >> 31)));
 }
+// The round trip that it stands for, in kRttUnitUs, rounded up; 0 unknown.
+inline uint32_t rtt_units(uint8_t nearness) { return nearness == 0 ? 0 : 256u - nearness; }
 
 // When a sample begins: never 0, which stands for none.
 inline uint32_t sample_time(uint32_t now_us) { return now_us + (now_us == 0); }
@@ -126,9 +122,9 @@ __attribute__((always_inline)) inline bool track_steady(Session& session, unsign
   const bool has_rtt = (began_us != 0) & (beyond == 0) & (rtt_us < kSampleMaxUs);
   session.sample_us[peer] = began_us & static_cast<uint32_t>(beyond >> 31);
   word |= facts::kEstablished;
-  const unsigned at = facts::kRttMinAt + peer * 8;
+  const unsigned at = facts::kNearnessAt + peer * 8;
   const uint8_t known = static_cast<uint8_t>(word >> at);
-  word ^= static_cast<uint64_t>(known ^ least_rtt(known, rtt_us, has_rtt)) << at;
+  word ^= static_cast<uint64_t>(known ^ nearest(known, rtt_us, has_rtt)) << at;
   // Whole as it is read: a part of it alone would keep the session's next segment waiting for the store.
   facts::write(session, word);
 

@@ -46,7 +46,7 @@ TEST_CASE("the facts that decide of the steady state stand where it looks for th
   session.state = SessionState::Established;
   session.flags[0].is_seeded = session.flags[1].is_seeded = 1;
   session.flags[1].has_fin = 1;
-  session.mss_class[0] = session.rtt_min[1] = 0xff;
+  session.mss_class[0] = session.nearness[1] = 0xff;
   session.reach = session.displaced = 15;
   CHECK(((facts::read(session) ^ facts::kSteady) & facts::kDeciding) == 0);
   const auto is_strange = [&session](auto change) {
