@@ -155,18 +155,21 @@ static __always_inline void copy_common(struct hg_work* work, struct hg_gate* st
     hand_over(work, state, sum, HG_COPY_MIDDLE_BYTES);
 }
 
-/* The same for what most packets are, copied first: the ring's lock and the clock would wait for what the tables' pages
- * are still being fetched for. 0 when this is none of them, and nothing has been done. */
-static __always_inline int carry_common(struct hg_work* work, struct hg_gate* state, struct hg_tallies* sum) {
-  const int network = hg_read_common(work);
-  work->common = (__u8)network;
-  if (network == 0) return 0;
+/* Whether this is what most packets are; `head` and both addresses are read then. */
+static __always_inline int is_common(struct hg_work* work) {
+  work->common = (__u8)(work->captured != 0 ? hg_read_common(work) : 0);
+  return work->common != 0;
+}
+
+/* The same of those, copied first: the ring's lock and the clock would wait for what the tables' pages are still being
+ * fetched for. */
+static __always_inline void carry_common(struct hg_work* work, struct hg_gate* state, struct hg_tallies* sum) {
+  const int network = work->common;
   if (!work->is_silent) copy_common(work, state, sum, network);
   if (network == 4)
     decide(work, state, sum, 4);
   else
     decide(work, state, sum, 6);
-  return 1;
 }
 
 /* The head of a frame that lies in one piece, some words at a time: how many bytes, or 0 where it is too short. Each
@@ -267,7 +270,10 @@ static __always_inline void carry_skb(struct __sk_buff* skb, struct hg_work* wor
   work->vlan_tci = (__u16)skb->vlan_tci;
   work->vlan_tpid = bpf_ntohs((__u16)skb->vlan_proto);
   work->captured = fetch_common(work, (const void*)(long)skb->data, (const void*)(long)skb->data_end);
-  if (work->captured != 0 && carry_common(work, state, sum)) return;
+  if (is_common(work)) {
+    carry_common(work, state, sum);
+    return;
+  }
   __u32 captured = skb->len;
   /* The verifier wants the bounds where it can see them. */
   if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;
@@ -370,21 +376,26 @@ int tc_outside(struct __sk_buff* skb) { return pass_tc(skb, HG_INBOUND); }
 
 /* ---- xdp ---- */
 
-/* Of a frame that hg_read_common() knows to lie in one piece, its first: asking the kernel for the length costs a call.
- * What IP has to say ends there, and what Ethernet fills up ends before HG_COMMON_BYTES_LEAST or, with a tag, 4 bytes
- * later. 0 when it is none of those. */
-static __always_inline int carry_common_xdp(struct xdp_md* xdp, struct hg_work* work, struct hg_gate* state,
-                                            struct hg_tallies* sum) {
-  work->length = (__u32)(xdp->data_end - xdp->data);
+/* Reads what is_common(), whose network header ends within the frame's first piece. Asking the kernel for the length costs a
+ * call: not where the frame ends there too, or where Ethernet, and a tag, have filled it up to what it carries at least. */
+static __always_inline int read_common_xdp(struct xdp_md* xdp, struct hg_work* work) {
+  const __u32 length = (__u32)(xdp->data_end - xdp->data);
+  work->length = length;
   work->captured = fetch_common(work, (const void*)(long)xdp->data, (const void*)(long)xdp->data_end);
-  return work->captured != 0 && carry_common(work, state, sum);
+  if (!is_common(work)) return 0;
+  if (length > HG_COMMON_BYTES_LEAST + 4 && length != work->head.network_offset + work->head.ip_bytes)
+    work->length = (__u32)bpf_xdp_get_buff_len(xdp);
+  return 1;
 }
 
 static __always_inline void carry_xdp(struct xdp_md* xdp, struct hg_work* work, struct hg_gate* state,
                                       struct hg_tallies* sum) {
   work->segment_bytes = 0;
   work->has_vlan = 0;
-  if (carry_common_xdp(xdp, work, state, sum)) return;
+  if (read_common_xdp(xdp, work)) {
+    carry_common(work, state, sum);
+    return;
+  }
   work->length = (__u32)bpf_xdp_get_buff_len(xdp);
   __u32 captured = work->length;
   if (captured > HG_HEAD_BYTES) captured = HG_HEAD_BYTES;

@@ -291,18 +291,7 @@ t.test('xdp: what a tag would make too long leaves without', { skip: unfit }, as
   }));
   // A port of MTU 1500 takes 1518 bytes: a tag's four more than MTU and header.
   border.run('inside', 'ip', 'link', 'set', 'i0', 'mtu', '1504');
-  const datagram = (length: number) => {
-    const frame = Buffer.alloc(length);
-    frame.write(border.macOf('outside', 'o0').replaceAll(':', ''), 'hex');
-    frame.write(border.macOf('inside', 'i0').replaceAll(':', ''), 6, 'hex');
-    frame.write('0800' + '4500', 12, 'hex');
-    frame.writeUInt16BE(length - 14, 16);
-    frame.writeUInt16BE(0x4011, 22);
-    frame.set([...insideAddress.split('.'), ...outsideAddress.split('.')].map(Number), 26);
-    frame.writeUInt16BE(length - 34, 38);
-    return frame;
-  };
-  const sent = [1514, 1515, 1518].map(datagram);
+  const sent = [1514, 1515, 1518].map((length) => datagram(border, length));
   const arrived = await through(border, folder, 'inside', sent, 100);
   t.same(
     arrived.map((frame) => [frame.length, frame.readUInt16BE(12)]),
@@ -316,3 +305,43 @@ t.test('xdp: what a tag would make too long leaves without', { skip: unfit }, as
   t.equal(marks.set, 1);
   t.equal(wires[0]?.unmarked, 2, 'and is counted');
 });
+
+t.test('xdp: a frame in several pieces counts whole', { skip: unfit }, async (t) => {
+  const tables = { blocks: [ourBlock], links: [{ link: north, attribute: { wire: 'core' } }] };
+  const { border, unit } = await installed(t, 'xdp', () => tables);
+  for (const [side, ports] of [
+    ['unit', ['in0', 'out0']],
+    ['inside', ['i0']],
+    ['outside', ['o0']],
+  ] as const)
+    for (const port of ports) border.run(side, 'ip', 'link', 'set', port, 'mtu', '9000');
+  // The last two go on behind what IP says: within the first piece, and in those that follow.
+  const sent = [
+    datagram(border, 60),
+    datagram(border, 9014),
+    datagram(border, 1514, 1000),
+    datagram(border, 9014, 1000),
+  ];
+  const arrived = await through(border, folder, 'inside', sent, 100);
+  t.same(arrived, sent);
+  const { blocks } = await unit.snapshot();
+  const { packets, ipBytes, l2Bytes } =
+    blocks.find(({ direction }) => direction === 'outbound') ?? {};
+  t.same(
+    { packets, ipBytes, l2Bytes },
+    { packets: 4, ipBytes: 46 + 9000 + 986 + 986, l2Bytes: 60 + 9014 + 1514 + 9014 },
+  );
+});
+
+/** A frame of this length from the inside host to the outside one; its network header says that it ends at `end`. */
+function datagram(border: Border, length: number, end = length): Buffer {
+  const frame = Buffer.alloc(length);
+  frame.write(border.macOf('outside', 'o0').replaceAll(':', ''), 'hex');
+  frame.write(border.macOf('inside', 'i0').replaceAll(':', ''), 6, 'hex');
+  frame.write('0800' + '4500', 12, 'hex');
+  frame.writeUInt16BE(end - 14, 16);
+  frame.writeUInt16BE(0x4011, 22);
+  frame.set([...insideAddress.split('.'), ...outsideAddress.split('.')].map(Number), 26);
+  frame.writeUInt16BE(end - 34, 38);
+  return frame;
+}
