@@ -83,7 +83,8 @@ std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const 
   capacity_ = capacity;
   recent_rtt_ = std::make_unique<RecentRtt>(capacity.blocks);
   if (!recent_rtt_->has_room())
-    return Failure{"driver_unfit", "not enough memory for the round trips of " + std::to_string(capacity.blocks) + " blocks"};
+    return Failure{"driver_unfit", "not enough memory for the round trips of blocks: " +
+                                       std::to_string(bytes_shared(capacity) >> 20) + " MiB wanted; fewer blocks take less"};
   HashKey key;
   if (getrandom(&key, sizeof key, 0) != static_cast<ssize_t>(sizeof key))
     return Failure{"driver_unfit", "the system gave no random bytes for the session table's key"};

@@ -1,6 +1,7 @@
 #include "drivers/big_packet.h"
 
 #include <cstring>
+#include <random>
 
 #include "core/byte_order.h"
 #include "support.h"
@@ -108,6 +109,35 @@ TEST_CASE("what is no super-packet of BIG TCP stays whole, and a header that lie
   CHECK_FALSE(is_cut(cut_off));
   offload.gso_type = 1;
   CHECK_FALSE(is_cut(long_one));
+}
+
+TEST_CASE("damaged headers of BIG TCP: every part lies within the frame, whatever they say") {
+  const auto big = std::make_unique<BigPacket>();
+  Offload offload;
+  offload.gso_type = 4;
+  std::mt19937 random(7);
+  for (const bool jumbo : {false, true}) {
+    Bytes frame = big_frame(66'000, true, jumbo);
+    for (int round = 0; round < 3'000; round++) {
+      const size_t at = random() % 110;
+      const uint8_t was = frame[at];
+      frame[at] = static_cast<uint8_t>(random());
+      offload.gso_size = static_cast<uint16_t>(random() % 4 == 0 ? random() : 1428);
+      // Now and then a frame that ends in its headers: behind it is nothing that may be read.
+      Bytes cut_off(frame.begin(), frame.begin() + static_cast<int>(random() % 130));
+      CHECK_FALSE(big->cut(cut_off.data(), static_cast<uint32_t>(cut_off.size()), offload));
+      if (big->cut(frame.data(), static_cast<uint32_t>(frame.size()), offload)) {
+        const uint8_t* next = static_cast<const uint8_t*>(big->parts[0].pieces[1].iov_base);
+        for (uint32_t i = 0; i < big->size; i++) {
+          CHECK(big->parts[i].pieces[0].iov_len <= BigPacket::kHeadMax);
+          CHECK(big->parts[i].pieces[1].iov_base == next);
+          next += big->parts[i].pieces[1].iov_len;
+        }
+        CHECK(next == frame.data() + frame.size());
+      }
+      frame[at] = was;
+    }
+  }
 }
 
 }  // namespace headgate::test
