@@ -84,6 +84,13 @@ Napi::Value engine_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
+// engineKernelBytes(capacity) -> what the kernel takes for the counts of one wire where a program of ours stands
+Napi::Value engine_kernel_bytes(const Napi::CallbackInfo& info) {
+  if (info.Length() < 1 || !info[0].IsObject()) return misused(info.Env(), "engineKernelBytes(capacity)");
+  const size_t bytes = Engine::bytes_in_kernel(capacity_of(info[0].As<Napi::Object>()));
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
 // engineSharedBytes(capacity) -> what all wires together take beside their tables
 Napi::Value engine_shared_bytes(const Napi::CallbackInfo& info) {
   if (info.Length() < 1 || !info[0].IsObject()) return misused(info.Env(), "engineSharedBytes(capacity)");
@@ -338,6 +345,7 @@ void register_wire(Napi::Env env, Napi::Object exports) {
   exports.Set("engineHeaviest", Napi::Function::New<engine_heaviest>(env));
   exports.Set("engineBlockRtts", Napi::Function::New<engine_block_rtts>(env));
   exports.Set("engineForgetBlockRtts", Napi::Function::New<engine_forget_block_rtts>(env));
+  exports.Set("engineKernelBytes", Napi::Function::New<engine_kernel_bytes>(env));
   exports.Set("engineSharedBytes", Napi::Function::New<engine_shared_bytes>(env));
   exports.Set("engineFindings", Napi::Function::New<engine_findings>(env));
   exports.Set("engineWires", Napi::Function::New<engine_wires>(env));

@@ -67,7 +67,8 @@ class BlockTable {
     const RoundTrips& part = round_trips_[block];
     return consistent<BlockRtt>(part.flushes, [&] {
       BlockRtt counts = {};
-      for (unsigned i = 0; i < BlockRtt::kBuckets; i++) counts.bucket[i] = load(part.sum.bucket[i]) + load(recent_of(block)[i]);
+      const uint8_t* const recent = recent_of(block);
+      for (unsigned i = 0; i < BlockRtt::kBuckets; i++) counts.bucket[i] = load(part.sum.bucket[i]) + load(recent[i]);
       return counts;
     });
   }

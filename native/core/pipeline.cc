@@ -17,9 +17,8 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 }  // namespace
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, traffic, by_block, round_trips, tcp, rtt, destination,
-      rests, exceptions,
-      end;
+  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, by_block, traffic,
+      round_trips, tcp, rtt, destination, rests, exceptions, end;
 };
 
 Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {

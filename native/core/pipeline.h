@@ -171,7 +171,7 @@ class Pipeline {
   const PipelineCounts& counts() const { return *counts_; }
   // `block` may be settings().blocks: what belongs to no block. `link` may be HG_LINK_UNKNOWN.
   hg_traffic traffic(uint32_t block, uint32_t link, Direction direction) const {
-    return by_block_.traffic(row_of(block), static_cast<uint32_t>(link_index(link, direction)));
+    return by_block_.traffic(row_of(block), link_index(link, direction));
   }
   const hg_tcp_counts& tcp(uint32_t link, Direction direction) const { return tcp_[link_index(link, direction)]; }
   const hg_tcp_counts* tcp() const { return tcp_; }
@@ -211,10 +211,11 @@ class Pipeline {
   };
   static Regions layout(const PipelineSettings& settings);
 
-  uint32_t links() const { return settings_.links + 1; }
-  size_t link_index(uint32_t link, Direction direction) const {
-    const uint32_t column = link < settings_.links ? link : settings_.links;
-    return column * 2ull + static_cast<unsigned>(direction);
+  uint32_t link_index(uint32_t link, Direction direction) const {
+    return (link < settings_.links ? link : settings_.links) * 2 + static_cast<unsigned>(direction);
+  }
+  uint32_t cell_of(uint32_t block, uint32_t link, Direction direction) const {
+    return by_block_.cell(row_of(block), link_index(link, direction));
   }
   uint32_t row_of(uint32_t block) const { return block < settings_.blocks ? block : settings_.blocks; }
 

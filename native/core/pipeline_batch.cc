@@ -39,7 +39,10 @@ class Pipeline::LinkOf {
 // all of it anew for each packet.
 struct Pipeline::Chooser {
   explicit Chooser(const Marks& marks_)
-      : marks(marks_), buckets(marks_.buckets.data()), reserved_dscp(marks_.table.reserved_dscp), otherwise(marks_.table.otherwise) {}
+      : marks(marks_),
+        buckets(marks_.buckets.data()),
+        reserved_dscp(marks_.table.reserved_dscp),
+        otherwise(marks_.table.otherwise) {}
 
   const Marks& marks;
   const hg_bucket* const buckets;
@@ -210,7 +213,7 @@ HG_RARE void Pipeline::leave_out(Batch& batch) {
 // Where the packet is counted, unless its link is still to be chosen: a block's links lie together, so that the memory
 // is asked for all the same.
 HG_STAGE void Pipeline::place(Work& work, const Packet& packet) {
-  work.column = static_cast<uint32_t>(link_index(work.link, packet.direction));
+  work.column = link_index(work.link, packet.direction);
   work.cell = by_block_.cell(row_of(work.block), work.column);
   by_block_.prefetch(work.cell);
 }
@@ -286,7 +289,7 @@ HG_RARE void Pipeline::settle(const Marks& marks) {
     Outcome& outcome = outcomes_[link];
     const bool is_link = link < HG_LINKS_MAX && !hg_is_down(&marks.table, static_cast<uint8_t>(link));
     const hg_mark mark = is_link ? marks.table.marks[link] : hg_mark{HG_VLAN_NONE, HG_DSCP_NONE, 0};
-    outcome.column = static_cast<uint32_t>(link_index(link, Direction::Outbound));
+    outcome.column = link_index(link, Direction::Outbound);
     outcome.is_moved = is_link ? ~0u : 0;
     outcome.vlan = mark.vlan;
     outcome.dscp = mark.dscp;
@@ -315,7 +318,8 @@ HG_STAGE void Pipeline::choose_all(Batch& batch) {
   }
   for (unsigned m = 0; m < batch.others.count; m++) {
     const unsigned i = batch.others.at[m];
-    marked += choose(batch.packets[i], batch.work[i], batch.places[i], chooser, tuple_hash(batch.packets[i], batch.places[i], key));
+    const uint32_t own_hash = tuple_hash(batch.packets[i], batch.places[i], key);
+    marked += choose(batch.packets[i], batch.work[i], batch.places[i], chooser, own_hash);
   }
   batch.marked = marked;
 }

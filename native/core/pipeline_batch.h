@@ -77,7 +77,7 @@ struct Pipeline::Work {
 template <bool kByAddress, bool kSteers>
 HG_STAGE void Pipeline::count_elsewhere(const Work& work, const hg_traffic& amount) {
   if (kByAddress && work.other_block != HG_NONE)
-    by_block_.count(by_block_.cell(row_of(work.other_block), static_cast<uint32_t>(link_index(work.link, Direction::Inbound))), amount);
+    by_block_.count(cell_of(work.other_block, work.link, Direction::Inbound), amount);
   if (kSteers && work.destination < settings_.destinations) {
     DestinationTraffic& destination = destination_[work.destination];
     add(destination.packets, amount.packets);

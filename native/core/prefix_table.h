@@ -2,8 +2,9 @@
 //
 // Prefixes are flattened to ranges, so that a lookup is one root access and, only where a slot of the root holds
 // several ranges, a short branch-free binary search, whatever the nesting. The root has as many bits as the prefixes
-// need, 16 at most: blocks of equal length are a flat array, as large as there are blocks. Immutable once built: a new table is built beside it and the pointer to
-// it is swapped. Cost per prefix: at most 2 ranges of 8 bytes (IPv4) or 20 bytes (IPv6).
+// need, 16 at most: blocks of equal length are a flat array, as large as there are blocks. Immutable once built: a new
+// table is built beside it and the pointer to it is swapped. Cost per prefix: at most 2 ranges of 8 bytes (IPv4) or 20
+// bytes (IPv6).
 #pragma once
 #include <cstdint>
 #include <vector>

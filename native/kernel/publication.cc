@@ -24,14 +24,24 @@ Value load(const Value& value) {
   return __atomic_load_n(&value, __ATOMIC_RELAXED);
 }
 
+uint32_t processors() {
+  const int possible = libbpf_num_possible_cpus();
+  return possible > 0 ? static_cast<uint32_t>(possible) : 1;
+}
+
 }  // namespace
+
+size_t Publication::count_bytes(CountLayout layout) {
+  layout.processors = processors();
+  const size_t chunks = (layout.pages() + HG_CHUNK_PAGES - 1) / HG_CHUNK_PAGES;
+  return chunks * HG_CHUNK_PAGES * sizeof(hg_page);
+}
 
 std::optional<Failure> Publication::open(const Gate* gate, uint32_t wire, const CountLayout& layout) {
   gate_ = gate;
   wire_ = wire;
   layout_ = layout;
-  const int processors = libbpf_num_possible_cpus();
-  layout_.processors = processors > 0 ? static_cast<uint32_t>(processors) : 1;
+  layout_.processors = processors();
   counts_region_ = 1 - HG_COUNTS_OF(in_force());
   const int error = counts_.grow(gate->published(), HG_COUNTS_CHUNK(counts_region_), HG_COUNTS_CHUNKS, layout_.pages());
   if (error == 0) return std::nullopt;

@@ -24,6 +24,8 @@ class Publication {
   // `gate` is open and outlives this; `wire` is the wire's index in Tables. `layout.processors` is found here.
   std::optional<Failure> open(const Gate* gate, uint32_t wire, const CountLayout& layout);
   void close();
+  // Bytes of the kernel's that open() takes; `layout.processors` is found here too.
+  static size_t count_bytes(CountLayout layout);
   bool is_open() const { return counts_.pages() != nullptr; }
 
   // In force from the kernel's next packet on; waits until no packet is on its way by the old ones (some 30 ms).

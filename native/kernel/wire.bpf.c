@@ -1,5 +1,5 @@
-/* What stands at both ports of a wire, at their ingress but for gate_exit, whether a unit runs or not. It belongs to nobody's lifetime:
- * attached by `headgate wire install`, gone by `headgate wire release`.
+/* What stands at both ports of a wire, at their ingress but for gate_exit, whether a unit runs or not. It belongs to
+ * nobody's lifetime: attached by `headgate wire install`, gone by `headgate wire release`.
  *
  * gate_*: for an af_packet wire, behind the taps. While the unit's heartbeat is fresh it has the tap's copy and
  *   forwards that: ours is dropped here, so that neither this machine's own stack nor the far end sees it twice. When

@@ -74,6 +74,10 @@ size_t Engine::bytes_of_wire(const EngineCapacity& capacity, uint32_t workers) {
   return workers * Pipeline::bytes(settings_of(capacity, workers));
 }
 
+size_t Engine::bytes_in_kernel(const EngineCapacity& capacity) {
+  return Publication::count_bytes({capacity.blocks, capacity.links, capacity.destinations, 1});
+}
+
 size_t Engine::bytes_shared(const EngineCapacity& capacity) { return RecentRtt::bytes(capacity.blocks); }
 
 std::optional<Failure> Engine::open(const std::vector<EngineWire>& wires, const EngineCapacity& capacity) {

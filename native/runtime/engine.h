@@ -56,6 +56,8 @@ class Engine {
 
   // What the tables of a wire with so many workers take, all of it when the wire is opened.
   static size_t bytes_of_wire(const EngineCapacity& capacity, uint32_t workers);
+  // What the kernel takes for the counts of a wire where a program of ours stands at the ports.
+  static size_t bytes_in_kernel(const EngineCapacity& capacity);
   // What all wires together take beside.
   static size_t bytes_shared(const EngineCapacity& capacity);
 

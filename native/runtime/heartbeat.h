@@ -22,9 +22,10 @@ class Heartbeat {
       bypassed_[direction] = gate_->bypassed(direction, worker_).frames;
   }
 
-  // Beats, with the clock (CLOCK_MONOTONIC) as it has just been read. False when the gate may have forwarded since the last beat: was_bypassed() then tells. The clock is read
-  // again after the write, so that being descheduled in between is seen; and we allow ourselves less than the gate's
-  // stale time, so that the doubt is always on the side of not sending twice.
+  // Beats, with the clock (CLOCK_MONOTONIC) as it has just been read. False when the gate may have forwarded since the
+  // last beat: was_bypassed() then tells. The clock is read again after the write, so that being descheduled in between
+  // is seen; and we allow ourselves less than the gate's stale time, so that the doubt is always on the side of not
+  // sending twice.
   bool beat(uint64_t now_ns) {
     if (gate_ == nullptr) return true;
     const uint64_t before = last_ns_;
@@ -51,7 +52,9 @@ class Heartbeat {
   // Whether the gate has forwarded anything of this direction since the last beat: until the next one it holds back what
   // we send, which would come late.
   bool is_held_back(uint32_t direction) const {
-    return gate_ != nullptr && std::atomic_ref(gate_->state()->beat[worker_].bypassed_ns[direction]).load(std::memory_order_relaxed) > last_ns_;
+    if (gate_ == nullptr) return false;
+    const std::atomic_ref bypassed_ns(gate_->state()->beat[worker_].bypassed_ns[direction]);
+    return bypassed_ns.load(std::memory_order_relaxed) > last_ns_;
   }
 
   // Hands the wire to the kernel at once: the end of the unit's forwarding.

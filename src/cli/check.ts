@@ -4,7 +4,13 @@ import { HeadgateError } from '../core/base/error.ts';
 import { formatSettingsError, type Settings } from '../core/settings/index.ts';
 import { cycleTimesOf, engineOptionsOf, halvesOf, policyOf, wiresOf } from '../daemon/configure.ts';
 import { describeNames } from '../daemon/names.ts';
-import { adviseWire, capacityOf, memoryOf, sharedMemoryOf } from '../engine/index.ts';
+import {
+  adviseWire,
+  capacityOf,
+  kernelMemoryOf,
+  memoryOf,
+  sharedMemoryOf,
+} from '../engine/index.ts';
 import { print } from './face/ask.ts';
 import { exitCodes } from './face/exit.ts';
 import { defaultSettingsFile, ownSettings, readSettings } from './face/settings-file.ts';
@@ -113,9 +119,15 @@ function lookAt(whole: Settings): readonly string[] {
     const each = wires.flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);
       const mebibytes = Math.ceil(memoryOf(capacity, wire.workers) / 2 ** 20);
+      const inKernel = Math.ceil(kernelMemoryOf(capacity) / 2 ** 20);
       return [
         `wire ${wire.name}: driver ${driver} (${reason})`,
         `wire ${wire.name}: ${mebibytes} MiB taken at start, and no more later: room for ${sessionSlots} sessions, ${blocks} blocks, ${destinations} destinations${alsoFor}`,
+        ...(driver === 'mirror'
+          ? []
+          : [
+              `wire ${wire.name}: once installed, ${inKernel} MiB of the kernel's for its counts, and twice what the published tables take`,
+            ]),
         ...findings.map((finding) => `wire ${wire.name}: ${finding}`),
       ];
     });

@@ -40,6 +40,12 @@ export function sharedMemoryOf(capacity: Capacity): number {
   return native.engineSharedBytes(capacity);
 }
 
+/** Bytes that the kernel takes for the counts of a wire with a program at its ports. Throws HeadgateError `native_missing`. */
+export function kernelMemoryOf(capacity: Capacity): number {
+  const native = loadNative<{ engineKernelBytes(capacity: Capacity): number }>();
+  return native.engineKernelBytes(capacity);
+}
+
 /** Bytes of a wire with so many workers. Throws HeadgateError `native_missing`. */
 export function memoryOf(capacity: Capacity, workers = 1): number {
   const native = loadNative<{ engineBytes(capacity: Capacity, workers: number): number }>();

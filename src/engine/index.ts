@@ -1,5 +1,5 @@
 export { adviseWire, type WireAdvice } from './advice.ts';
-export { type Capacity, capacityOf, memoryOf, sharedMemoryOf } from './capacity.ts';
+export { type Capacity, capacityOf, kernelMemoryOf, memoryOf, sharedMemoryOf } from './capacity.ts';
 export {
   defaultStaleMs,
   type InstalledStatus,
