@@ -59,7 +59,13 @@ const tables = {
   })),
   otherwise: Object.fromEntries(links.map((link) => [link, 1])),
 };
-const wire = { name: 'core', place: 'inside', inside: 'in0', outside: 'out0', driver: 'tc' } as const;
+const wire = {
+  name: 'core',
+  place: 'inside',
+  inside: 'in0',
+  outside: 'out0',
+  driver: 'tc',
+} as const;
 installWire(wire);
 const engine = openWires({ wires: [wire], tables });
 const held = watchLoop();

@@ -45,7 +45,7 @@ t.test('tables are laid out as native/abi/tables.h says', async (t) => {
     bytes.toString('hex').replaceAll(/(.{48})/g, '$1\n'),
     // header: magic, version, counts; generation; may_mark per wire
     [
-      '68677462050000000200000001000000020000000200000000000000000000000100000000000000' +
+      '68677462060000000200000001000000020000000200000000000000000000000100000000000000' +
         '0000000000000000',
       // blocks: address, family, length, no link, reserved, index
       'c633640000000000000000000000000004187f0003000000',
@@ -56,7 +56,7 @@ t.test('tables are laid out as native/abi/tables.h says', async (t) => {
       '01010000000002000000000a',
       '000001000000000000000000',
       // marks: magic, version, generation; links, ways, key; none down, what else there is unmarked
-      '6867746d05000000000000000000000002000000000000008701d6f7a20e679a000000007f000000',
+      '6867746d06000000000000000000000002000000000000008701d6f7a20e679a000000007f000000',
       // in the order of links: north by VLAN, south by DSCP
       '6500ff00',
       'ffff0a00',
