@@ -203,11 +203,10 @@ class Pipeline {
 
   // What leaving by a link, by none (HG_LINK_PLAIN) or as ever (HG_LINK_UNKNOWN) comes to under the marks in force.
   struct Outcome {
-    uint32_t column;   // where the packet is counted
-    uint32_t is_moved; // all bits: it is counted there, whatever its next hop says; 0: where it was
+    uint32_t column;    // where the packet is counted
+    uint32_t is_moved;  // all bits: it is counted there, whatever its next hop says; 0: where it was
     uint16_t vlan;
     uint8_t dscp;
-    uint8_t link;
   };
   static Regions layout(const PipelineSettings& settings);
 

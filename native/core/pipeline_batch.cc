@@ -293,7 +293,6 @@ HG_RARE void Pipeline::settle(const Marks& marks) {
     outcome.is_moved = is_link ? ~0u : 0;
     outcome.vlan = mark.vlan;
     outcome.dscp = mark.dscp;
-    outcome.link = static_cast<uint8_t>(link);
     has_tags_ |= mark.vlan != HG_VLAN_NONE;
   }
 }
@@ -343,7 +342,7 @@ HG_STAGE bool Pipeline::choose(Packet& packet, Work& work, const Places& at, con
   const uint32_t steps = (outcome.column - work.column) & outcome.is_moved;
   work.column += steps;
   work.cell += steps;
-  work.link ^= static_cast<uint8_t>((work.link ^ outcome.link) & outcome.is_moved);
+  work.link ^= static_cast<uint8_t>((work.link ^ own) & outcome.is_moved);
   work.chosen = own;
   add(counts_->sessions_marked[own & (HG_LINKS_MAX - 1)], begins & outcome.is_moved);
   return mark(packet, outcome.dscp, at, chooser.reserved_dscp);

@@ -113,13 +113,13 @@ function lookAt(whole: Settings): readonly string[] {
     const { sessionSlots, blocks, destinations, followsSpin } = capacity;
     const alsoFor = followsSpin ? ', and QUIC by its spin bit' : '';
     const wires = wiresOf(settings);
+    const inKernel = Math.ceil(kernelMemoryOf(capacity) / 2 ** 20);
     const shared = Math.ceil(sharedMemoryOf(capacity) / 2 ** 20);
     const beside =
       wires.length > 0 ? [`beside the wires: ${shared} MiB for round trips by block, of late`] : [];
     const each = wires.flatMap((wire) => {
       const { driver, reason, findings } = adviseWire(wire);
       const mebibytes = Math.ceil(memoryOf(capacity, wire.workers) / 2 ** 20);
-      const inKernel = Math.ceil(kernelMemoryOf(capacity) / 2 ** 20);
       return [
         `wire ${wire.name}: driver ${driver} (${reason})`,
         `wire ${wire.name}: ${mebibytes} MiB taken at start, and no more later: room for ${sessionSlots} sessions, ${blocks} blocks, ${destinations} destinations${alsoFor}`,

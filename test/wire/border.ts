@@ -26,6 +26,14 @@ export const outsideAddress6 = '2001:db8:77::2';
 
 export type Side = 'inside' | 'outside';
 
+/** The unit's ports and those at the far ends of their cables. */
+export const allPorts = [
+  ['unit', 'in0'],
+  ['unit', 'out0'],
+  ['inside', 'i0'],
+  ['outside', 'o0'],
+] as const;
+
 /** Why this machine cannot run wire tests, or false. */
 export const unfit: string | false = (() => {
   if (process.getuid?.() !== 0) return 'needs root';
@@ -165,6 +173,12 @@ export class Border {
     ] as const) {
       this.run(side, 'ethtool', '-K', port, 'tso', state, 'gso', state, 'gro', state, 'tx', state);
     }
+  }
+
+  /** `ip link set` at every port. */
+  setPorts(...settings: readonly string[]): void {
+    for (const [side, port] of allPorts)
+      this.run(side, 'ip', 'link', 'set', 'dev', port, ...settings);
   }
 
   /** Makes the far ends fit for XDP: whole checksums and tags in every frame, GRO on so that they take its frames. */

@@ -309,12 +309,7 @@ t.test('xdp: what a tag would make too long leaves without', { skip: unfit }, as
 t.test('xdp: a frame in several pieces counts whole', { skip: unfit }, async (t) => {
   const tables = { blocks: [ourBlock], links: [{ link: north, attribute: { wire: 'core' } }] };
   const { border, unit } = await installed(t, 'xdp', () => tables);
-  for (const [side, ports] of [
-    ['unit', ['in0', 'out0']],
-    ['inside', ['i0']],
-    ['outside', ['o0']],
-  ] as const)
-    for (const port of ports) border.run(side, 'ip', 'link', 'set', port, 'mtu', '9000');
+  border.setPorts('mtu', '9000');
   // The last two go on behind what IP says: within the first piece, and in those that follow.
   const sent = [
     datagram(border, 60),

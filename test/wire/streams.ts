@@ -1,6 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { type Border, insideAddress, outsideAddress, type Side, until } from './border.ts';
+import {
+  allPorts,
+  type Border,
+  insideAddress,
+  outsideAddress,
+  type Side,
+  until,
+} from './border.ts';
 import { compiled } from './compiled.ts';
 
 /** What became of the numbers that were sent. */
@@ -145,13 +152,7 @@ export class Streams {
   }
 
   #dropped(): number {
-    const ports = [
-      ['inside', 'i0'],
-      ['unit', 'in0'],
-      ['unit', 'out0'],
-      ['outside', 'o0'],
-    ] as const;
-    return ports.reduce((sum, [side, name]) => sum + this.#border.interfaceDrops(side, name), 0);
+    return allPorts.reduce((sum, [side, name]) => sum + this.#border.interfaceDrops(side, name), 0);
   }
 }
 

@@ -114,15 +114,7 @@ t.test(
 t.test('super-packets of more than 64 KiB (BIG TCP) arrive', { skip: unfit }, async (t) => {
   const border = new Border('hgwr');
   t.teardown(() => border.close());
-  const ports = [
-    ['inside', 'i0'],
-    ['unit', 'in0'],
-    ['unit', 'out0'],
-    ['outside', 'o0'],
-  ] as const;
-  for (const [side, port] of ports)
-    for (const most of ['gso_max_size', 'gro_max_size'])
-      border.run(side, 'ip', 'link', 'set', 'dev', port, most, '500000');
+  border.setPorts('gso_max_size', '500000', 'gro_max_size', '500000');
   const unit = await border.openUnit({ tables });
   const watcher = border.start(
     'unit',
