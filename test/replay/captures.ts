@@ -1,6 +1,6 @@
 /** The captures and their references, by path: they are test data of their own and no part of the project. */
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -63,6 +63,12 @@ export function listCaptures(): readonly Capture[] {
   }
   return captures;
 }
+
+/** Of the generated captures, each with a file before and one after its losses. */
+export const namesWithTruth = (): readonly string[] =>
+  readdirSync(`${capturesFolder}/refs`)
+    .filter((file) => file.endsWith('.truth.json'))
+    .map((file) => file.slice(0, -'.truth.json'.length));
 
 export const readTruth = (path: string): Truth => readJson(path);
 

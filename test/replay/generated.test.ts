@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { capturesFolder, noCaptures } from './captures.ts';
 import { scoreCapture } from './score.ts';
+import { checkLinkLayers, checkTunnels } from './wrapped-checks.ts';
 
 const skip =
   noCaptures || (process.env.HEADGATE_LONG === '1' ? false : 'long: HEADGATE_LONG=1 runs it');
@@ -32,7 +33,7 @@ const shapes = [
 ] as const;
 
 t.test(
-  'generated captures: recall, precision and which side of us',
+  'generated captures: recall, precision and which side of us, wrapped in other protocols too',
   { skip, timeout: 900_000 },
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'headgate-generated-'));
@@ -58,6 +59,9 @@ t.test(
         right += score.right;
         before += score.before.truth;
         said += score.before.said;
+        const path = join(folder, `shape-${i}.${side}.pcap`);
+        await checkLinkLayers(t, path, folder);
+        await checkTunnels(t, path, folder);
       }
       t.ok(visible > 100, `${side}: ${visible} to find`);
       t.ok(right >= wanted * visible, `${side}: recall ${right / visible}`);
