@@ -138,6 +138,12 @@ bool was_sent_before(const Session& session, unsigned side, const Hole& hole, co
   return now_us - hole.time_us < reordering_us(session);
 }
 
+// Whether a segment that brings nothing new is the first copy of bytes whose hole a retransmission has filled.
+bool is_overtaken(const Session& session, unsigned side, const Segment& segment, const RecentSegments& recent) {
+  return segment.has_timestamps && !follows(segment.ip_id, session.ip_id[side]) &&
+         recent.was_filled_since(session.hash, segment.seq, segment.tsval);
+}
+
 // Where no acknowledgement is seen, or none comes, what was acknowledged and the holes stay behind: they are
 // drawn along before the distance passes what signed differences can tell.
 HG_HOT void follow_far(Session& session, SessionRest& rest, unsigned side) {
@@ -148,13 +154,15 @@ HG_HOT void follow_far(Session& session, SessionRest& rest, unsigned side) {
 }
 
 HG_RARE SegmentClass classify_old(Session& session, SessionRest& rest, unsigned side, const Segment& segment, uint32_t end, bool tsval_is_new,
-                          uint32_t now_us, uint32_t now_ms, const RecentSegments& recent) {
+                          uint32_t now_us, uint32_t now_ms, RecentSegments& recent) {
   if (is_copy(session, rest, side, segment, tsval_is_new, now_ms, recent)) return SegmentClass::Duplicate;
   Hole hole;
   if (fill_holes(session.flags[side], rest.hole[side], segment.seq, end, hole)) {
-    return was_sent_before(session, side, hole, segment, now_us) ? SegmentClass::Reordered
-                                                                 : SegmentClass::LostBefore;
+    if (was_sent_before(session, side, hole, segment, now_us)) return SegmentClass::Reordered;
+    recent.remember_filled(session.hash, segment.seq, segment.tsval);
+    return SegmentClass::LostBefore;
   }
+  if (is_overtaken(session, side, segment, recent)) return SegmentClass::Reordered;
   return ahead(end, session.acked[side]) <= 0 ? SegmentClass::Spurious : SegmentClass::LostBeyond;
 }
 

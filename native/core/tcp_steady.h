@@ -28,11 +28,13 @@ inline uint64_t fingerprint_of(uint32_t hash, uint32_t seq, uint32_t ack, uint32
 // Fingerprints of the data segments that passed last, of all sessions of a worker: a copy of one of them was made by
 // the network or the capture. A segment is forgotten when another of its slot has come; half of them live for 5,700
 // others. Small enough to stay in the first two caches, where a place in each session would be a line of its own.
+//
+// Apart from them, as they are few and are asked for later: where retransmissions have filled holes.
 class RecentSegments {
  public:
-  static constexpr size_t kSlots = 1 << 13;
+  static constexpr size_t kSlots = 1 << 13, kFilledSlots = 1 << 11;
   // One more, for what is not to be remembered.
-  static constexpr size_t kBytes = (kSlots + 1) * sizeof(uint16_t);
+  static constexpr size_t kBytes = (kSlots + 1 + 2 * kFilledSlots) * sizeof(uint16_t);
 
   explicit RecentSegments(void* zeroed) : print_(static_cast<uint16_t*>(zeroed)) {}
 
@@ -43,10 +45,28 @@ class RecentSegments {
     print_[is_wanted ? slot_of(fingerprint) : kSlots] = print_of(fingerprint);
   }
 
+  // `hash` is the session's, `seq` where a segment of it begins, `tsval` what the retransmission said.
+  void remember_filled(uint32_t hash, uint32_t seq, uint32_t tsval) {
+    const uint64_t place = place_of(hash, seq);
+    uint16_t* filled = filled_at(place);
+    filled[0] = print_of(place);
+    filled[1] = static_cast<uint16_t>(tsval);
+  }
+  // Whether a segment that said `tsval` was sent before the retransmission that filled its place.
+  bool was_filled_since(uint32_t hash, uint32_t seq, uint32_t tsval) const {
+    const uint64_t place = place_of(hash, seq);
+    const uint16_t* filled = filled_at(place);
+    return filled[0] == print_of(place) && static_cast<int16_t>(filled[1] - static_cast<uint16_t>(tsval)) > 0;
+  }
+
  private:
   static size_t slot_of(uint64_t fingerprint) { return fingerprint >> 51; }
   // The bits below the slot's, and never what a slot holds that was not used.
   static uint16_t print_of(uint64_t fingerprint) { return static_cast<uint16_t>(fingerprint >> 35 | 1); }
+  static uint64_t place_of(uint32_t hash, uint32_t seq) {
+    return (static_cast<uint64_t>(hash) << 32 | seq) * 0x9e3779b97f4a7c15ull;
+  }
+  uint16_t* filled_at(uint64_t place) const { return print_ + kSlots + 1 + 2 * (place >> 53); }
 
   uint16_t* print_;
 };

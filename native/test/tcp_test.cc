@@ -113,6 +113,20 @@ TEST_CASE("identifications that count up decide where timestamps tick too slowly
   CHECK(story.data(1700, 100, 10, 109) == SegmentClass::LostBefore);
 }
 
+TEST_CASE("a segment that its retransmission has overtaken was reordered, and is no second retransmission") {
+  Story story;
+  story.data(1000, 100, 10, 100);
+  story.data(1200, 100, 12, 102);
+  story.wait_ms(300);
+  CHECK(story.data(1100, 100, 310, 103) == SegmentClass::LostBefore);
+  story.wait_ms(1);
+  CHECK(story.data(1100, 100, 11, 101) == SegmentClass::Reordered);
+  // Once more, though behind what was sent a moment later; and what had filled no hole.
+  story.data(1300, 100, 700, 110);
+  CHECK(story.data(1100, 100, 690, 109) == SegmentClass::LostBeyond);
+  CHECK(story.data(1000, 100, 690, 108) == SegmentClass::LostBeyond);
+}
+
 TEST_CASE("a copy with the same identification is a duplicate, not a retransmission") {
   Story story;
   story.data(1000, 100, 0, 7);
@@ -257,6 +271,7 @@ TEST_CASE("the tracker agrees with a model that remembers every byte") {
     constexpr uint32_t size = 4000;
     std::vector<bool> seen(size);
     std::map<uint32_t, uint32_t> skipped_at;  // byte -> TSval of the segment that skipped it
+    std::map<uint32_t, uint32_t> filled;      // where a retransmission filled a hole -> its TSval
     uint32_t next = 0, acked = 0, tsval = 1000;
     Story story;
     story.data(base, 1, tsval);
@@ -285,6 +300,8 @@ TEST_CASE("the tracker agrees with a model that remembers every byte") {
           // A split beyond what the tracker keeps.
           if (holes >= kHoles - 1) break;
           if (sent == skipped_at[hole]) continue;
+        } else if (filled.contains(start) && sent < filled[start]) {
+          expected = SegmentClass::Reordered;
         } else {
           expected = old_end <= acked ? SegmentClass::Spurious : SegmentClass::LostBeyond;
         }
@@ -293,6 +310,7 @@ TEST_CASE("the tracker agrees with a model that remembers every byte") {
       // Two segments alike within a few are taken for copies: that is right, and not this test's matter.
       if (got == SegmentClass::Duplicate) break;
       REQUIRE(name_of(got) == std::string(name_of(expected)));
+      if (expected == SegmentClass::LostBefore) filled[start] = sent;
       for (uint32_t i = next; i < start; i++) skipped_at[i] = sent;
       for (uint32_t i = start; i < start + length; i++) seen[i] = true;
       next = std::max(next, start + length);
