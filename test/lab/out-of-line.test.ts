@@ -22,10 +22,15 @@ const skip = labTestSkip([
 ]);
 
 t.test('overload is relieved, and stays so as the load shifts', { skip, timeout }, (t) =>
-  driveLoop(t, defaultShape('beside'), async (t, live) => {
-    await ratesAgree(t, live);
-    await contradictionFreezes(t, live);
-  }),
+  driveLoop(
+    t,
+    defaultShape('beside'),
+    process.env.HEADGATE_LONG === '1' ? 2 : 1,
+    async (t, live) => {
+      await ratesAgree(t, live);
+      await contradictionFreezes(t, live);
+    },
+  ),
 );
 
 /** What the unit took from agents and exporters, beside what the interfaces carried. */

@@ -2,8 +2,8 @@
  * Runs every check of the project and prints one line for each, the output of those that failed,
  * and last `N passed, N failed, N skipped`. Usage: run.js [--long] [--once] [--only TEXT] (a part of a path or name).
  *
- * What runs in real time on a machine that others share (namespaces, routers, shaped links) gets a second try, both
- * tries are shown, and `--once` denies it.
+ * What runs in real time on a machine that others share (namespaces, routers, shaped links) gets a second try, alone
+ * and after everything else; both tries are shown, and `--once` denies it.
  */
 import { spawn } from 'node:child_process';
 import { Parser } from 'tap-parser';
@@ -20,6 +20,13 @@ interface Job {
   readonly command: readonly string[];
   /** How the output is counted: TAP points, doctest's summary, or the exit code alone. */
   readonly form: 'tap' | 'doctest' | 'exit';
+}
+
+interface Attempt {
+  readonly tally: Tally;
+  readonly output: string;
+  /** Why it was ended, where it did not end by itself. */
+  readonly why: string;
 }
 
 const isLong = process.argv.includes('--long');
@@ -71,10 +78,12 @@ const judgesNoRates =
 const wantsMachine = (job: Job) =>
   /^(lab|conformance\/(probe|flows)|wire|package)\//.test(job.name) &&
   (isLong || !judgesNoRates.test(job.name));
-/** Judged by delays of tens of milliseconds and slow links: two of them leave the machine half idle. */
+/** Judged by delays of tens of milliseconds, links of 40 Mbit/s and seconds of waiting: each takes a third of one processor. */
 const isPatient = (job: Job) =>
   wantsMachine(job) &&
-  /^(conformance\/probe\/congestion|lab\/(dns-steering|egress))\b/.test(job.name);
+  /^(conformance\/(flows|probe)|lab\/(dns-steering|egress|loop|out-of-line|session-marks))\b/.test(
+    job.name,
+  );
 
 const named = [...checks, ...testFiles].filter((job) => job.name.includes(only));
 const wanted = named.filter((job) => isLong || job.name !== floods);
@@ -82,7 +91,7 @@ const total: Tally = { passed: 0, failed: 0, skipped: [] };
 if (wanted.length < named.length)
   total.skipped.push(`${floods} (a build of its own: with --long; a hundredth of it ran)`);
 const failures: string[] = [];
-const again: string[] = [];
+const again: Array<{ readonly job: Job; readonly firstTry: string }> = [];
 
 // Two that compute at a time, and beside them one that waits for routers' timers most of its time.
 const together = wanted.filter((job) => !wantsMachine(job));
@@ -91,11 +100,13 @@ const waiting = together.filter(isRealTime);
 await Promise.all([runAll([waiting], 1), runAll([computing, waiting], 2)]);
 await runAll([wanted.filter(isPatient)], 2);
 await runAll([wanted.filter((job) => wantsMachine(job) && !isPatient(job))], 1);
+for (const { job } of again) settle(job, await attempt(job));
 
-for (const failure of again) console.log(`\nfirst try of ${failure.replaceAll('\n', '\n| ')}`);
+for (const { firstTry } of again)
+  console.log(`\nfirst try of ${firstTry.replaceAll('\n', '\n| ')}`);
 for (const failure of failures) console.log(`\n${failure}`);
 if (again.length > 0)
-  console.log(`\nrun a second time:\n${again.map((f) => `  ${f.split('\n')[0]}`).join('\n')}`);
+  console.log(`\nrun a second time:\n${again.map(({ job }) => `  ${job.name}`).join('\n')}`);
 if (total.skipped.length > 0)
   console.log(`\nskipped:\n${total.skipped.map((line) => `  ${line}`).join('\n')}`);
 if (failures.length > 0)
@@ -113,17 +124,24 @@ async function runAll(queues: readonly Job[][], width: number): Promise<void> {
 }
 
 async function run(job: Job): Promise<void> {
-  const first = await attempt(job);
-  const isUnsure = isRealTime(job) && first.tally.failed > 0 && !once;
-  if (isUnsure) again.push(`${job.name}${first.why}\n${first.output.slice(-12_000)}`);
-  const { tally, output, why } = isUnsure ? await attempt(job) : first;
+  const attempted = await attempt(job);
+  if (attempted.tally.failed === 0 || !isRealTime(job) || once) settle(job, attempted);
+  else again.push({ job, firstTry: accountOf(job, attempted) });
+}
+
+/** Its result, now that there is no other try. */
+function settle(job: Job, attempted: Attempt): void {
+  const { tally } = attempted;
   total.passed += tally.passed;
   total.failed += tally.failed;
   total.skipped.push(...tally.skipped.map((reason) => `${job.name}: ${reason}`));
-  if (tally.failed > 0) failures.push(`${job.name}${why}\n${output.slice(-12_000)}`);
+  if (tally.failed > 0) failures.push(accountOf(job, attempted));
 }
 
-async function attempt(job: Job): Promise<{ tally: Tally; output: string; why: string }> {
+const accountOf = (job: Job, { output, why }: Attempt): string =>
+  `${job.name}${why}\n${output.slice(-12_000)}`;
+
+async function attempt(job: Job): Promise<Attempt> {
   const started = Date.now();
   const { output, code, timedOut } = await capture(job);
   const tally = count(job, output, code);
