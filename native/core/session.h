@@ -62,8 +62,8 @@ struct alignas(64) Session {
   uint16_t ip_id[2];       // newest IPv4 identification
   uint32_t next[2];        // the sequence number after the highest that was sent
   uint32_t acked[2];       // how far the other side has acknowledged
-  uint32_t sample_key[2];  // TSecr or acknowledgement that ends the outstanding round-trip sample
-  uint32_t sample_us[2];   // when it began; 0: there is none
+  uint32_t sample_key[2];    // TSecr or acknowledgement that ends the outstanding round-trip sample
+  uint32_t sample_start[2];  // when it began: see sample_start_of in tcp_steady.h; 0: there is none
   uint32_t tsval[2];       // highest TSval sent
 };
 

@@ -198,7 +198,7 @@ HG_RARE void restart(Session& session) {
   for (unsigned side = 0; side < 2; side++) {
     session.flags[side] = SideFlags{};
     session.next[side] = session.acked[side] = session.tsval[side] = 0;
-    session.sample_key[side] = session.sample_us[side] = 0;
+    session.sample_key[side] = session.sample_start[side] = 0;
     session.ip_id[side] = 0;
     session.mss_class[side] = session.nearness[side] = 0;
   }
@@ -208,9 +208,10 @@ HG_RARE void restart(Session& session) {
 HG_HOT void begin_sample(Session& session, unsigned side, const Segment& segment, bool tsval_is_new, uint32_t end,
                          uint32_t now_us) {
   SideFlags& own = session.flags[side];
-  const uint32_t running_us = session.sample_us[side];
+  const uint32_t running = session.sample_start[side];
+  const bool is_answered = end != segment.seq;
   // One by timestamps ends by any later echo; an acknowledgement that long does not come is not waited for.
-  if (running_us != 0 && (!own.by_sequence || now_us - running_us < kSampleMaxUs)) return;
+  if (!may_begin(running, is_answered) && (!own.by_sequence || since_start(running, now_us) < kSampleMaxUs)) return;
   if (segment.has_timestamps && segment.tsval != 0) {
     // Only the first segment of a tick: the echo of a tick cannot tell which of its segments it answers.
     // Pure acknowledgements count too: of a download they are all that tells how far the sender is.
@@ -218,15 +219,15 @@ HG_HOT void begin_sample(Session& session, unsigned side, const Segment& segment
     own.by_sequence = 0;
     session.sample_key[side] = segment.tsval;
   } else {
-    if (end == segment.seq) return;
+    if (!is_answered) return;
     own.by_sequence = 1;
     session.sample_key[side] = end;
   }
-  session.sample_us[side] = sample_time(now_us);
+  session.sample_start[side] = sample_start_of(now_us, is_answered);
 }
 
 void drop_sample(Session& session, unsigned side) {
-  session.sample_us[side] = 0;
+  session.sample_start[side] = 0;
   session.flags[side].by_sequence = 0;
 }
 
@@ -236,7 +237,7 @@ HG_HOT void end_sample(Session& session, unsigned peer, const Segment& segment, 
   if (!by_sequence && !segment.has_timestamps) return;
   const int32_t beyond = ahead(by_sequence ? segment.ack : segment.tsecr, session.sample_key[peer]);
   if (beyond < 0) return;
-  const uint32_t rtt_us = now_us - session.sample_us[peer];
+  const uint32_t rtt_us = since_start(session.sample_start[peer], now_us);
   drop_sample(session, peer);
   // The tick was skipped by a delayed acknowledgement: its time is not known.
   if (!by_sequence && beyond > 0) return;
@@ -249,7 +250,7 @@ HG_HOT void end_sample(Session& session, unsigned peer, const Segment& segment, 
 HG_HOT void follow_ack(Session& session, SessionRest& rest, unsigned side, const Segment& segment, uint32_t now_us, Tracked& result) {
   const unsigned peer = side ^ 1;
   SideFlags& other = session.flags[peer];
-  if (session.sample_us[peer] != 0) end_sample(session, peer, segment, now_us, result);
+  if (session.sample_start[peer] != 0) end_sample(session, peer, segment, now_us, result);
   if (!other.is_seeded) return;
   if (other.probed && segment.ack == session.next[peer] + 1) {
     // The probe's byte was taken after all.

@@ -2,6 +2,7 @@
 // and nothing that they need takes a branch which the traffic's randomness would make the processor guess wrong.
 // What is not of it is `track`'s, which does the same for these segments, at several times the cost.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -110,13 +111,20 @@ inline uint8_t nearest(uint8_t known, uint32_t rtt_us, bool has_rtt) {
   const uint32_t units = rtt_us / kRttUnitUs;
   const uint32_t found = (255 - (units < 254 ? units : 254)) & (0u - reckoned<uint32_t>(has_rtt));
   const int32_t nearer = static_cast<int32_t>(found - known);
-  return static_cast<uint8_t>(known + static_cast<uint32_t>(nearer & ~(nearer >> 31)));
+  return static_cast<uint8_t>(known + static_cast<uint32_t>(std::max(nearer, 0)));
 }
 // The round trip that it stands for, in kRttUnitUs, rounded up; 0 unknown.
 inline uint32_t rtt_units(uint8_t nearness) { return nearness == 0 ? 0 : 256u - nearness; }
 
-// When a sample begins: never 0, which stands for none.
-inline uint32_t sample_time(uint32_t now_us) { return now_us + (now_us == 0); }
+// When a sample begins: in half microseconds, one less (odd) where the segment is one that the other side answers for its
+// own sake, having data, SYN or FIN. In the microsecond 0 of 36 minutes a pure acknowledgement begins none.
+inline uint32_t sample_start_of(uint32_t now_us, bool is_answered) { return 2 * now_us - is_answered; }
+inline uint32_t since_start(uint32_t start, uint32_t now_us) { return (2 * now_us - start) >> 1; }
+// Whether a segment of a new tick may begin a sample. What a pure acknowledgement began, which nothing may ever answer,
+// gives way to what is answered: of requests and responses each request is one.
+inline bool may_begin(uint32_t start, bool is_answered) {
+  return (start & ((static_cast<uint32_t>(is_answered) - 1) | 1)) == 0;
+}
 
 // False: the segment is none of the steady state; nothing has changed, and `track` is to see it.
 __attribute__((always_inline)) inline bool track_steady(Session& session, unsigned side, const CommonPacket& packet,
@@ -138,9 +146,9 @@ __attribute__((always_inline)) inline bool track_steady(Session& session, unsign
 
   // The other side's sample ends by its echo; when its tick was skipped its time is not known.
   const int32_t beyond = ahead(packet.tsecr(), session.sample_key[peer]);
-  const uint32_t began_us = session.sample_us[peer], rtt_us = now_us - began_us;
-  const bool has_rtt = (began_us != 0) & (beyond == 0) & (rtt_us < kSampleMaxUs);
-  session.sample_us[peer] = began_us & static_cast<uint32_t>(beyond >> 31);
+  const uint32_t start = session.sample_start[peer], rtt_us = since_start(start, now_us);
+  const bool has_rtt = (start != 0) & (beyond == 0) & (rtt_us < kSampleMaxUs);
+  session.sample_start[peer] = start & static_cast<uint32_t>(beyond >> 31);
   word |= facts::kEstablished;
   const unsigned at = facts::kNearnessAt + peer * 8;
   const uint8_t known = static_cast<uint8_t>(word >> at);
@@ -149,15 +157,15 @@ __attribute__((always_inline)) inline bool track_steady(Session& session, unsign
   facts::write(session, word);
 
   const int32_t tsval_step = ahead(tsval, session.tsval[side]);
-  const uint32_t running_us = session.sample_us[side], key = session.sample_key[side];
-  const bool begins = (running_us == 0) & (tsval_step > 0);
+  const uint32_t running = session.sample_start[side], key = session.sample_key[side];
+  const bool begins = may_begin(running, payload != 0) & (tsval_step > 0);
   const uint32_t taken = 0u - reckoned<uint32_t>(begins);
-  session.sample_us[side] = running_us | (sample_time(now_us) & taken);
+  session.sample_start[side] = running ^ ((running ^ sample_start_of(now_us, payload != 0)) & taken);
   session.sample_key[side] = key ^ ((key ^ tsval) & taken);
-  // The larger of two is the first with what the second is beyond it, or nothing: a choice would become a branch.
-  session.tsval[side] += static_cast<uint32_t>(tsval_step & ~(tsval_step >> 31));
+  // The larger of two is the first with what the second is beyond it, or nothing: that is chosen without a branch.
+  session.tsval[side] += static_cast<uint32_t>(std::max(tsval_step, 0));
   const int32_t newly = ahead(ack, acked);
-  session.acked[peer] = acked + static_cast<uint32_t>(newly & ~(newly >> 31));
+  session.acked[peer] = acked + static_cast<uint32_t>(std::max(newly, 0));
   session.next[side] = end;
   session.last_seen_ms = now_ms;
   const uint16_t ip_id = packet.ip_id();

@@ -17,7 +17,7 @@ struct Story {
   uint32_t now_us = 5'000'000;
 
   Tracked segment(unsigned side, uint32_t seq, uint32_t payload, uint32_t ack, uint8_t flags = kTcpAck,
-                  uint32_t tsval = 0, uint16_t ip_id = 0, uint16_t window = 1000) {
+                  uint32_t tsval = 0, uint16_t ip_id = 0, uint16_t window = 1000, uint32_t tsecr = 0) {
     Parsed parsed{};
     parsed.network = 4;
     parsed.has_tcp = true;
@@ -30,10 +30,15 @@ struct Story {
     parsed.ip_id = ip_id;
     parsed.has_timestamps = tsval != 0;
     parsed.tsval = tsval;
+    parsed.tsecr = tsecr;
     return track(session, rest, side, parsed, 0, now_us, now_us / 1000, recent);
   }
   SegmentClass data(uint32_t seq, uint32_t payload, uint32_t tsval = 0, uint16_t ip_id = 0) {
     return segment(0, seq, payload, 1, kTcpAck, tsval, ip_id).segment_class;
+  }
+  Tracked timed(unsigned side, uint32_t seq, uint32_t payload, uint32_t ack, uint32_t tsval, uint32_t tsecr,
+                uint8_t flags = kTcpAck) {
+    return segment(side, seq, payload, ack, flags, tsval, 0, 1000, tsecr);
   }
   void ack(uint32_t number) { segment(1, 1, 0, number); }
   void wait_ms(uint32_t ms) { now_us += ms * 1000; }
@@ -241,6 +246,62 @@ TEST_CASE("no round trip from a segment that was sent twice (Karn)") {
   story.data(1000, 100);
   story.wait_ms(10);
   CHECK_FALSE(story.segment(1, 1, 0, 1100).has_rtt);
+}
+
+TEST_CASE("each request is a round trip, though an acknowledgement before it was never answered") {
+  Story story;
+  uint32_t at = 1000, back = 1;
+  for (unsigned i = 0; i < 5; i++) {
+    const uint32_t tick = 10 + i * 100;
+    story.timed(0, at, 50, back, tick, tick - 60);
+    story.wait_ms(20);
+    const Tracked response = story.timed(1, back, 400, at + 50, tick + 20, tick);
+    CHECK(response.has_rtt);
+    CHECK(response.rtt_us == 20'000);
+    at += 50, back += 400;
+    story.wait_ms(3);
+    story.timed(0, at, 0, back, tick + 23, tick + 20);
+    story.wait_ms(77);
+  }
+  // So is the end, which is answered for its own sake.
+  story.timed(0, at, 0, back, 600, 430, kTcpAck | kTcpFin);
+  story.wait_ms(20);
+  CHECK(story.timed(1, back, 0, at + 1, 620, 600).rtt_us == 20'000);
+}
+
+TEST_CASE("what begins a round trip is kept: data by all, an acknowledgement by others and by data of its own tick") {
+  Story story;
+  story.timed(1, 1, 1000, 500, 50, 1);
+  story.timed(0, 500, 0, 1001, 100, 50);
+  story.wait_ms(4);
+  story.timed(0, 500, 0, 1001, 104, 50);
+  story.wait_ms(1);
+  story.timed(0, 500, 80, 1001, 104, 50);
+  story.wait_ms(5);
+  const Tracked more = story.timed(1, 1001, 1000, 580, 60, 100);
+  CHECK(more.rtt_us == 10'000);
+  // Data, then an acknowledgement and more data before the answer to the first.
+  story.timed(0, 580, 80, 2001, 200, 60);
+  story.wait_ms(7);
+  story.timed(0, 660, 0, 2001, 207, 60);
+  story.timed(0, 660, 80, 2001, 208, 60);
+  story.wait_ms(7);
+  CHECK(story.timed(1, 2001, 0, 740, 74, 200).rtt_us == 14'000);
+}
+
+TEST_CASE("a round trip is as long as it took, whenever it began") {
+  for (const uint32_t began_us : {1u, 2u, 7u, 0x7fffffffu, 0x80000000u, 0xfffffff0u, 0xffffffffu}) {
+    for (const uint32_t payload : {0u, 100u}) {
+      Story story;
+      story.now_us = began_us;
+      story.timed(0, 500, payload, 1, 100, 50);
+      story.now_us += 12'345;
+      const Tracked answer = story.timed(1, 1, 10, 500 + payload, 60, 100);
+      INFO("began at ", began_us, " with ", payload, " bytes");
+      CHECK(answer.rtt_us == (answer.has_rtt ? 12'345 : 0));
+      CHECK(answer.has_rtt == (payload != 0 || began_us != 0x80000000u));
+    }
+  }
 }
 
 TEST_CASE("a jump of half the sequence space is no loss") {
