@@ -29,34 +29,48 @@ const value = 'export const value = 1;\n';
 const importing = (path: string) =>
   `import { value } from '${path}';\nexport const other = value;\n`;
 
-for (const [rule, from, to] of [
-  ['core-is-pure', 'src/core/decide/plan.ts', 'src/speaker/index.ts'],
-  ['base-stands-alone', 'src/core/base/bytes.ts', 'src/core/model/link.ts'],
-  ['wire-knows-base-only', 'src/core/wire/bgp.ts', 'src/core/model/link.ts'],
-  ['model-knows-base-only', 'src/core/model/link.ts', 'src/core/decide/plan.ts'],
-  ['decide-knows-no-wire-format', 'src/core/decide/plan.ts', 'src/core/wire/bgp.ts'],
-  ['siblings-never-import-each-other', 'src/speaker/index.ts', 'src/engine/index.ts'],
-  ['nothing-imports-cli', 'src/daemon/unit.ts', 'src/cli/main.ts'],
-  ['only-cli-imports-daemon', 'src/core/decide/plan.ts', 'src/daemon/unit.ts'],
-] as const) {
+/** Each in files of its own, so that one run of the tool tells of all. */
+const breaches = (
+  [
+    ['core-is-pure', 'src/core/decide', 'src/speaker'],
+    ['base-stands-alone', 'src/core/base', 'src/core/model'],
+    ['wire-knows-base-only', 'src/core/wire', 'src/core/model'],
+    ['model-knows-base-only', 'src/core/model', 'src/core/decide'],
+    ['decide-knows-no-wire-format', 'src/core/decide', 'src/core/wire'],
+    ['siblings-never-import-each-other', 'src/speaker', 'src/engine'],
+    ['nothing-imports-cli', 'src/daemon', 'src/cli'],
+    ['only-cli-imports-daemon', 'src/core/decide', 'src/daemon'],
+  ] as const
+).map(([rule, from, to]) => ({ rule, from: `${from}/${rule}.ts`, to: `${to}/${rule}-told.ts` }));
+
+const told = brokenRules({
+  ...Object.fromEntries(
+    breaches.flatMap(({ from, to }) => [
+      [from, importing(`${'../'.repeat(from.split('/').length - 1)}${to}`)],
+      [to, value],
+    ]),
+  ),
+  'src/core/base/node.ts': "import { readFileSync } from 'node:fs';\nreadFileSync('x');\n",
+  'src/speaker/a.ts': importing('./b.ts'),
+  'src/speaker/b.ts': "import { other } from './a.ts';\nexport const value = other;\n",
+}).split('\n');
+
+for (const { rule, from, to } of breaches) {
   t.test(`${rule} refuses ${from} → ${to}`, async (t) => {
-    const up = '../'.repeat(from.split('/').length - 1);
-    t.match(brokenRules({ [from]: importing(`${up}${to}`), [to]: value }), rule);
+    t.ok(
+      told.some((line) => line.includes(` ${rule}: ${from} → ${to}`)),
+      told.join('\n'),
+    );
   });
 }
 
 t.test('core may not import from Node, nor may files import in a circle', async (t) => {
-  t.match(
-    brokenRules({
-      'src/core/base/bytes.ts': "import { readFileSync } from 'node:fs';\nreadFileSync('x');\n",
-    }),
-    'base-stands-alone',
-  );
-  const circle = {
-    'src/speaker/a.ts': importing('./b.ts'),
-    'src/speaker/b.ts': "import { other } from './a.ts';\nexport const value = other;\n",
-  };
-  t.match(brokenRules(circle), 'no-circular');
+  const circle = ' no-circular: src/speaker/a.ts';
+  for (const words of [' base-stands-alone: src/core/base/node.ts → fs', circle])
+    t.ok(
+      told.some((line) => line.includes(words)),
+      told.join('\n'),
+    );
 });
 
 t.test('a tree that keeps the rules passes', async (t) => {
