@@ -1,5 +1,6 @@
 /** What the lab itself sees, independent of the unit: the providers' interface counters and the receivers' bytes. */
 import type { Lab } from './lab.ts';
+import { readShaperDrops } from './namespaces.ts';
 import type { Receipt } from './traffic/client.ts';
 import type { Traffic } from './traffic/index.ts';
 
@@ -27,6 +28,8 @@ export interface Reading {
     readonly bitps: number;
     /** Of the link's capacity, 0 to 1. */
     readonly load: number;
+    /** Packets that its shaper dropped. */
+    readonly dropped: number;
   }>;
 }
 
@@ -57,7 +60,8 @@ export function createMeter(lab: Lab, traffic: Traffic): Meter {
       links: providers.map((provider, i) => {
         const bytes = (to.links[i]?.bytes ?? 0) - (from.links[i]?.bytes ?? 0);
         const bitps = (bytes * 8) / seconds;
-        return { name: provider.name, bitps, load: bitps / provider.capacityBitps };
+        const dropped = (to.links[i]?.dropped ?? 0) - (from.links[i]?.dropped ?? 0);
+        return { name: provider.name, bitps, load: bitps / provider.capacityBitps, dropped };
       }),
     };
   };
@@ -68,8 +72,12 @@ export function createMeter(lab: Lab, traffic: Traffic): Meter {
       const at = Date.now();
       const links = await Promise.all(
         providers.map(async ({ name }): Promise<LinkCount> => {
-          const port = (await lab.counters(name)).get('customer');
-          return { name, bytes: port?.txBytes ?? 0, dropped: port?.txDropped ?? 0 };
+          const [ports, drops] = await Promise.all([
+            lab.counters(name),
+            readShaperDrops(lab.namespace(name)),
+          ]);
+          const bytes = ports.get('customer')?.txBytes ?? 0;
+          return { name, bytes, dropped: drops.get('customer') ?? 0 };
         }),
       );
       const sample = { at, links, receipt: traffic.receipt() };

@@ -78,7 +78,6 @@ export interface InterfaceCounters {
   readonly rxPackets: number;
   readonly txBytes: number;
   readonly txPackets: number;
-  readonly txDropped: number;
 }
 
 /** The kernel's counters of every interface of a namespace, by name. Bytes include the Ethernet header, not the FCS. */
@@ -87,7 +86,7 @@ export async function readCounters(namespace: string): Promise<Map<string, Inter
   // The shape is iproute2's JSON.
   const links = JSON.parse(text) as ReadonlyArray<{
     readonly ifname: string;
-    readonly stats64: Record<'rx' | 'tx', Record<'bytes' | 'packets' | 'dropped', number>>;
+    readonly stats64: Record<'rx' | 'tx', Record<'bytes' | 'packets', number>>;
   }>;
   return new Map(
     links.map(({ ifname, stats64: { rx, tx } }) => [
@@ -97,10 +96,21 @@ export async function readCounters(namespace: string): Promise<Map<string, Inter
         rxPackets: rx.packets,
         txBytes: tx.bytes,
         txPackets: tx.packets,
-        txDropped: tx.dropped,
       },
     ]),
   );
+}
+
+/** Packets that the shapers of a namespace have dropped, by interface; an interface's own counters do not have them. */
+export async function readShaperDrops(namespace: string): Promise<Map<string, number>> {
+  const text = await run(['tc', '-n', namespace, '-s', '-j', 'qdisc', 'show']);
+  // The shape is iproute2's JSON.
+  const qdiscs = JSON.parse(text) as ReadonlyArray<{
+    readonly kind: string;
+    readonly dev: string;
+    readonly drops: number;
+  }>;
+  return new Map(qdiscs.filter(({ kind }) => kind === 'tbf').map(({ dev, drops }) => [dev, drops]));
 }
 
 async function processesIn(namespace: string): Promise<number[]> {

@@ -9,6 +9,7 @@ import {
   ipBatch,
   listNamespaces,
   readCounters,
+  readShaperDrops,
   removeNamespaces,
   run,
 } from '../namespaces.ts';
@@ -51,7 +52,7 @@ export async function openContentLab(
     birdc: (node, command) => run(['birdc', '-s', `${folder}/${node}.ctl`, ...command.split(' ')]),
     counters: (node) => readCounters(namespace(node)),
     waysOut: () => waysOut(runIn),
-    dropped: () => dropped(runIn),
+    dropped: async () => Object.fromEntries(await readShaperDrops(namespace(router.name))),
     close: () => closeContentLab(prefix),
   };
   try {
@@ -145,20 +146,6 @@ async function waysOut(runIn: ContentLab['run']): Promise<Readonly<Record<string
   for (const [, device = ''] of routes.matchAll(/^10\.200\.\d+\.0\/24 .*dev (\S+)/gm))
     counts[device] = (counts[device] ?? 0) + 1;
   return counts;
-}
-
-async function dropped(runIn: ContentLab['run']): Promise<Readonly<Record<string, number>>> {
-  // The shape is iproute2's JSON.
-  const qdiscs = JSON.parse(
-    await runIn(router.name, ['tc', '-s', '-j', 'qdisc', 'show']),
-  ) as ReadonlyArray<{
-    readonly kind: string;
-    readonly dev: string;
-    readonly drops: number;
-  }>;
-  return Object.fromEntries(
-    qdiscs.filter(({ kind }) => kind === 'tbf').map(({ dev, drops }) => [dev, drops]),
-  );
 }
 
 export const allByNorth = (ways: Readonly<Record<string, number>>): boolean =>

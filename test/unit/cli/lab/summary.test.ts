@@ -71,7 +71,7 @@ function between(from: MeterSample, to: MeterSample): Reading {
     links: to.links.map((link, i) => {
       const bitps = ((link.bytes - (from.links[i]?.bytes ?? 0)) * 8) / seconds;
       const capacity = link.name === 'north' ? capacities.north : capacities.south;
-      return { name: link.name, bitps, load: bitps / capacity };
+      return { name: link.name, bitps, load: bitps / capacity, dropped: 0 };
     }),
   };
 }
