@@ -20,7 +20,7 @@ void check(const Session& session, const SessionRest& rest) {
   for (unsigned side = 0; side < 2; side++) {
     const SideFlags& own = session.flags[side];
     require(own.holes <= kHoles);
-    if (own.by_sequence) require(session.sample_us[side] != 0);
+    if (own.by_sequence) require(session.sample_start[side] != 0);
     for (unsigned i = 0; i < own.holes; i++) {
       const Hole& hole = rest.hole[side][i];
       require(ahead(hole.end, hole.start) > 0);
