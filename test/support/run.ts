@@ -90,6 +90,7 @@ const patient = [
   'conformance/probe/congestion',
   'conformance/probe/paths',
   'lab/egress',
+  'lab/egress-frr',
   'lab/session-marks',
 ].map((name) => `${name}.test.js`);
 const isPatient = (job: Job) => patient.includes(job.name);
@@ -102,11 +103,11 @@ if (wanted.length < named.length)
 const failures: string[] = [];
 const again: Array<{ readonly job: Job; readonly firstTry: string }> = [];
 
-// Two that compute at a time, and beside them one that waits for routers' timers most of its time.
+// Two that compute at a time, and beside them two that wait for routers' timers most of their time.
 const together = wanted.filter((job) => !wantsMachine(job));
 const computing = together.filter((job) => !isRealTime(job));
 const waiting = together.filter(isRealTime);
-await Promise.all([runAll([waiting], 1), runAll([computing, waiting], 2)]);
+await Promise.all([runAll([waiting], 2), runAll([computing, waiting], 2)]);
 await runAll(
   [
     wanted
@@ -154,8 +155,9 @@ function settle(job: Job, attempted: Attempt): void {
   if (tally.failed > 0) failures.push(accountOf(job, attempted));
 }
 
-const accountOf = (job: Job, { output, why }: Attempt): string =>
-  `${job.name}${why}\n${output.slice(-12_000)}`;
+function accountOf(job: Job, { output, why }: Attempt): string {
+  return `${job.name}${why}\n${output.slice(-12_000)}`;
+}
 
 async function attempt(job: Job): Promise<Attempt> {
   const started = Date.now();
