@@ -185,7 +185,13 @@ interface Side {
   /** How far the other side has acknowledged it. */
   acked?: number;
   /** The round trip that is being timed: by an echo, or by an acknowledgement. */
-  sample?: { readonly key: number; readonly bySequence: boolean; readonly timeUs: number };
+  sample?: {
+    readonly key: number;
+    readonly bySequence: boolean;
+    /** Begun by what the other side answers for its own sake: data, SYN or FIN. */
+    readonly isAnswered: boolean;
+    readonly timeUs: number;
+  };
 }
 
 /** A session as one unit would have followed it that saw both directions: what native/core/tcp.cc does. */
@@ -233,10 +239,13 @@ function beginSample(own: Side, { seq, timeUs, tsval }: HalfSegment, end: number
     tsval !== undefined && (own.tsval === undefined || beyond(tsval, own.tsval) > 0);
   if (isNewTick) own.tsval = tsval;
   const { sample } = own;
-  if (sample && (!sample.bySequence || timeUs - sample.timeUs < sampleUsMax)) return;
+  const isAnswered = end !== seq;
+  // What a pure acknowledgement began, which nothing may ever answer, gives way to what is answered.
+  const givesWay = sample?.bySequence === false && !sample.isAnswered && isAnswered;
+  if (sample && !givesWay && (!sample.bySequence || timeUs - sample.timeUs < sampleUsMax)) return;
   if (tsval !== undefined && tsval !== 0) {
-    if (isNewTick) own.sample = { key: tsval, bySequence: false, timeUs };
-  } else if (end !== seq) own.sample = { key: end, bySequence: true, timeUs };
+    if (isNewTick) own.sample = { key: tsval, bySequence: false, isAnswered, timeUs };
+  } else if (isAnswered) own.sample = { key: end, bySequence: true, isAnswered, timeUs };
 }
 
 function endSample(other: Side, row: HalfSegment): number | undefined {
