@@ -170,7 +170,7 @@ static_assert(sizeof(hg_block_cell) == 32);
 static_assert(sizeof(hg_destination_cell) == 24);
 static_assert(sizeof(hg_block_rtt) == 12);
 static_assert(sizeof(hg_rtt_counts) == 160);
-static_assert(sizeof(hg_link_counts) == 480);
+static_assert(sizeof(hg_link_counts) == 496);
 static_assert(sizeof(hg_passed) == 24);
 static_assert(sizeof(hg_quic_counts) == 48);
 static_assert(sizeof(hg_wire_counts) == 304 + 48 * HG_WORKERS_MAX);

@@ -39,6 +39,7 @@ struct hg_tcp_counts {
   hg_u64 data_segments;
   hg_u64 data_bytes; /* payload that advanced the session: the denominator of loss rates */
   hg_u64 lost_beyond;
+  hg_u64 needless; /* of lost_beyond, what the receiver has said since to have got twice */
   hg_u64 lost_before;
   hg_u64 spurious;
   hg_u64 retransmitted_bytes;
@@ -50,6 +51,6 @@ struct hg_tcp_counts {
 
 #ifdef __cplusplus
 static_assert(sizeof(hg_traffic) == 24);
-static_assert(sizeof(hg_tcp_counts) == 80);
+static_assert(sizeof(hg_tcp_counts) == 88);
 #endif
 #endif

@@ -69,6 +69,7 @@ Napi::Object tcp_of(Napi::Env env, const Replay& replay, const PipelineCounts& c
       sum.data_segments += part.data_segments;
       sum.data_bytes += part.data_bytes;
       sum.lost_beyond += part.lost_beyond;
+      sum.needless += part.needless;
       sum.lost_before += part.lost_before;
       sum.spurious += part.spurious;
       sum.retransmitted_bytes += part.retransmitted_bytes;
@@ -86,6 +87,7 @@ Napi::Object tcp_of(Napi::Env env, const Replay& replay, const PipelineCounts& c
   tcp.Set("dataSegments", number(env, sum.data_segments));
   tcp.Set("dataBytes", number(env, sum.data_bytes));
   tcp.Set("lostBeyond", number(env, sum.lost_beyond));
+  tcp.Set("needless", number(env, sum.needless));
   tcp.Set("lostBefore", number(env, sum.lost_before));
   tcp.Set("spurious", number(env, sum.spurious));
   tcp.Set("retransmittedBytes", number(env, sum.retransmitted_bytes));

@@ -23,6 +23,20 @@ struct Cursor {
   const uint8_t* here() const { return data + offset; }
 };
 
+bool is_before(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
+
+// The first block of selective acknowledgements tells of a duplicate if it lies below what is acknowledged, or within the
+// second block (RFC 2883 section 4).
+void parse_twice(const uint8_t* option, Parsed& out) {
+  const uint32_t start = load_be32(option + 2), end = load_be32(option + 6);
+  const bool is_below = !is_before(out.ack, end);
+  const bool is_within = option[1] >= 18 && !is_before(start, load_be32(option + 10)) &&
+                         !is_before(load_be32(option + 14), end);
+  if (!is_before(start, end) || (!is_below && !is_within)) return;
+  out.twice_start = start;
+  out.twice_end = end;
+}
+
 void parse_tcp_options(const uint8_t* option, const uint8_t* end, Parsed& out) {
   while (option < end) {
     if (*option == 0) return;
@@ -39,6 +53,7 @@ void parse_tcp_options(const uint8_t* option, const uint8_t* end, Parsed& out) {
       out.tsval = load_be32(option + 2);
       out.tsecr = load_be32(option + 6);
     }
+    if (*option == 5 && option[1] >= 10 && (out.tcp_flags & kTcpAck)) parse_twice(option, out);
     if (*option == 2 && option[1] == 4 && (out.tcp_flags & kTcpSyn)) out.mss = load_be16(option + 2);
     option += option[1];
   }

@@ -62,6 +62,8 @@ struct Parsed {
   uint32_t payload_bytes;  // of TCP or UDP, from the length fields, not from what was captured
   uint32_t seq, ack;
   uint32_t tsval, tsecr;
+  // What the receiver says to have got twice (RFC 2883), from here to before there; both 0 unless it does.
+  uint32_t twice_start, twice_end;
 
   bool operator==(const Parsed&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "pipeline.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "byte_order.h"
@@ -17,7 +18,7 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
 }  // namespace
 
 struct Pipeline::Regions {
-  size_t sessions, recent, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, by_block, traffic,
+  size_t sessions, recent, sent_again, resolvers, networks, heavy, halves, spin, spin_counts, spin_rtt, counts, by_block, traffic,
       round_trips, tcp, rtt, destination, rests, exceptions, end;
 };
 
@@ -33,6 +34,7 @@ Pipeline::Regions Pipeline::layout(const PipelineSettings& settings) {
   const size_t rows = settings.blocks + 1ull;
   at.sessions = take(SessionTable::bytes(settings.session_slots));
   at.recent = take(RecentSegments::kBytes);
+  at.sent_again = take(SentAgainTable::kBytes);
   at.resolvers = take(ResolverTable::bytes(settings.resolver_slots));
   at.networks = take(NetworkTable::bytes(settings.network_slots));
   at.heavy = take(settings.finds_heaviest ? HeavyTable::kBytes : 0);
@@ -63,6 +65,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, void* memory)
       sessions_(static_cast<uint8_t*>(memory) + layout(settings).sessions,
                 static_cast<uint8_t*>(memory) + layout(settings).rests, settings.session_slots),
       recent_(static_cast<uint8_t*>(memory) + layout(settings).recent),
+      sent_again_(static_cast<uint8_t*>(memory) + layout(settings).sent_again),
       resolvers_(static_cast<uint8_t*>(memory) + layout(settings).resolvers, settings.resolver_slots),
       networks_(static_cast<uint8_t*>(memory) + layout(settings).networks, settings.network_slots),
       heavy_(static_cast<uint8_t*>(memory) + layout(settings).heavy, settings.hash_key.word[0]),
@@ -156,6 +159,7 @@ HG_STAGE void Pipeline::record(Batch& batch, unsigned i, const Tracked& tracked)
     add(counts.data_bytes, tracked.new_bytes);
   } else if (tracked.segment_class != SegmentClass::NoData) {
     record_old(packet, work, tracked);
+    note_sent_again(batch, i, tracked);
   }
 }
 
@@ -175,6 +179,32 @@ HG_RARE void Pipeline::follow_tcp(Batch& batch, unsigned i, Session* session) {
   if (session == nullptr) return;
   record(batch, i, track(*session, sessions_.rest_of(*session), batch.work[i].tag.side, parsed, packet.segment_bytes, now.us,
                          now.ms, recent_));
+  if (parsed.twice_start != parsed.twice_end) take_back(batch, i);
+}
+
+// What is known to be needless at once, or a copy, is what the receiver's report will be of.
+HG_RARE void Pipeline::note_sent_again(const Batch& batch, unsigned i, const Tracked& tracked) {
+  const Packet& packet = batch.packets[i];
+  const Work& work = batch.work[i];
+  const uint32_t seq = work.is_common ? CommonPacket{packet.data}.seq() : batch.parsed[i].seq;
+  if (tracked.segment_class == SegmentClass::Spurious || tracked.segment_class == SegmentClass::Duplicate) {
+    sent_again_.forget(work.tag, seq);
+  } else if (tracked.segment_class == SegmentClass::LostBeyond) {
+    const auto segments = static_cast<uint16_t>(std::min(tracked.old_segments, 0xffffu));
+    sent_again_.remember(work.tag, seq, {packet.frame, seq + tracked.old_bytes, work.column, segments});
+  }
+}
+
+// The receiver has got something twice. The count that it is taken from only ever grows, as counts do that others read.
+HG_RARE void Pipeline::take_back(const Batch& batch, unsigned i) {
+  const Packet& packet = batch.packets[i];
+  const Work& work = batch.work[i];
+  const Direction data_direction = packet.direction == Direction::Inbound ? Direction::Outbound : Direction::Inbound;
+  const Parsed& parsed = batch.parsed[i];
+  sent_again_.take(work.tag, parsed.twice_start, parsed.twice_end, [&](const SentAgain& what) {
+    add(tcp_[what.column].needless, what.segments);
+    report({what.frame, SegmentClass::Spurious, data_direction, work.link});
+  });
 }
 
 // One packet of many that stands for the others, where a session of ours sends it.
@@ -288,12 +318,15 @@ HG_RARE void Pipeline::record_old(const Packet& packet, const Work& work, const 
   if (is_retransmission(tracked.segment_class)) add(counts.retransmitted_bytes, tracked.old_bytes);
   const bool is_data = is_retransmission(tracked.segment_class) || tracked.segment_class == SegmentClass::Reordered;
   if (is_data) add(counts.data_segments, tracked.segments), add(counts.data_bytes, tracked.new_bytes);
-  if (events_ != nullptr) {
-    if (events_->count < events_->capacity) {
-      events_->items[events_->count++] = {packet.frame, tracked.segment_class, packet.direction, work.link};
-    } else {
-      events_->lost++;
-    }
+  report({packet.frame, tracked.segment_class, packet.direction, work.link});
+}
+
+HG_RARE void Pipeline::report(const TcpEvent& event) {
+  if (events_ == nullptr) return;
+  if (events_->count < events_->capacity) {
+    events_->items[events_->count++] = event;
+  } else {
+    events_->lost++;
   }
 }
 

@@ -18,6 +18,7 @@
 #include "heavy_table.h"
 #include "histogram.h"
 #include "mark.h"
+#include "needless.h"
 #include "network_table.h"
 #include "packet.h"
 #include "parse.h"
@@ -112,7 +113,8 @@ struct DestinationTraffic {
   uint64_t l2_bytes;
 };
 
-// One classified segment, for who wants to see them singly. Only classes from LostBeyond on.
+// One classified segment, for who wants to see them singly. Only classes from LostBeyond on. What was lost beyond comes
+// once more, as spurious, when the receiver says that it was not.
 struct TcpEvent {
   uint64_t frame;
   SegmentClass segment_class;
@@ -237,6 +239,9 @@ class Pipeline {
   Session* begin(Batch& batch, unsigned i, uint8_t tcp_flags, uint32_t now_ms);
   void record(Batch& batch, unsigned i, const Tracked& tracked);
   void record_old(const Packet& packet, const Work& work, const Tracked& tracked);
+  void report(const TcpEvent& event);
+  void note_sent_again(const Batch& batch, unsigned i, const Tracked& tracked);
+  void take_back(const Batch& batch, unsigned i);
   void count_any(Batch& batch, unsigned i);
   template <bool kByAddress, bool kSteers>
   void count_elsewhere(const Work& work, const hg_traffic& amount);
@@ -266,6 +271,7 @@ class Pipeline {
   uint64_t settled_ = ~uint64_t{0};
   SessionTable sessions_;
   RecentSegments recent_;
+  SentAgainTable sent_again_;
   ResolverTable resolvers_;
   NetworkTable networks_;
   HeavyTable heavy_;

@@ -13,6 +13,7 @@ void add(hg_tcp_counts* sum, const hg_tcp_counts& counts) {
   sum->data_segments += read(counts.data_segments);
   sum->data_bytes += read(counts.data_bytes);
   sum->lost_beyond += read(counts.lost_beyond);
+  sum->needless += read(counts.needless);
   sum->lost_before += read(counts.lost_before);
   sum->spurious += read(counts.spurious);
   sum->retransmitted_bytes += read(counts.retransmitted_bytes);

@@ -121,7 +121,7 @@ bool Replay::prepare(Share& share, const PipelineSettings& settings) {
 void Replay::follow(Share& share, unsigned index) {
   const auto shares = static_cast<unsigned>(shares_.size());
   std::vector<Packet> packets(kBatch * shares);
-  std::vector<TcpEvent> items(packets.size());
+  std::vector<TcpEvent> items(packets.size() * (1 + SentAgainTable::kPiecesMax));
   TcpEvents events{items.data(), items.size(), 0, 0};
   if (options_.with_frames) share.pipeline->set_events(&events);
   const double total = std::max<double>(1, static_cast<double>(share.file.file_bytes()));
@@ -160,7 +160,15 @@ void Replay::run() {
   for (const auto& share : shares_)
     classified_.insert(classified_.end(), share->classified.begin(), share->classified.end());
   for (const auto& share : shares_) halves_.insert(halves_.end(), share->halves.begin(), share->halves.end());
-  std::sort(classified_.begin(), classified_.end(), [](const TcpEvent& a, const TcpEvent& b) { return a.frame < b.frame; });
+  std::stable_sort(classified_.begin(), classified_.end(),
+                   [](const TcpEvent& a, const TcpEvent& b) { return a.frame < b.frame; });
+  // What was said of a frame last holds.
+  size_t kept = 0;
+  for (const TcpEvent& event : classified_) {
+    kept -= kept > 0 && classified_[kept - 1].frame == event.frame;
+    classified_[kept++] = event;
+  }
+  classified_.resize(kept);
   if (!options_.write_path.empty() && !writer_.close() && error_.empty())
     error_ = options_.write_path + ": " + writer_.error();
   elapsed_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();

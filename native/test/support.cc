@@ -22,7 +22,8 @@ uint16_t header_checksum(const uint8_t* ip) {
 }
 
 std::vector<uint8_t> ipv4_tcp(const TcpShape& shape) {
-  const uint32_t options = (shape.has_timestamps ? 12u : 0u) + (shape.mss != 0 ? 4u : 0u);
+  const uint32_t options = (shape.has_timestamps ? 12u : 0u) + (shape.mss != 0 ? 4u : 0u) +
+                           (shape.sack.empty() ? 0u : 4u + 8u * static_cast<uint32_t>(shape.sack.size()));
   std::vector<uint8_t> out;
   out.push_back(0x45);
   out.push_back(shape.tos);
@@ -52,6 +53,8 @@ std::vector<uint8_t> ipv4_tcp(const TcpShape& shape) {
     put32(out, shape.tsval);
     put32(out, shape.tsecr);
   }
+  if (!shape.sack.empty()) put32(out, 0x01010500u | static_cast<uint32_t>(2 + 8 * shape.sack.size()));
+  for (const auto& [start, end] : shape.sack) put32(out, start), put32(out, end);
   out.resize(out.size() + shape.payload);
   return out;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -84,6 +85,7 @@ struct TcpShape {
   uint16_t ip_id = 0;
   uint8_t tos = 0;
   uint16_t mss = 0;
+  std::vector<std::array<uint32_t, 2>> sack = {};
 };
 
 // A raw IPv4 packet with a right header checksum; the payload is zeros.

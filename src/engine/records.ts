@@ -108,6 +108,7 @@ function readTcp(record: Cursor): TcpCount {
     retransmittedSegments: lostBeyond + lostBefore + spurious,
     retransmittedBytes: record.u64(fields.retransmitted_bytes),
     lostBeyond,
+    needless: record.u64(fields.needless),
     lostBefore,
     spurious,
     reordered: record.u64(fields.reordered),

@@ -50,6 +50,8 @@ export interface ReplayTcp {
   /** Payload that advanced its session. */
   readonly dataBytes: number;
   readonly lostBeyond: number;
+  /** Of `lostBeyond`, what had arrived all the same, as the receiver said later: such frames are `spurious`. */
+  readonly needless: number;
   readonly lostBefore: number;
   readonly spurious: number;
   readonly retransmittedBytes: number;

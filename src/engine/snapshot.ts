@@ -28,6 +28,8 @@ export interface TcpCount {
   readonly retransmittedBytes: number;
   /** The same bytes seen twice: lost after they passed the unit. */
   readonly lostBeyond: number;
+  /** Of `lostBeyond`, what had arrived all the same, as the receiver said later (DSACK, RFC 2883). */
+  readonly needless: number;
   /** A hole filled later than reordering explains: lost before they reached the unit. */
   readonly lostBefore: number;
   readonly spurious: number;

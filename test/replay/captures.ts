@@ -26,6 +26,8 @@ export interface Reference {
 
 export interface Truth {
   readonly pre_retrans_frames: readonly number[];
+  /** Frames of the capture before the loss that never reached the other side. */
+  readonly dropped: readonly number[];
   readonly post_retrans_frames: readonly number[];
   readonly kernel_retrans_segs: { readonly client: number; readonly server: number };
   /** The kernels' TCP_INFO of each connection. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { capturesFolder, noCaptures } from './captures.ts';
-import { scoreCapture } from './score.ts';
+import { scoreCapture, scoreNeedless } from './score.ts';
 import { checkLinkLayers, checkTunnels } from './wrapped-checks.ts';
 
 const skip =
@@ -45,6 +45,19 @@ t.test(
       const generator = `${capturesFolder}/tools/lossy_gen.py`;
       execFileSync('python3', [generator, `shape-${i}`, options], { cwd: folder });
     }
+    let spurious = 0;
+    let needless = 0;
+    for (const [i, shape] of shapes.entries()) {
+      const score = await scoreNeedless(folder, `shape-${i}`, folder);
+      const { said, truth } = score.lost;
+      t.comment(
+        `${JSON.stringify(shape)} pre: ${said.length} said lost beyond, ${truth.length} sent for a loss; spurious ${JSON.stringify(score.spurious)}`,
+      );
+      spurious += score.spurious.said;
+      needless += score.spurious.right;
+    }
+    // A network that doubles a retransmission makes its receiver report one: then it was no needless one.
+    t.ok(needless >= 0.9 * spurious, `${needless} of ${spurious} were needless`);
     for (const side of ['pre', 'post'] as const) {
       let visible = 0;
       let found = 0;

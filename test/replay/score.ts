@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { startReplay } from '../../src/engine/replay.ts';
 import { readTruth } from './captures.ts';
-import { readTcpFrames } from './tcp-frames.ts';
+import { readTcpFrames, type TcpFrame } from './tcp-frames.ts';
 
 export interface Score {
   readonly truth: number;
@@ -17,6 +17,38 @@ export interface Score {
   readonly before: { readonly truth: number; readonly said: number };
 }
 
+/** Of the retransmissions that pass before the loss: whether the receiver had all of it already. */
+export interface NeedlessScore {
+  /** Frames said to be lost beyond, and those that were sent again for a loss. */
+  readonly lost: { readonly said: readonly number[]; readonly truth: readonly number[] };
+  /** Frames said to be spurious, and how many of them the receiver had. */
+  readonly spurious: { readonly said: number; readonly right: number };
+}
+
+export async function scoreNeedless(
+  folder: string,
+  name: string,
+  truthFolder: string,
+): Promise<NeedlessScore> {
+  const truth = readTruth(`${truthFolder}/${name}.truth.json`);
+  const path = `${folder}/${name}.pre.pcap`;
+  const { counts } = await startReplay({ path, withFrames: true }).result;
+  const dropped = new Set(truth.dropped);
+  const had = repeated(path, ({ frame }) => !dropped.has(frame));
+  const said = (wanted: string) =>
+    (counts?.retransmissions ?? [])
+      .filter((each) => each.class === wanted)
+      .map((each) => each.frame);
+  const spurious = said('spurious');
+  return {
+    lost: {
+      said: said('lost_beyond'),
+      truth: truth.pre_retrans_frames.filter((frame) => !had.has(frame)),
+    },
+    spurious: { said: spurious.length, right: spurious.filter((frame) => had.has(frame)).length },
+  };
+}
+
 export async function scoreCapture(
   folder: string,
   name: string,
@@ -29,7 +61,7 @@ export async function scoreCapture(
   const found = new Set(counts?.retransmissions.map(({ frame }) => frame));
   const frames = side === 'pre' ? truth.pre_retrans_frames : truth.post_retrans_frames;
   const hidden = hiddenFrames(path);
-  const again = seenAgain(path);
+  const again = repeated(path, () => true);
   const lostBefore = new Set(
     counts?.retransmissions
       .filter((each) => each.class === 'lost_before')
@@ -63,11 +95,12 @@ function hiddenFrames(path: string): Set<number> {
   return hidden;
 }
 
-/** Frames of which every byte had passed before, by remembering all of them. */
-function seenAgain(path: string): Set<number> {
+/** Frames of which every byte was in earlier ones of those that count, by remembering all of them. */
+function repeated(path: string, counts: (frame: TcpFrame) => boolean): Set<number> {
   const seen = new Map<string, (readonly [number, number])[]>();
   const again = new Set<number>();
-  for (const { frame, side, seq, end } of readTcpFrames(readFileSync(path))) {
+  for (const each of readTcpFrames(readFileSync(path))) {
+    const { frame, side, seq, end } = each;
     if (seq === end) continue;
     const parts = seen.get(side) ?? [];
     seen.set(side, parts);
@@ -82,7 +115,7 @@ function seenAgain(path: string): Set<number> {
       }
     }
     if (((end - reached) | 0) <= 0) again.add(frame);
-    parts.push([seq, end]);
+    if (counts(each)) parts.push([seq, end]);
   }
   return again;
 }

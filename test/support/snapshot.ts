@@ -28,6 +28,7 @@ const noTcp = {
   spurious: 0,
   reordered: 0,
   duplicates: 0,
+  needless: 0,
   keepAlives: 0,
   windowProbes: 0,
 };

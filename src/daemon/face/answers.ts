@@ -267,8 +267,8 @@ function tcpView(tcp: LinkCounts['tcp']['inbound']) {
     data_segments: tcp.dataSegments,
     retransmitted_segments: tcp.retransmittedSegments,
     lost_before: tcp.lostBefore,
-    lost_beyond: tcp.lostBeyond,
-    spurious: tcp.spurious,
+    lost_beyond: tcp.lostBeyond - tcp.needless,
+    spurious: tcp.spurious + tcp.needless,
     reordered: tcp.reordered,
   };
 }

@@ -11,7 +11,13 @@ import type {
   Sampled,
 } from '../../core/model/observation.ts';
 import type { Settings } from '../../core/settings/index.ts';
-import type { BlockCount, EngineSnapshot, LinkCount, WireCount } from '../../engine/index.ts';
+import type {
+  BlockCount,
+  EngineSnapshot,
+  LinkCount,
+  TcpCount,
+  WireCount,
+} from '../../engine/index.ts';
 import { compare, type Statement } from './compare.ts';
 import type { FlowStretch, LinkSamples } from './samples.ts';
 import { judgeLink, type Retransmissions } from './signs.ts';
@@ -324,7 +330,7 @@ function linkDifference(now: LinkCount, before: LinkCount | undefined): LinkDiff
     },
     outbound: {
       segments: grown(outbound.dataSegments, before?.tcp.outbound.dataSegments),
-      lost: grown(outbound.lostBeyond, before?.tcp.outbound.lostBeyond),
+      lost: lostBeyond(outbound, before?.tcp.outbound),
     },
   };
   return {
@@ -333,6 +339,12 @@ function linkDifference(now: LinkCount, before: LinkCount | undefined): LinkDiff
     tcp,
     rttUs: medianOf(now, before),
   };
+}
+
+/** What receivers took back since may have been counted earlier: never less than nothing. */
+function lostBeyond(now: TcpCount, before: TcpCount | undefined): number {
+  const lost = grown(now.lostBeyond, before?.lostBeyond);
+  return Math.max(0, lost - grown(now.needless, before?.needless));
 }
 
 /** Median of the round-trip times towards outside that were taken between the snapshots: the bound of its bucket. */

@@ -126,6 +126,13 @@ export const trafficReadings: ReadonlyArray<Reading<Scrape>> = [
       ]),
   },
   {
+    name: 'headgate_tcp_needless_segments_total',
+    type: 'counter',
+    labels: ['link', 'direction'],
+    help: 'Of the retransmitted TCP segments with side beyond, those whose receiver said later (DSACK) that it had them already',
+    read: ({ snapshot }) => perTcp(snapshot, (tcp, labels) => [{ labels, value: tcp.needless }]),
+  },
+  {
     name: 'headgate_tcp_reordered_segments_total',
     type: 'counter',
     labels: ['link', 'direction'],
