@@ -179,10 +179,10 @@ async function compare(t: Test, driver: Driver): Promise<void> {
     const lost = dropped(direction) - before.dropped;
     t.comment(
       `${driver}, ${what}: the sender's kernel repeated ${kernel}, the wire counts ${since(wire, 'retransmittedSegments')}; ` +
-        `the bridge dropped ${lost}, the wire says ${since(wire, 'lostBefore')} before it and ${since(wire, 'lostBeyond')} beyond`,
+        `the bridge dropped ${lost}, the wire says ${since(wire, 'lostBefore')} before it and ${since(wire, 'lostBeyond')} beyond, of which its receiver had ${since(wire, 'needless')}`,
     );
     t.ok(kernel > 20, `${what}: enough to compare`);
-    // A host that stood still also repeats what was not lost, and nobody on the way can tell that from a loss beyond.
+    // A host that stood still also repeats what was not lost: that is known only where its receiver reports it.
     const slack = Math.max(lost / 20, 4);
     const lostBefore = kind === 'lostBefore' ? lost : 0;
     t.ok(

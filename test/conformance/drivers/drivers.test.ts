@@ -74,10 +74,10 @@ const cellsOf = (cells: readonly Cell[]): string[] =>
     )
     .sort();
 
-const tcpKeys = ['dataSegments', 'lostBeyond', 'lostBefore', 'spurious'] as const;
+const tcpKeys = ['dataSegments', 'lostBeyond', 'needless', 'lostBefore', 'spurious'] as const;
 type Tcp = Record<(typeof tcpKeys)[number], number>;
 function sumOf(all: readonly Tcp[]): Tcp {
-  const sum: Tcp = { dataSegments: 0, lostBeyond: 0, lostBefore: 0, spurious: 0 };
+  const sum: Tcp = { dataSegments: 0, lostBeyond: 0, needless: 0, lostBefore: 0, spurious: 0 };
   for (const each of all) for (const key of tcpKeys) sum[key] += each[key];
   return sum;
 }
