@@ -9,6 +9,10 @@ export interface Traffic {
   /** Of the links: data segments and those lost before the unit. */
   readonly segments?: number;
   readonly lostBefore?: number;
+  /** Outbound: data segments, those lost beyond the unit, and what of these the receiver had. */
+  readonly outboundSegments?: number;
+  readonly lostBeyond?: number;
+  readonly needless?: number;
   readonly rttUs?: Buckets;
   readonly wires?: readonly string[];
   readonly bypassPackets?: number;
@@ -69,7 +73,13 @@ export function snapshotOf(monotonicMs: number, traffic: Traffic): EngineSnapsho
           lostBefore: traffic.lostBefore ?? 0,
           retransmittedSegments: traffic.lostBefore ?? 0,
         },
-        outbound: noTcp,
+        outbound: {
+          ...noTcp,
+          dataSegments: traffic.outboundSegments ?? 0,
+          lostBeyond: traffic.lostBeyond ?? 0,
+          needless: traffic.needless ?? 0,
+          retransmittedSegments: traffic.lostBeyond ?? 0,
+        },
       },
       rtt: { inside: noRtt, outside: { ...noRtt, buckets: traffic.rttUs ?? [] } },
     })),

@@ -94,6 +94,19 @@ t.test(
   },
 );
 
+t.test('what a receiver had already was not lost on the link', (t) => {
+  const inbound = { '198.51.100.0/24 north': 0 };
+  const ratio = (needless: number) =>
+    between(
+      { inbound, outboundSegments: 1000, lostBeyond: 10 },
+      { inbound, outboundSegments: 2000, lostBeyond: 30, needless },
+    ).links[0]?.retransmissionRatio?.value;
+  t.equal(ratio(0), 0.02);
+  t.equal(ratio(15), 0.005);
+  t.equal(ratio(25), 0, 'some of it was counted before the interval');
+  t.end();
+});
+
 t.test('counters that begin anew are not taken for negative traffic', (t) => {
   const seen = between(
     { inbound: { '198.51.100.0/24 north': 9_000_000 } },
