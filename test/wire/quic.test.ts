@@ -99,13 +99,16 @@ t.test('mirror: the same of copies, both directions at one port', { skip: unfit 
   // Four packets a round trip, two of either session.
   const perSecond = 4000 / (2 * thinkMs);
   const rate = `--pps=${Math.round(perSecond)}`;
-  await border.runAside('inside', 'tcpreplay', '-q', '-i', 'i0', rate, path);
+  // Turns of a burst, with which tcpreplay catches up where it was late, are told at once or not at all: then once more.
   const quic = await until(
     'both sessions are known, and one spins',
-    () => quicOf(unit),
+    async () => {
+      await border.runAside('inside', 'tcpreplay', '-q', '-i', 'i0', rate, path);
+      return quicOf(unit);
+    },
     (seen) => seen?.sessions === 2 && seen.spinning === 1 && seen.samples >= turns,
   );
-  // tcpreplay catches up where it was late: it is right in the middle.
+  // Of what came in bursts nothing more is asked than that there is a time.
   const p25 = quic?.rttUsP25 ?? 0;
   t.ok(p25 > 0 && p25 < 1e6, JSON.stringify(quic));
 });

@@ -102,10 +102,10 @@ export const sessionsOf = (lab: Lab, shell: RouterShell): RouterDialect =>
 export function roads(lab: Lab) {
   const waysTo = async (block: string) =>
     (await lab.waysIn()).map((source) => source.blocks[block] ?? 'none');
-  const comesIn = (block: string, expected: readonly string[]) =>
+  const comesIn = (block: string, expected: readonly string[], withinS = 30) =>
     waitFor(
       `${block} comes in by ${expected}`,
-      30_000,
+      withinS * 1000,
       async () => (await waysTo(block)).join() === expected.join(),
     );
   const leavesBy = (host: string, link: string) =>
