@@ -59,12 +59,12 @@ struct alignas(64) Session {
   SessionState state;
 
   uint32_t last_seen_ms;
-  uint16_t ip_id[2];       // newest IPv4 identification
-  uint32_t next[2];        // the sequence number after the highest that was sent
-  uint32_t acked[2];       // how far the other side has acknowledged
+  uint16_t ip_id[2];         // newest IPv4 identification
+  uint32_t next[2];          // the sequence number after the highest that was sent
+  uint32_t acked[2];         // how far the other side has acknowledged
   uint32_t sample_key[2];    // TSecr or acknowledgement that ends the outstanding round-trip sample
   uint32_t sample_start[2];  // when it began: see sample_start_of in tcp_steady.h; 0: there is none
-  uint32_t tsval[2];       // highest TSval sent
+  uint32_t tsval[2];         // highest TSval sent
 };
 
 // Left as it was by a new session, so that its line is not fetched for nothing: flags of the session tell which holes
