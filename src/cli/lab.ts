@@ -121,7 +121,8 @@ async function runJob(options: RunOptions): Promise<void> {
     throw new UseError('--seconds takes a number from 1 to 86400');
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  // Every time: a terminal tells the whole group, and who ends the script tells it once more.
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const isLive = process.stdout.isTTY === true && !options.json;
   const summary = await runMainJob({
     prefix: checked(options.prefix),
