@@ -11,6 +11,7 @@
 #include "core/byte_order.h"
 #include "runtime/block_rtt.h"
 #include "runtime/replay.h"
+#include "runtime/tcp_counts.h"
 
 namespace headgate {
 namespace {
@@ -64,20 +65,7 @@ Napi::Object unparsed_of(Napi::Env env, const PipelineCounts& counts) {
 Napi::Object tcp_of(Napi::Env env, const Replay& replay, const PipelineCounts& counts) {
   hg_tcp_counts sum{};
   for (const Pipeline* pipeline : replay.pipelines()) {
-    for (size_t column = 0; column < (pipeline->settings().links + 1ull) * 2; column++) {
-      const hg_tcp_counts& part = pipeline->tcp()[column];
-      sum.data_segments += part.data_segments;
-      sum.data_bytes += part.data_bytes;
-      sum.lost_beyond += part.lost_beyond;
-      sum.needless += part.needless;
-      sum.lost_before += part.lost_before;
-      sum.spurious += part.spurious;
-      sum.retransmitted_bytes += part.retransmitted_bytes;
-      sum.reordered += part.reordered;
-      sum.duplicates += part.duplicates;
-      sum.keep_alives += part.keep_alives;
-      sum.window_probes += part.window_probes;
-    }
+    for (size_t column = 0; column < (pipeline->settings().links + 1ull) * 2; column++) add(&sum, pipeline->tcp()[column]);
   }
   Napi::Object tcp = Napi::Object::New(env);
   tcp.Set("sessions", number(env, counts.sessions));

@@ -197,13 +197,10 @@ HG_RARE void Pipeline::note_sent_again(const Batch& batch, unsigned i, const Tra
 
 // The receiver has got something twice. The count that it is taken from only ever grows, as counts do that others read.
 HG_RARE void Pipeline::take_back(const Batch& batch, unsigned i) {
-  const Packet& packet = batch.packets[i];
-  const Work& work = batch.work[i];
-  const Direction data_direction = packet.direction == Direction::Inbound ? Direction::Outbound : Direction::Inbound;
   const Parsed& parsed = batch.parsed[i];
-  sent_again_.take(work.tag, parsed.twice_start, parsed.twice_end, [&](const SentAgain& what) {
+  sent_again_.take(batch.work[i].tag, parsed.twice_start, parsed.twice_end, [&](const SentAgain& what) {
     add(tcp_[what.column].needless, what.segments);
-    report({what.frame, SegmentClass::Spurious, data_direction, work.link});
+    report({what.frame, SegmentClass::Spurious});
   });
 }
 
@@ -318,7 +315,7 @@ HG_RARE void Pipeline::record_old(const Packet& packet, const Work& work, const 
   if (is_retransmission(tracked.segment_class)) add(counts.retransmitted_bytes, tracked.old_bytes);
   const bool is_data = is_retransmission(tracked.segment_class) || tracked.segment_class == SegmentClass::Reordered;
   if (is_data) add(counts.data_segments, tracked.segments), add(counts.data_bytes, tracked.new_bytes);
-  report({packet.frame, tracked.segment_class, packet.direction, work.link});
+  report({packet.frame, tracked.segment_class});
 }
 
 HG_RARE void Pipeline::report(const TcpEvent& event) {

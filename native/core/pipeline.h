@@ -118,8 +118,6 @@ struct DestinationTraffic {
 struct TcpEvent {
   uint64_t frame;
   SegmentClass segment_class;
-  Direction direction;
-  uint8_t link;
 };
 struct TcpEvents {
   TcpEvent* items;

@@ -5,23 +5,10 @@
 #include "drivers/driver.h"
 #include "runtime/engine_member.h"
 #include "runtime/merge.h"
+#include "runtime/tcp_counts.h"
 
 namespace headgate {
 namespace {
-
-void add(hg_tcp_counts* sum, const hg_tcp_counts& counts) {
-  sum->data_segments += read(counts.data_segments);
-  sum->data_bytes += read(counts.data_bytes);
-  sum->lost_beyond += read(counts.lost_beyond);
-  sum->needless += read(counts.needless);
-  sum->lost_before += read(counts.lost_before);
-  sum->spurious += read(counts.spurious);
-  sum->retransmitted_bytes += read(counts.retransmitted_bytes);
-  sum->reordered += read(counts.reordered);
-  sum->duplicates += read(counts.duplicates);
-  sum->keep_alives += read(counts.keep_alives);
-  sum->window_probes += read(counts.window_probes);
-}
 
 // `is_marked_here`: otherwise the kernel chooses links, and says what came of it.
 void add(hg_pipeline_counts* sum, const Pipeline& pipeline, bool is_marked_here) {
