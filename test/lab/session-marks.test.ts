@@ -30,11 +30,11 @@ t.test(
     await waitFor('sessions to be marked for all providers', 60_000, async () => {
       const now = await marksOf(unit);
       if (!now?.is_on || now.links.some(({ is_down }) => is_down)) return false;
-      return sharesOf(now).every((share) => share > 0);
+      return names.every((name) => shareOf(now, name) > 0);
     });
     const traffic = await startSessions(t, lab);
 
-    const sharesBefore = sharesOf(await marksOf(unit));
+    const marksBefore = await marksOf(unit);
     traffic.hosts.write(`short ${shortSessions}\n`);
     await waitFor('the short sessions', 120_000, () => {
       const { short = 0, failed = 0 } = traffic.told.hosts ?? {};
@@ -48,12 +48,9 @@ t.test(
     const ofShort = new Map([...began].map(([name, keys]) => [name, shortIn(keys, traffic)]));
     const total = [...ofShort.values()].reduce((sum, keys) => sum + keys.length, 0);
     t.ok(total >= 0.99 * shortSessions, `${total} short sessions seen at the providers`);
-    const sharesAfter = sharesOf(marks);
     for (const { link, share } of weights) {
       const got = (ofShort.get(link)?.length ?? 0) / total;
-      const moved = Math.abs(
-        (sharesAfter[names.indexOf(link)] ?? 0) - (sharesBefore[names.indexOf(link)] ?? 0),
-      );
+      const moved = Math.abs(share - shareOf(marksBefore, link));
       // Buckets to half a percent, sessions at random: four standard deviations. Loads move the weights meanwhile.
       const bound = 0.01 + moved + 4 * Math.sqrt((share * (1 - share)) / total);
       t.ok(Math.abs(got - share) <= bound, `${link}: ${percent(got)} of ${percent(share)}`);
@@ -254,8 +251,8 @@ async function marksOf(unit: ContentUnit): Promise<MarksView | undefined> {
   return (await unit.destinations()).marks;
 }
 
-/** Of the first class, in the order of `names`; 0 for a provider that is left out. */
-const sharesOf = (marks: MarksView | undefined): readonly number[] =>
-  names.map((name) => marks?.classes[0]?.links.find(({ link }) => link === name)?.share ?? 0);
+/** Of the first class, by provider; 0 for one that is left out. */
+const shareOf = (marks: MarksView | undefined, name: string): number =>
+  marks?.classes[0]?.links.find(({ link }) => link === name)?.share ?? 0;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

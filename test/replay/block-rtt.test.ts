@@ -6,6 +6,7 @@ import t from 'tap';
 import { prefixText } from '../../src/core/base/units.ts';
 import { startReplay } from '../../src/engine/replay.ts';
 import { type Sent, session } from '../support/known-sessions.ts';
+import { randomOf } from '../support/random.ts';
 import { writePcap } from '../wire/pcap.ts';
 import { capturesFolder, headgate, noCaptures, replayJson } from './captures.ts';
 
@@ -20,16 +21,6 @@ const blocks = [
   { prefix: '198.51.102.0/24', host: 'c6336605', leastUs: 90_000, mostUs: 91_000, sessions: 1 },
 ] as const;
 const exchanges = 10;
-/** xorshift32, so that a failure can be had again. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
 
 const seed = Number(process.env.HEADGATE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const random = randomOf(seed);

@@ -108,14 +108,7 @@ const together = wanted.filter((job) => !wantsMachine(job));
 const computing = together.filter((job) => !isRealTime(job));
 const waiting = together.filter(isRealTime);
 await Promise.all([runAll([waiting], 2), runAll([computing, waiting], 2)]);
-await runAll(
-  [
-    wanted
-      .filter(isPatient)
-      .sort((one, other) => patient.indexOf(one.name) - patient.indexOf(other.name)),
-  ],
-  2,
-);
+await runAll([patient.flatMap((name) => wanted.filter((job) => job.name === name))], 2);
 await runAll([wanted.filter((job) => wantsMachine(job) && !isPatient(job))], 1);
 for (const { job } of again) settle(job, await attempt(job));
 

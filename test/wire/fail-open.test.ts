@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { randomOf } from '../support/random.ts';
 import { outsideAddress, unfit } from './border.ts';
 import { Scene, staleMs, tables } from './scene.ts';
 import type { Fate } from './streams.ts';
@@ -73,11 +74,7 @@ const events: readonly Event[] = [
 /** Some of them, in an order of their own; each seed gives the same. */
 function drawn(salt: number, count: number): readonly Event[] {
   if (isLong) return events;
-  let state = (seed + salt * 7919) % 2_147_483_647 || 1;
-  const random = () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
+  const random = randomOf(seed + salt * 7919);
   return events
     .map((event) => ({ event, at: random() }))
     .sort((a, b) => a.at - b.at)

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { linkId, prefixText } from '../../src/core/base/units.ts';
 import type { EngineSnapshot } from '../../src/engine/index.ts';
+import { randomOf } from '../support/random.ts';
 import { Border, type Side, unfit, until } from './border.ts';
 import { Scene, staleMs } from './scene.ts';
 import { type Conversation, conversations, interleaved, numberOf } from './sessions.ts';
@@ -22,14 +23,6 @@ const isLong = process.env.HEADGATE_LONG === '1';
 const seed = Number(process.env.HEADGATE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const sides = ['inside', 'outside'] as const;
 const directionFrom = { inside: 'outbound', outside: 'inbound' } as const;
-
-function randomOf(seed: number): () => number {
-  let state = seed % 2_147_483_647 || 1;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
-}
 
 /** Sends conversations through a wire of so many workers; what it counted. */
 async function carried(

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type Cluster, openClusterOver, type PlanMark } from '../../../src/cluster/index.ts';
 import { passive } from '../../support/cluster.ts';
+import { randomOf } from '../../support/random.ts';
 import {
   type SimulatedConnection,
   SimulatedNats,
@@ -77,14 +78,6 @@ function openUnit(unit: string, time: VirtualTime, nats: SimulatedNats): Unit {
     },
   );
   return { cluster, clock, line: () => line };
-}
-
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
 }
 
 const areSame = (plans: ReadonlyArray<PlanMark | undefined>): boolean =>
